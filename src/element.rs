@@ -1,0 +1,380 @@
+//! The table of element types, and how one element moves between the array and private memory.
+
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::error::{Error, Result};
+
+/// One-byte character, as `char` in C.
+pub const MBA_CHAR: i32 = 99;
+/// 8-bit signed integer.
+pub const MBA_INT8: i32 = 98;
+/// 8-bit unsigned integer.
+pub const MBA_UINT8: i32 = 66;
+/// One-byte truth value, as `_Bool` in C; any byte but 0 is true.
+pub const MBA_BOOL: i32 = 63;
+/// 16-bit signed integer.
+pub const MBA_INT16: i32 = 104;
+/// 16-bit unsigned integer.
+pub const MBA_UINT16: i32 = 72;
+/// 32-bit signed integer.
+pub const MBA_INT32: i32 = 105;
+/// 32-bit unsigned integer.
+pub const MBA_UINT32: i32 = 73;
+/// `long`.
+pub const MBA_LONG: i32 = 108;
+/// `unsigned long`.
+pub const MBA_ULONG: i32 = 76;
+/// 64-bit signed integer.
+pub const MBA_INT64: i32 = 113;
+/// 64-bit unsigned integer.
+pub const MBA_UINT64: i32 = 81;
+/// IEEE 754 half-precision float.
+pub const MBA_FLOAT16: i32 = 101;
+/// `float`.
+pub const MBA_FLOAT32: i32 = 102;
+/// `double`.
+pub const MBA_FLOAT64: i32 = 100;
+/// `float _Complex`: two floats, the real part first.
+pub const MBA_COMPLEX64: i32 = 70;
+/// `double _Complex`: two doubles, the real part first.
+pub const MBA_COMPLEX128: i32 = 68;
+/// `wchar_t`.
+pub const MBA_WCHAR: i32 = 117;
+/// 4-byte Unicode code point.
+pub const MBA_UCS4: i32 = 119;
+
+/// What the bytes of an element mean. The numbers stand in the tail record of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u32)]
+pub enum Kind {
+    /// One-byte characters.
+    Char = 1,
+    /// Truth values.
+    Bool = 2,
+    /// Signed integers.
+    Int = 3,
+    /// Unsigned integers.
+    Uint = 4,
+    /// IEEE 754 floats.
+    Float = 5,
+    /// Pairs of floats.
+    Complex = 6,
+    /// Unicode code points.
+    Unicode = 7,
+}
+
+/// An element type: one row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Type {
+    code: i32,
+    size: usize,
+    kind: Kind,
+    name: &'static core::ffi::CStr,
+}
+
+const LONG: usize = size_of::<core::ffi::c_long>();
+
+#[rustfmt::skip]
+static TABLE: [Type; 19] = [
+    row(MBA_CHAR,       1,    Kind::Char,    c"char"),
+    row(MBA_INT8,       1,    Kind::Int,     c"int8"),
+    row(MBA_UINT8,      1,    Kind::Uint,    c"uint8"),
+    row(MBA_BOOL,       1,    Kind::Bool,    c"bool"),
+    row(MBA_INT16,      2,    Kind::Int,     c"int16"),
+    row(MBA_UINT16,     2,    Kind::Uint,    c"uint16"),
+    row(MBA_INT32,      4,    Kind::Int,     c"int32"),
+    row(MBA_UINT32,     4,    Kind::Uint,    c"uint32"),
+    row(MBA_LONG,       LONG, Kind::Int,     c"long"),
+    row(MBA_ULONG,      LONG, Kind::Uint,    c"unsigned long"),
+    row(MBA_INT64,      8,    Kind::Int,     c"int64"),
+    row(MBA_UINT64,     8,    Kind::Uint,    c"uint64"),
+    row(MBA_FLOAT16,    2,    Kind::Float,   c"float16"),
+    row(MBA_FLOAT32,    4,    Kind::Float,   c"float32"),
+    row(MBA_FLOAT64,    8,    Kind::Float,   c"float64"),
+    row(MBA_COMPLEX64,  8,    Kind::Complex, c"complex64"),
+    row(MBA_COMPLEX128, 16,   Kind::Complex, c"complex128"),
+    row(MBA_WCHAR,      size_of::<libc::wchar_t>(), Kind::Unicode, c"wchar_t"),
+    row(MBA_UCS4,       4,    Kind::Unicode, c"ucs4"),
+];
+
+const fn row(code: i32, size: usize, kind: Kind, name: &'static core::ffi::CStr) -> Type {
+    Type { code, size, kind, name }
+}
+
+impl Type {
+    /// The type with this number (the typecode's character), or [`Error::Type`].
+    pub fn from_code(code: i32) -> Result<Type> {
+        TABLE.iter().find(|row| row.code == code).copied().ok_or(Error::Type)
+    }
+
+    /// The type with this typecode, such as `'I'`, or [`Error::Type`].
+    pub fn from_char(typecode: char) -> Result<Type> {
+        Type::from_code(i32::try_from(u32::from(typecode)).map_err(|_| Error::Type)?)
+    }
+
+    /// All types, in the table's order.
+    pub fn all() -> impl Iterator<Item = Type> {
+        TABLE.iter().copied()
+    }
+
+    /// The typecode: one character, as in Python's `array` and `struct`.
+    pub fn typecode(self) -> char {
+        char::from(self.code as u8)
+    }
+
+    /// The type's number in the C interface.
+    pub fn code(self) -> i32 {
+        self.code
+    }
+
+    /// Bytes in one element.
+    pub fn size(self) -> usize {
+        self.size
+    }
+
+    /// What the bytes mean.
+    pub fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// A readable name, such as `uint32`.
+    pub fn name(self) -> &'static str {
+        self.name.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn c_name(self) -> &'static core::ffi::CStr {
+        self.name
+    }
+
+    /// Whether elements of both types have the same size and meaning: `'q'` and `'l'` where `long` has
+    /// 8 bytes, `'u'` and `'w'`.
+    pub fn is_like(self, other: Type) -> bool {
+        self.kind == other.kind && self.size == other.size
+    }
+
+    /// The bytes in each number that makes up an element, which is also its alignment: half of a complex.
+    pub(crate) fn part_size(self) -> usize {
+        if self.kind == Kind::Complex { self.size / 2 } else { self.size }
+    }
+}
+
+/// Copies one element into the array, in a way that other threads and processes see it whole
+/// (elements of up to 8 bytes) or by halves (16 bytes).
+///
+/// # Safety
+/// `to` must be valid for writes of `size` bytes of mapped memory and aligned for its type; `from` must
+/// be valid for reads of `size` bytes, of any alignment.
+#[inline(always)]
+pub(crate) unsafe fn store(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: the caller promises both pointers for `size` bytes, and `to`'s alignment, which is `size`
+    // for the atomics of up to 8 bytes and at least 8 for elements of 16.
+    unsafe {
+        match size {
+            4 => (*to.cast::<AtomicU32>()).store(from.cast::<u32>().read_unaligned(), Relaxed),
+            8 if to.addr() % 8 == 0 => {
+                (*to.cast::<AtomicU64>()).store(from.cast::<u64>().read_unaligned(), Relaxed);
+            }
+            1 => (*to.cast::<AtomicU8>()).store(from.read(), Relaxed),
+            2 => (*to.cast::<AtomicU16>()).store(from.cast::<u16>().read_unaligned(), Relaxed),
+            16 => {
+                store(to, from, 8);
+                store(to.add(8), from.add(8), 8);
+            }
+            _ => core::ptr::copy(from, to, size),
+        }
+    }
+}
+
+/// Copies one element out of the array; the counterpart of [`store`].
+///
+/// # Safety
+/// `from` must be valid for reads of `size` bytes of mapped memory and aligned for its type; `to` must
+/// be valid for writes of `size` bytes, of any alignment.
+#[inline(always)]
+pub(crate) unsafe fn load(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: as in `store`, with the roles of the pointers exchanged.
+    unsafe {
+        match size {
+            4 => to.cast::<u32>().write_unaligned((*from.cast::<AtomicU32>()).load(Relaxed)),
+            8 if from.addr() % 8 == 0 => {
+                to.cast::<u64>().write_unaligned((*from.cast::<AtomicU64>()).load(Relaxed));
+            }
+            1 => to.write((*from.cast::<AtomicU8>()).load(Relaxed)),
+            2 => to.cast::<u16>().write_unaligned((*from.cast::<AtomicU16>()).load(Relaxed)),
+            16 => {
+                load(to, from, 8);
+                load(to.add(8), from.add(8), 8);
+            }
+            _ => core::ptr::copy(from, to, size),
+        }
+    }
+}
+
+/// A Rust type that can be the element of an [`MmapArray`](crate::MmapArray).
+///
+/// # Safety
+/// `TYPE` must describe `Self`: same size, and bytes that mean the same. `ANY_BITS` may be true only if
+/// every bit pattern is a value of `Self`; otherwise `from_memory` must make one out of any bytes.
+pub unsafe trait Element: Copy + Send + Sync + 'static {
+    /// The row of the table that describes this type.
+    const CODE: i32;
+    /// Whether every bit pattern is a value.
+    const ANY_BITS: bool = true;
+
+    /// Reads the element at `from`, where other processes may have put any bytes.
+    ///
+    /// # Safety
+    /// `from` must point to an element in mapped memory, aligned for the type.
+    #[inline(always)]
+    unsafe fn from_memory(from: *const u8) -> Self {
+        let mut value = core::mem::MaybeUninit::<Self>::uninit();
+        // SAFETY: the caller promises `from`; `value` has the size of an element, and any bits are a value.
+        unsafe {
+            load(value.as_mut_ptr().cast(), from, size_of::<Self>());
+            value.assume_init()
+        }
+    }
+}
+
+macro_rules! elements {
+    ($($rust:ty = $code:expr;)*) => {
+        $(
+            // SAFETY: the size is asserted below against the table; these types take any bits.
+            unsafe impl Element for $rust {
+                const CODE: i32 = $code;
+            }
+        )*
+
+        #[cfg(test)]
+        pub(crate) const RUST_TYPES: &[(i32, usize)] = &[
+            $(($code, size_of::<$rust>()),)*
+            (MBA_BOOL, size_of::<bool>()),
+            (MBA_UCS4, size_of::<char>()),
+        ];
+    };
+}
+
+elements! {
+    Char8 = MBA_CHAR;
+    i8 = MBA_INT8;
+    u8 = MBA_UINT8;
+    i16 = MBA_INT16;
+    u16 = MBA_UINT16;
+    i32 = MBA_INT32;
+    u32 = MBA_UINT32;
+    i64 = MBA_INT64;
+    u64 = MBA_UINT64;
+    F16 = MBA_FLOAT16;
+    f32 = MBA_FLOAT32;
+    f64 = MBA_FLOAT64;
+    Complex<f32> = MBA_COMPLEX64;
+    Complex<f64> = MBA_COMPLEX128;
+}
+
+// SAFETY: one byte; `from_memory` makes a `bool` out of any byte.
+unsafe impl Element for bool {
+    const CODE: i32 = MBA_BOOL;
+    const ANY_BITS: bool = false;
+
+    #[inline(always)]
+    unsafe fn from_memory(from: *const u8) -> bool {
+        // SAFETY: the caller promises `from`.
+        unsafe { u8::from_memory(from) != 0 }
+    }
+}
+
+// SAFETY: four bytes; `from_memory` makes a `char` out of any four.
+unsafe impl Element for char {
+    const CODE: i32 = MBA_UCS4;
+    const ANY_BITS: bool = false;
+
+    /// A number that is no Unicode scalar value reads as U+FFFD.
+    #[inline(always)]
+    unsafe fn from_memory(from: *const u8) -> char {
+        // SAFETY: the caller promises `from`.
+        char::from_u32(unsafe { u32::from_memory(from) }).unwrap_or(char::REPLACEMENT_CHARACTER)
+    }
+}
+
+/// A one-byte character, the element of typecode `'c'`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Char8(pub u8);
+
+/// The bits of an IEEE 754 half-precision float, the element of typecode `'e'`.
+///
+/// It carries the bits and compares as a float does; a crate such as `half` calculates with them.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(transparent)]
+pub struct F16(pub u16);
+
+impl F16 {
+    fn is_nan(self) -> bool {
+        self.0 & 0x7fff > 0x7c00
+    }
+
+    /// A number that orders as the float does, NaN apart: the magnitude, with the sign applied.
+    fn key(self) -> i32 {
+        let magnitude = i32::from(self.0 & 0x7fff);
+        if self.0 & 0x8000 == 0 { magnitude } else { -magnitude }
+    }
+}
+
+impl PartialEq for F16 {
+    fn eq(&self, other: &F16) -> bool {
+        self.partial_cmp(other) == Some(core::cmp::Ordering::Equal)
+    }
+}
+
+impl PartialOrd for F16 {
+    fn partial_cmp(&self, other: &F16) -> Option<core::cmp::Ordering> {
+        (!self.is_nan() && !other.is_nan()).then(|| self.key().cmp(&other.key()))
+    }
+}
+
+/// A complex number: real and imaginary part. `Complex<f32>` is the element of typecode `'F'`,
+/// `Complex<f64>` of `'D'`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C)]
+pub struct Complex<T> {
+    /// The real part.
+    pub re: T,
+    /// The imaginary part.
+    pub im: T,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_each_type_once() {
+        for (at, row) in TABLE.iter().enumerate() {
+            assert_eq!(Type::from_code(row.code), Ok(*row));
+            assert_eq!(Type::from_char(row.typecode()), Ok(*row));
+            assert!(TABLE[..at].iter().all(|other| other.code != row.code && other.name != row.name));
+        }
+        let codes: String = Type::all().map(Type::typecode).collect();
+        assert_eq!(codes, "cbB?hHiIlLqQefdFDuw");
+        assert_eq!(Type::from_code(0), Err(Error::Type));
+        assert_eq!(Type::from_code('I' as i32 + 256), Err(Error::Type));
+        assert_eq!(Type::from_char('\u{10049}'), Err(Error::Type));
+    }
+
+    #[test]
+    fn rust_types_have_the_size_of_their_row() {
+        for (code, size) in RUST_TYPES {
+            assert_eq!(Type::from_code(*code).unwrap().size(), *size, "code {code}");
+        }
+    }
+
+    #[test]
+    fn half_floats_compare_as_floats() {
+        let (zero, minus_zero, one, nan) = (F16(0), F16(0x8000), F16(0x3c00), F16(0x7e00));
+        let (minus_one, infinity, tiny) = (F16(0xbc00), F16(0x7c00), F16(1));
+        assert!(zero == minus_zero && nan != nan && one > tiny && tiny > zero);
+        assert!(minus_one < minus_zero && infinity > one && F16(0xfc00) < minus_one);
+        assert!(nan.partial_cmp(&one).is_none() && one.partial_cmp(&nan).is_none());
+    }
+}

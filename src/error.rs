@@ -1,0 +1,160 @@
+//! What can go wrong, and its number at the C boundary.
+
+use core::ffi::CStr;
+use std::{fmt, io};
+
+use crate::errno;
+
+/// Success.
+pub const MBA_OK: i32 = 0;
+/// The element type is unknown, is not the one that the file's tail record names, or doesn't suit
+/// the operation.
+pub const MBA_ETYPE: i32 = -101;
+/// An index or a range lies outside the array.
+pub const MBA_EINDEX: i32 = -102;
+/// The array has no element to take.
+pub const MBA_EEMPTY: i32 = -103;
+/// No element equals the value sought.
+pub const MBA_ENOTFOUND: i32 = -104;
+/// The handle is read-only: neither elements nor the length can change through it.
+pub const MBA_EREADONLY: i32 = -105;
+/// Another handle holds the growth lock, so the length can't change through this one now.
+pub const MBA_ELOCKED: i32 = -106;
+/// The length would go beyond the address range that the handle reserved when it was opened.
+pub const MBA_ELIMIT: i32 = -107;
+/// The file ends inside an element, so its length can't change.
+pub const MBA_EPARTIAL: i32 = -108;
+/// The file's tail record contradicts the file, or someone who doesn't use the library made the
+/// file longer while this handle was growing it.
+pub const MBA_ECORRUPT: i32 = -109;
+/// Someone who doesn't use the library made the file shorter while this handle was growing it.
+pub const MBA_ETRUNCATED: i32 = -110;
+/// This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs.
+pub const MBA_EFIXED: i32 = -111;
+/// A bug in the library was caught at the boundary. The handle refuses further work; free it.
+pub const MBA_EPANIC: i32 = -112;
+
+/// Why a call failed. Nothing has changed when one is returned, unless the call says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Error {
+    /// Unknown or unsuitable element type, or not the one that the file names.
+    Type,
+    /// An index or a range outside the array.
+    Index,
+    /// No element to take.
+    Empty,
+    /// No element equals the value sought.
+    NotFound,
+    /// The handle is read-only.
+    ReadOnly,
+    /// Another handle holds the growth lock.
+    Locked,
+    /// Beyond the handle's reservation.
+    Limit,
+    /// The file ends inside an element.
+    Partial,
+    /// The tail record contradicts the file, or someone else lengthened the file.
+    Corrupt,
+    /// Someone else cut the file.
+    Truncated,
+    /// Memory whose length is fixed.
+    Fixed,
+    /// A bug in the library, caught.
+    Panic,
+    /// The system's `errno`.
+    Os(i32),
+}
+
+/// The table of our own errors: each one's number and text.
+const TABLE: [(Error, i32, &CStr); 12] = [
+    (Error::Type, MBA_ETYPE, c"Wrong or unknown element type"),
+    (Error::Index, MBA_EINDEX, c"Index or range outside the array"),
+    (Error::Empty, MBA_EEMPTY, c"The array is empty"),
+    (Error::NotFound, MBA_ENOTFOUND, c"No such element"),
+    (Error::ReadOnly, MBA_EREADONLY, c"The array was opened read-only"),
+    (Error::Locked, MBA_ELOCKED, c"Another handle holds the growth lock"),
+    (Error::Limit, MBA_ELIMIT, c"Beyond the address range reserved for the array"),
+    (Error::Partial, MBA_EPARTIAL, c"The file ends inside an element"),
+    (Error::Corrupt, MBA_ECORRUPT, c"The tail record contradicts the file"),
+    (Error::Truncated, MBA_ETRUNCATED, c"Someone else made the file shorter"),
+    (Error::Fixed, MBA_EFIXED, c"The length of this memory is fixed"),
+    (Error::Panic, MBA_EPANIC, c"A bug in the library was caught; free the handle"),
+];
+
+/// The result of nearly every call.
+pub type Result<T> = core::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) const INVALID: Error = Error::Os(libc::EINVAL);
+    pub(crate) const NO_MEMORY: Error = Error::Os(libc::ENOMEM);
+
+    /// The number at the C boundary: the `errno` for [`Error::Os`], one of `MBA_E...` for the rest.
+    pub fn code(self) -> i32 {
+        match self {
+            Error::Os(errno) => errno,
+            own => TABLE.iter().find(|row| row.0 == own).map_or(MBA_EPANIC, |row| row.1),
+        }
+    }
+
+    /// Whether there was no room for what a growing array asked for: no space on the file system, no
+    /// quota, or a limit on the size of files.
+    pub(crate) fn is_no_room(self) -> bool {
+        matches!(self, Error::Os(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+    }
+}
+
+/// The text for any number that a call of the C interface can return.
+pub(crate) fn text(code: i32) -> &'static CStr {
+    match code {
+        MBA_OK => c"Success",
+        ours if ours < 0 => {
+            TABLE.iter().find(|row| row.1 == ours).map_or(c"Unknown error", |row| row.2)
+        }
+        errno => errno::text(errno).unwrap_or(c"Unknown error"),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(text(self.code()).to_str().unwrap_or("Unknown error"))
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        match error {
+            Error::Os(errno) => io::Error::from_raw_os_error(errno),
+            own => io::Error::other(own),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_own_error_has_one_number_and_one_text() {
+        for (at, (error, number, text)) in TABLE.iter().enumerate() {
+            assert_eq!(error.code(), *number);
+            assert_eq!(super::text(*number), *text);
+            assert!(TABLE[..at].iter().all(|row| row.1 != *number && row.2 != *text));
+        }
+    }
+
+    #[test]
+    fn texts_of_the_system_are_those_of_strerror() {
+        for errno in 1..=133 {
+            // SAFETY: strerror returns a valid string, and no other thread of this test calls it.
+            let expected = unsafe { CStr::from_ptr(libc::strerror(errno)) };
+            if !expected.to_bytes().starts_with(b"Unknown") {
+                assert_eq!(text(errno), expected, "errno {errno}");
+            }
+        }
+        assert_eq!(text(i32::MAX), c"Unknown error");
+        assert_eq!(text(i32::MIN), c"Unknown error");
+    }
+}

@@ -1,0 +1,108 @@
+//! How an array is to be opened: the flags of the C interface and their builder in Rust.
+
+use crate::error::{Error, Result};
+
+/// For reading only: the default.
+pub const MBA_RDONLY: u32 = 0;
+/// For reading and writing.
+pub const MBA_RDWR: u32 = 1;
+/// Make the file if there is none; with `MBA_RDWR` only.
+pub const MBA_CREATE: u32 = 2;
+/// Fail with `EEXIST` if there is a file; with `MBA_CREATE` only.
+pub const MBA_EXCL: u32 = 4;
+/// Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is opened
+/// for reading only, so this flag stands alone.
+pub const MBA_PRIVATE: u32 = 8;
+/// No spare room: the file's size follows the length at every call, at the price of system calls each time;
+/// with `MBA_RDWR` only.
+pub const MBA_EXACT: u32 = 16;
+
+/// How to open an array; the counterpart of `std::fs::OpenOptions`.
+///
+/// ```
+/// use mmap_backed_array::OpenOptions;
+///
+/// let mut options = OpenOptions::new();
+/// options.write(true).create(true).reservation(1 << 30);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenOptions {
+    pub(crate) flags: u32,
+    pub(crate) reservation: u64,
+    pub(crate) mode: u32,
+}
+
+impl OpenOptions {
+    /// Read-only, and the defaults for the rest.
+    pub fn new() -> OpenOptions {
+        OpenOptions::default()
+    }
+
+    pub(crate) fn from_flags(flags: u32) -> OpenOptions {
+        OpenOptions { flags, ..OpenOptions::default() }
+    }
+
+    fn set(&mut self, flag: u32, on: bool) -> &mut OpenOptions {
+        if on {
+            self.flags |= flag;
+        } else {
+            self.flags &= !flag;
+        }
+        self
+    }
+
+    /// Opens for writing too (`MBA_RDWR`).
+    pub fn write(&mut self, on: bool) -> &mut OpenOptions {
+        self.set(MBA_RDWR, on)
+    }
+
+    /// Makes the file if there is none (`MBA_CREATE`).
+    pub fn create(&mut self, on: bool) -> &mut OpenOptions {
+        self.set(MBA_CREATE, on)
+    }
+
+    /// Makes the file, and fails with `EEXIST` if there is one (`MBA_CREATE | MBA_EXCL`).
+    pub fn create_new(&mut self, on: bool) -> &mut OpenOptions {
+        self.set(MBA_CREATE | MBA_EXCL, on)
+    }
+
+    /// Copy on write, with a fixed length (`MBA_PRIVATE`).
+    pub fn private(&mut self, on: bool) -> &mut OpenOptions {
+        self.set(MBA_PRIVATE, on)
+    }
+
+    /// No spare room in the file (`MBA_EXACT`).
+    pub fn exact(&mut self, on: bool) -> &mut OpenOptions {
+        self.set(MBA_EXACT, on)
+    }
+
+    /// Bytes of address range to reserve, and so the most that the elements can come to take; 0 for the
+    /// default of 64 GiB or twice the file, or less where address space is scarce.
+    pub fn reservation(&mut self, bytes: u64) -> &mut OpenOptions {
+        self.reservation = bytes;
+        self
+    }
+
+    /// Permission bits of a file that is made; 0 for the default: 0666 for files, 0600 for named shared
+    /// memory. The umask applies.
+    pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
+        self.mode = mode;
+        self
+    }
+
+    pub(crate) fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// `EINVAL` for flags that nobody knows, pairs without sense, and modes that are none. `allowed` names
+    /// the flags that make sense for what is opened.
+    pub(crate) fn check(&self, allowed: u32) -> Result<()> {
+        let sound = self.flags & !allowed == 0
+            && self.mode & !0o7777 == 0
+            && (!self.has(MBA_CREATE) || self.has(MBA_RDWR))
+            && (!self.has(MBA_EXCL) || self.has(MBA_CREATE))
+            && (!self.has(MBA_EXACT) || self.has(MBA_RDWR))
+            && (!self.has(MBA_PRIVATE) || self.flags == MBA_PRIVATE);
+        if sound { Ok(()) } else { Err(Error::INVALID) }
+    }
+}

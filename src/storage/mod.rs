@@ -1,0 +1,409 @@
+//! Where the bytes live: a file mapped once, at an address that never changes, and its length.
+//!
+//! This layer knows bytes, and how many of them make an element; not what they mean.
+
+mod backing;
+mod fork;
+mod grow;
+mod lock;
+mod reserve;
+mod sys;
+mod tail;
+
+use core::cell::Cell;
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
+use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use backing::{Access, Backing};
+pub(crate) use grow::Pace;
+pub use lock::Wait;
+use memmap2::Advice;
+use reserve::Reservation;
+
+use crate::error::{Error, Result};
+use crate::options::OpenOptions;
+
+/// How a file's bytes are made up, as far as storage cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Bytes in an element.
+    pub itemsize: usize,
+    /// What the elements are: a number that the tail record keeps and compares.
+    pub kind: u32,
+    /// The upper layer's own name for the type, kept for it.
+    pub tag: i32,
+    /// Where in the file element 0 begins; a multiple of 64.
+    pub offset: u64,
+}
+
+impl Shape {
+    /// Where `len` elements end in the file; `None` beyond what a number can say.
+    fn end_of(&self, len: u64) -> Option<u64> {
+        len.checked_mul(self.itemsize as u64)?.checked_add(self.offset)
+    }
+
+    /// How many elements fit before `end`.
+    fn fitting(&self, end: u64) -> usize {
+        (end.saturating_sub(self.offset) / self.itemsize as u64) as usize
+    }
+}
+
+/// What storage can be told about the use of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advise {
+    /// No special treatment.
+    Normal,
+    /// Read ahead little: accesses will be at random.
+    Random,
+    /// Read ahead much: accesses will be in order.
+    Sequential,
+    /// The range will be needed soon: start reading it.
+    WillNeed,
+    /// The range won't be needed soon. Shared elements keep their values.
+    DontNeed,
+}
+
+/// One process's view of an array's memory.
+///
+/// Its address must not change while it exists. What other threads may read while one changes the length is
+/// atomic; the cells belong to the thread that changes the length, of which there is one at a time.
+#[repr(C)]
+pub(crate) struct Storage {
+    /// Element 0.
+    data: *mut u8,
+    /// The handle's length in elements.
+    len: AtomicUsize,
+    /// Up to which length this handle may append without asking: 0 unless it has the lock and a record to
+    /// publish the length in.
+    room: AtomicUsize,
+    /// The length in the tail record; valid while `room` isn't 0.
+    publish: AtomicPtr<AtomicU64>,
+    shape: Shape,
+    access: Access,
+    /// Refuses all work: a bug was caught while this handle was in use.
+    poisoned: AtomicBool,
+    /// How many elements fit before the file must grow.
+    capacity: AtomicUsize,
+    file: Option<File>,
+}
+
+/// The part of a storage that has a file behind it.
+struct File {
+    reservation: Reservation,
+    /// The description that carries the lock, and all writes and sizes go through; in a forked child that
+    /// could not open one, the negated `errno`.
+    fd: AtomicI32,
+    /// What `mba_fd` hands out, if it isn't `fd`; -1 before it is first asked for.
+    outward: AtomicI32,
+    /// Whether this handle holds the growth lock.
+    held: AtomicBool,
+    /// Whether this handle came here by fork and hasn't taken the lock since.
+    forked: AtomicBool,
+    tenure: grow::Tenure,
+    /// Whether the directory must still be synced, for the name of a new file to last.
+    is_new: Cell<bool>,
+}
+
+// SAFETY: `data` and `publish` point into the mapping, which belongs to the storage and moves with it to
+// another thread; the cells aren't shared by moving.
+unsafe impl Send for Storage {}
+
+impl Storage {
+    pub fn open(path: &CStr, options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
+        Storage::map(Backing::path(path, options)?, options.reservation, shape)
+    }
+
+    pub fn open_shared(name: &CStr, options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
+        Storage::map(Backing::shared_memory(name, options)?, options.reservation, shape)
+    }
+
+    pub fn anonymous(options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
+        Storage::map(Backing::anonymous()?, options.reservation, shape)
+    }
+
+    pub fn from_fd(fd: RawFd, options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
+        Storage::map(Backing::descriptor(fd, options)?, options.reservation, shape)
+    }
+
+    /// Views memory that somebody else owns.
+    ///
+    /// # Safety
+    /// `data` must be valid for `len` elements, and aligned for them, until the storage is dropped; for
+    /// writes too unless `read_only`.
+    pub unsafe fn from_memory(data: *mut u8, len: usize, read_only: bool, shape: Shape) -> Result<Box<Storage>> {
+        let access = if read_only { Access::FixedRead } else { Access::Fixed };
+        try_box(Storage::new(data, len, access, None, shape))
+    }
+
+    fn map(backing: Backing, wanted: u64, shape: Shape) -> Result<Box<Storage>> {
+        let fd = backing.fd.as_raw_fd();
+        let state = tail::read_state(fd, &shape)?;
+        // A map of hugetlbfs covers the whole file, and no more.
+        let huge = matches!(backing.access, Access::Fixed | Access::FixedRead);
+        let end = if huge { Some(state.stat.size) } else { shape.end_of(state.len as u64) };
+        let reservation = Reservation::new(fd, end.ok_or(Error::Limit)?, backing.access, wanted)?;
+        // SAFETY: the offset of the elements is small, and the mapping has a page at least.
+        let data = unsafe { reservation.base().add(shape.offset as usize) };
+        if !backing.access.has_fixed_length() {
+            reservation.dump_up_to(state.stat.size);
+        }
+        let access = backing.access;
+        let file = File {
+            reservation,
+            fd: AtomicI32::new(backing.fd.into_raw_fd()),
+            outward: AtomicI32::new(-1),
+            held: AtomicBool::new(false),
+            forked: AtomicBool::new(false),
+            tenure: grow::Tenure::default(),
+            is_new: Cell::new(backing.is_new),
+        };
+        let storage = try_box(Storage::new(data, state.len, access, Some(file), shape))?;
+        if matches!(access, Access::Write { .. }) {
+            fork::register(&raw const *storage)?;
+        }
+        Ok(storage)
+    }
+
+    fn new(data: *mut u8, len: usize, access: Access, file: Option<File>, shape: Shape) -> Storage {
+        Storage {
+            data,
+            len: AtomicUsize::new(len),
+            room: AtomicUsize::new(0),
+            publish: AtomicPtr::new(core::ptr::null_mut()),
+            shape,
+            access,
+            poisoned: AtomicBool::new(false),
+            capacity: AtomicUsize::new(len),
+            file,
+        }
+    }
+
+    #[inline(always)]
+    pub fn data(&self) -> *mut u8 {
+        self.data
+    }
+
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len.load(Acquire)
+    }
+
+    /// Up to which length [`Storage::publish`] may go without asking anyone.
+    #[inline(always)]
+    pub fn room(&self) -> usize {
+        self.room.load(Relaxed)
+    }
+
+    #[inline(always)]
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    #[inline(always)]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Relaxed)
+    }
+
+    #[inline(always)]
+    pub fn can_write(&self) -> bool {
+        self.access.can_write()
+    }
+
+    /// Makes the handle refuse all further work.
+    pub fn poison(&self) {
+        self.poisoned.store(true, Relaxed);
+        self.room.store(0, Relaxed);
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.capacity.load(Relaxed).max(self.len())
+    }
+
+    /// The most elements that the array can come to have through this handle.
+    pub fn reserved(&self) -> usize {
+        match &self.file {
+            Some(file) if !self.access.has_fixed_length() => {
+                self.shape.fitting(file.reservation.bytes() - tail::SIZE).max(self.len())
+            }
+            _ => self.len(),
+        }
+    }
+
+    /// Where element `at` lies. The caller must see to it that there is one.
+    #[inline(always)]
+    pub fn element(&self, at: usize) -> *mut u8 {
+        self.data.wrapping_add(at * self.shape.itemsize)
+    }
+
+    /// Publishes a length: this handle's, and the one in the tail record. What the elements are must have
+    /// been stored before.
+    ///
+    /// # Safety
+    /// `room` must not be 0, and `len` at most `room`.
+    #[inline(always)]
+    pub unsafe fn publish(&self, len: usize) {
+        let word = self.publish.load(Relaxed);
+        // SAFETY: while room isn't 0 the word is the one in the record at the end of the mapped file.
+        unsafe { (*word).store(len as u64, Release) };
+        self.len.store(len, Release);
+    }
+
+    /// A descriptor to hand to others: never the one that carries the lock.
+    pub fn fd(&self) -> Option<RawFd> {
+        let file = self.file.as_ref()?;
+        if !matches!(self.access, Access::Write { .. }) {
+            return file.fd().ok();
+        }
+        let known = file.outward.load(Acquire);
+        if known >= 0 {
+            return Some(known);
+        }
+        let fd = sys::reopen(file.fd().ok()?, libc::O_RDWR).ok()?;
+        match file.outward.compare_exchange(-1, fd.as_raw_fd(), Release, Acquire) {
+            Ok(_) => Some(fd.into_raw_fd()),
+            Err(other) => Some(other),
+        }
+    }
+
+    /// Takes up the length that others have published.
+    pub fn refresh(&self) -> Result<()> {
+        let file = match &self.file {
+            Some(file) if !self.access.has_fixed_length() => file,
+            _ => return Ok(()),
+        };
+        if file.held.load(Relaxed) {
+            return self.check_size(file);
+        }
+        let state = tail::read_state(file.fd()?, &self.shape)?;
+        self.adopt_len(file, state.len, state.stat.size)
+    }
+
+    /// Takes over the length of a file of `size` bytes, if it fits the reservation.
+    fn adopt_len(&self, file: &File, len: usize, size: u64) -> Result<()> {
+        if self.shape.end_of(len as u64).is_none_or(|end| end > file.reservation.bytes()) {
+            return Err(Error::Limit);
+        }
+        file.reservation.dump_up_to(size);
+        self.capacity.store(len, Relaxed);
+        self.len.store(len, Release);
+        Ok(())
+    }
+
+    /// Puts elements, record and size on the disk, in this order.
+    pub fn flush(&self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if !matches!(self.access, Access::Write { .. }) {
+            return Ok(());
+        }
+        let fd = file.fd()?;
+        let end = self.shape.end_of(self.len() as u64).ok_or(Error::Limit)?;
+        if file.held.load(Relaxed) {
+            self.check_size(file)?;
+        }
+        let size = sys::stat(fd)?.size;
+        file.reservation.flush(0, end.min(size))?;
+        if size > end {
+            file.reservation.flush(size.saturating_sub(tail::SIZE), size)?;
+        }
+        sys::fdatasync(fd)?;
+        if file.is_new.get() {
+            sys::sync_directory(fd)?;
+            file.is_new.set(false);
+        }
+        Ok(())
+    }
+
+    /// Advises the system on the use of a range of elements. Does nothing where the length is fixed: there
+    /// the memory may be the only place that has the elements.
+    pub fn advise(&self, start: usize, count: usize, advise: Advise) -> Result<()> {
+        let file = match &self.file {
+            Some(file) if !self.access.has_fixed_length() && count > 0 => file,
+            _ => return Ok(()),
+        };
+        let itemsize = self.shape.itemsize as u64;
+        let (start, count) = (self.shape.offset + start as u64 * itemsize, count as u64 * itemsize);
+        match advise {
+            Advise::Normal => file.reservation.advise(Advice::Normal, start, count),
+            Advise::Random => file.reservation.advise(Advice::Random, start, count),
+            Advise::Sequential => file.reservation.advise(Advice::Sequential, start, count),
+            Advise::WillNeed => file.reservation.advise(Advice::WillNeed, start, count),
+            Advise::DontNeed => file.reservation.drop_pages(start, count),
+        }
+    }
+
+    pub fn has_lock(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.held.load(Relaxed))
+    }
+
+    /// Runs in a forked child, where only calls that a signal handler may make are safe.
+    fn disown_after_fork(&self) {
+        self.room.store(0, Relaxed);
+        self.publish.store(core::ptr::null_mut(), Relaxed);
+        self.capacity.store(self.len.load(Relaxed), Relaxed);
+        if let Some(file) = &self.file {
+            file.disown();
+        }
+    }
+}
+
+impl File {
+    fn fd(&self) -> Result<RawFd> {
+        match self.fd.load(Relaxed) {
+            errno if errno < 0 => Err(Error::Os(-errno)),
+            fd => Ok(fd),
+        }
+    }
+
+    /// Exchanges the parent's description for one of the child's own.
+    fn disown(&self) {
+        self.held.store(false, Relaxed);
+        self.forked.store(true, Relaxed);
+        let Ok(parents) = self.fd() else { return };
+        let own = match sys::reopen(parents, libc::O_RDWR) {
+            Ok(fd) => fd.into_raw_fd(),
+            Err(error) => -error.code(),
+        };
+        self.fd.store(own, Relaxed);
+        drop(take_fd(parents));
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        drop(self.fd().map(take_fd));
+        let outward = *self.outward.get_mut();
+        if outward >= 0 {
+            drop(take_fd(outward));
+        }
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        if matches!(self.access, Access::Write { .. }) && self.file.is_some() {
+            fork::unregister(&raw const *self);
+        }
+    }
+}
+
+fn take_fd(fd: RawFd) -> OwnedFd {
+    // SAFETY: the callers take the descriptor out of the file that owned it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Removes the name of a shared-memory object.
+pub(crate) fn unlink_shared(name: &CStr) -> Result<()> {
+    sys::shm_unlink(name)
+}
+
+/// A box, or `ENOMEM` instead of the end of the process.
+fn try_box<T>(value: T) -> Result<Box<T>> {
+    let mut one = Vec::new();
+    one.try_reserve_exact(1).map_err(|_| Error::NO_MEMORY)?;
+    one.push(value);
+    let slice: Box<[T; 1]> = one.into_boxed_slice().try_into().map_err(|_| Error::NO_MEMORY)?;
+    // SAFETY: an array of one element has the layout of the element, and the box gives up its ownership.
+    Ok(unsafe { Box::from_raw(Box::into_raw(slice).cast::<T>()) })
+}

@@ -1,0 +1,187 @@
+//! The address reservation: one mapping, made at open, that reaches far beyond the end of the file.
+
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::os::fd::RawFd;
+
+use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
+
+use super::backing::Access;
+use super::sys;
+use super::tail;
+use crate::error::{Error, Result};
+
+/// What a handle reserves if it isn't told otherwise and the process has room enough.
+const DEFAULT: u64 = 64 << 30;
+/// What a process can address on the architectures we build for.
+const ADDRESS_SPACE: u64 = 1 << 47;
+/// The part of the address space that all reservations may take together is one half; of what is left of
+/// that, a default reservation takes at most one eighth.
+const SHARE: u64 = 8;
+/// But it takes so much always, as a part of the whole share: even as many mappings as the kernel allows a
+/// process (65,530) fit then.
+const FLOOR: u64 = 1 << 17;
+
+/// Bytes reserved by all handles of this process.
+static TOTAL: AtomicU64 = AtomicU64::new(0);
+
+/// A mapping whose address never changes.
+pub(super) struct Reservation {
+    map: MmapRaw,
+    bytes: u64,
+    /// Up to where a core dump takes the mapping along.
+    dumped: Cell<u64>,
+}
+
+impl Reservation {
+    /// Maps a file of `size` bytes, with room to grow to `wanted` bytes of elements; 0 for the default. A
+    /// default shrinks to what there is room for, a wish does not.
+    pub fn new(fd: RawFd, size: u64, access: Access, wanted: u64) -> Result<Reservation> {
+        let need = size.max(1);
+        if access.has_fixed_length() {
+            return Reservation::map(fd, need, access);
+        }
+        if wanted != 0 {
+            // The record lies beyond the elements, at the end of a page.
+            let bytes = wanted
+                .checked_add(tail::SIZE)
+                .and_then(|bytes| bytes.checked_next_multiple_of(tail::GRAIN))
+                .ok_or(Error::NO_MEMORY)?;
+            if bytes < need {
+                return Err(Error::Limit);
+            }
+            return Reservation::map(fd, bytes, access);
+        }
+        let mut bytes = default_size(need, TOTAL.load(Relaxed), sys::address_space_limit());
+        loop {
+            match Reservation::map(fd, bytes, access) {
+                // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK.
+                Err(Error::Os(libc::ENOMEM | libc::EAGAIN)) if bytes > least(need) => {
+                    bytes = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn map(fd: RawFd, bytes: u64, access: Access) -> Result<Reservation> {
+        let len = usize::try_from(bytes).map_err(|_| Error::NO_MEMORY)?;
+        let mut options = MmapOptions::new();
+        options.len(len).no_reserve_swap();
+        let fd = sys::borrow(fd);
+        let map = match access {
+            Access::Read | Access::FixedRead => options.map_raw_read_only(&fd),
+            Access::Write { .. } | Access::Fixed => options.map_raw(&fd),
+            // SAFETY: no slice is made of the map; it is turned into a raw one at once.
+            Access::Private => unsafe { options.map_copy(&fd) }.map(MmapRaw::from),
+        }
+        .map_err(sys::os_error)?;
+        TOTAL.fetch_add(bytes, Relaxed);
+        Ok(Reservation { map, bytes, dumped: Cell::new(bytes) })
+    }
+
+    pub fn base(&self) -> *mut u8 {
+        // Not as_mut_ptr, which insists on a writable map; what may be written is known to the callers.
+        self.map.as_ptr().cast_mut()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Lets a core dump take along what lies before `end`, and leave out the rest of the reservation.
+    pub fn dump_up_to(&self, end: u64) {
+        let end = end.next_multiple_of(tail::GRAIN).min(self.bytes);
+        let old = self.dumped.replace(end);
+        // An advice that isn't taken leaves a larger or a smaller core dump, and nothing else.
+        let _ = if end < old {
+            self.map.advise_range(Advice::DontDump, end as usize, (old - end) as usize)
+        } else if end > old {
+            self.map.advise_range(Advice::DoDump, old as usize, (end - old) as usize)
+        } else {
+            Ok(())
+        };
+    }
+
+    /// Faults in the pages of a range that the file has just come to have, all at once.
+    pub fn populate(&self, start: u64, end: u64) {
+        let end = end.min(self.bytes);
+        if start < end {
+            // If it fails the pages are faulted in one by one, as they are touched.
+            let _ =
+                self.map.advise_range(Advice::PopulateWrite, start as usize, (end - start) as usize);
+        }
+    }
+
+    pub fn advise(&self, advice: Advice, start: u64, count: u64) -> Result<()> {
+        self.map.advise_range(advice, start as usize, count as usize).map_err(sys::os_error)
+    }
+
+    /// Drops the pages of a range from this process; the file keeps them.
+    pub fn drop_pages(&self, start: u64, count: u64) -> Result<()> {
+        // SAFETY: only for shared maps of a file, where the advice loses nothing: the bytes stay in the page
+        // cache and come back at the next touch. `Storage::advise` sees to that.
+        unsafe { self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, start as usize, count as usize) }
+            .map_err(sys::os_error)
+    }
+
+    pub fn flush(&self, start: u64, end: u64) -> Result<()> {
+        let end = end.min(self.bytes);
+        if start >= end {
+            return Ok(());
+        }
+        self.map.flush_range(start as usize, (end - start) as usize).map_err(sys::os_error)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        TOTAL.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// The least that a growing file's handle can do with: the file and a page for a record.
+fn least(need: u64) -> u64 {
+    need.next_multiple_of(tail::GRAIN) + tail::GRAIN
+}
+
+/// The default reservation for a file of `need` bytes, when all other handles have `total` and the process
+/// may use `limit` bytes of address space.
+fn default_size(need: u64, total: u64, limit: u64) -> u64 {
+    let share = limit.min(ADDRESS_SPACE) / 2;
+    let left = share.saturating_sub(total) / SHARE;
+    let bytes = DEFAULT.max(need.saturating_mul(2)).min(left).max(share / FLOOR);
+    bytes.checked_next_multiple_of(tail::GRAIN).unwrap_or(bytes).max(least(need))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNLIMITED: u64 = u64::MAX;
+
+    #[test]
+    fn a_default_reservation_is_64_gib_or_twice_the_file() {
+        assert_eq!(default_size(1, 0, UNLIMITED), DEFAULT);
+        assert_eq!(default_size(100 << 30, 0, UNLIMITED), 200 << 30);
+        assert_eq!(default_size(1 << 45, 0, UNLIMITED), (1 << 45) + 4096);
+    }
+
+    #[test]
+    fn as_many_arrays_as_mappings_leave_half_of_the_address_space() {
+        for limit in [UNLIMITED, 64 << 30] {
+            let mut total = 0;
+            for _ in 0..65_530 {
+                total += default_size(4096, total, limit);
+            }
+            let space = limit.min(ADDRESS_SPACE);
+            assert!(total <= space * 3 / 4, "{total} of {space}");
+        }
+    }
+
+    #[test]
+    fn a_small_address_space_leaves_room_for_the_rest() {
+        assert_eq!(default_size(1, 0, 1 << 30), 64 << 20);
+        assert_eq!(default_size(1, 1 << 30, 1 << 30), 8192);
+    }
+}
