@@ -93,9 +93,17 @@ impl Array {
     /// # Errors
     /// `EINVAL` if `data` isn't aligned for the type, if `nbytes` is no multiple of its size, or for options
     /// other than reading and writing.
-    pub unsafe fn from_memory(data: *mut u8, nbytes: usize, ty: Type, options: &OpenOptions) -> Result<Array> {
+    pub unsafe fn from_memory(
+        data: *mut u8,
+        nbytes: usize,
+        ty: Type,
+        options: &OpenOptions,
+    ) -> Result<Array> {
         options.check(MBA_RDWR)?;
-        if data.addr() % ty.part_size() != 0 || nbytes % ty.size() != 0 || nbytes > isize::MAX as usize {
+        if !data.addr().is_multiple_of(ty.part_size())
+            || !nbytes.is_multiple_of(ty.size())
+            || nbytes > isize::MAX as usize
+        {
             return Err(Error::INVALID);
         }
         // SAFETY: the caller promises the memory; its alignment was checked.
@@ -375,9 +383,17 @@ impl Array {
         let storage = self.storage();
         storage.lock(Wait::No)?;
         self.check_range(start, removed)?;
+        let len = storage.len();
+        let new =
+            (len - removed).checked_add(count).filter(|new| *new <= self.reserved()).ok_or(Error::Limit)?;
+        if new > len {
+            storage.ensure(new, Pace::Amortized)?;
+        } else {
+            storage.prepare_to_shorten()?;
+        }
         let itemsize = self.itemsize();
         let mut copy = Vec::new();
-        let values = if count > 0 && self.overlaps(values, count) {
+        let values = if count > 0 && self.overlaps(values, count * itemsize) {
             // The elements that the values are may be about to move.
             copy.try_reserve_exact(count * itemsize).map_err(|_| Error::NO_MEMORY)?;
             // SAFETY: the caller promises the values, and the copy has room for them.
@@ -386,13 +402,6 @@ impl Array {
         } else {
             values
         };
-        let len = storage.len();
-        let new = (len - removed).checked_add(count).ok_or(Error::Limit)?;
-        if new > len {
-            storage.ensure(new, Pace::Amortized)?;
-        } else {
-            storage.prepare_to_shorten()?;
-        }
         // SAFETY: old and new place of the elements behind the range lie within the room for the longer of
         // both lengths; so does the range itself; the values don't overlap the array.
         unsafe {
@@ -475,10 +484,11 @@ impl Array {
         }
     }
 
-    /// Whether so many values lie where the array is or may come to be.
-    fn overlaps(&self, values: *const u8, count: usize) -> bool {
-        let (first, itemsize) = (self.as_ptr().addr(), self.itemsize());
-        values.addr() < first + self.reserved() * itemsize && values.addr() + count * itemsize > first
+    /// Whether so many bytes lie where the array is or may come to be.
+    fn overlaps(&self, values: *const u8, bytes: usize) -> bool {
+        let first = self.as_ptr().addr();
+        let end = first + self.reserved() * self.itemsize();
+        values.addr() < end && values.addr().saturating_add(bytes) > first
     }
 }
 
@@ -561,7 +571,7 @@ impl Array {
     }
 
     fn count_in(&self, bytes: usize) -> Result<usize> {
-        if bytes % self.itemsize() == 0 { Ok(bytes / self.itemsize()) } else { Err(Error::INVALID) }
+        if bytes.is_multiple_of(self.itemsize()) { Ok(bytes / self.itemsize()) } else { Err(Error::INVALID) }
     }
 }
 

@@ -4,43 +4,43 @@ use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Re
 
 use crate::error::{Error, Result};
 
-/// One-byte character, as `char` in C.
+/// `'c'`: one-byte character, as `char` in C.
 pub const MBA_CHAR: i32 = 99;
-/// 8-bit signed integer.
+/// `'b'`: 8-bit signed integer.
 pub const MBA_INT8: i32 = 98;
-/// 8-bit unsigned integer.
+/// `'B'`: 8-bit unsigned integer.
 pub const MBA_UINT8: i32 = 66;
-/// One-byte truth value, as `_Bool` in C; any byte but 0 is true.
+/// `'?'`: one-byte truth value, as `_Bool` in C; any byte but 0 is true.
 pub const MBA_BOOL: i32 = 63;
-/// 16-bit signed integer.
+/// `'h'`: 16-bit signed integer.
 pub const MBA_INT16: i32 = 104;
-/// 16-bit unsigned integer.
+/// `'H'`: 16-bit unsigned integer.
 pub const MBA_UINT16: i32 = 72;
-/// 32-bit signed integer.
+/// `'i'`: 32-bit signed integer.
 pub const MBA_INT32: i32 = 105;
-/// 32-bit unsigned integer.
+/// `'I'`: 32-bit unsigned integer.
 pub const MBA_UINT32: i32 = 73;
-/// `long`.
+/// `'l'`: `long`.
 pub const MBA_LONG: i32 = 108;
-/// `unsigned long`.
+/// `'L'`: `unsigned long`.
 pub const MBA_ULONG: i32 = 76;
-/// 64-bit signed integer.
+/// `'q'`: 64-bit signed integer.
 pub const MBA_INT64: i32 = 113;
-/// 64-bit unsigned integer.
+/// `'Q'`: 64-bit unsigned integer.
 pub const MBA_UINT64: i32 = 81;
-/// IEEE 754 half-precision float.
+/// `'e'`: IEEE 754 half-precision float.
 pub const MBA_FLOAT16: i32 = 101;
-/// `float`.
+/// `'f'`: `float`.
 pub const MBA_FLOAT32: i32 = 102;
-/// `double`.
+/// `'d'`: `double`.
 pub const MBA_FLOAT64: i32 = 100;
-/// `float _Complex`: two floats, the real part first.
+/// `'F'`: `float _Complex`: two floats, the real part first.
 pub const MBA_COMPLEX64: i32 = 70;
-/// `double _Complex`: two doubles, the real part first.
+/// `'D'`: `double _Complex`: two doubles, the real part first.
 pub const MBA_COMPLEX128: i32 = 68;
-/// `wchar_t`.
+/// `'u'`: `wchar_t`.
 pub const MBA_WCHAR: i32 = 117;
-/// 4-byte Unicode code point.
+/// `'w'`: 4-byte Unicode code point.
 pub const MBA_UCS4: i32 = 119;
 
 /// What the bytes of an element mean. The numbers stand in the tail record of files.
@@ -172,7 +172,7 @@ pub(crate) unsafe fn store(to: *mut u8, from: *const u8, size: usize) {
     unsafe {
         match size {
             4 => (*to.cast::<AtomicU32>()).store(from.cast::<u32>().read_unaligned(), Relaxed),
-            8 if to.addr() % 8 == 0 => {
+            8 if to.addr().is_multiple_of(8) => {
                 (*to.cast::<AtomicU64>()).store(from.cast::<u64>().read_unaligned(), Relaxed);
             }
             1 => (*to.cast::<AtomicU8>()).store(from.read(), Relaxed),
@@ -197,7 +197,7 @@ pub(crate) unsafe fn load(to: *mut u8, from: *const u8, size: usize) {
     unsafe {
         match size {
             4 => to.cast::<u32>().write_unaligned((*from.cast::<AtomicU32>()).load(Relaxed)),
-            8 if from.addr() % 8 == 0 => {
+            8 if from.addr().is_multiple_of(8) => {
                 to.cast::<u64>().write_unaligned((*from.cast::<AtomicU64>()).load(Relaxed));
             }
             1 => to.write((*from.cast::<AtomicU8>()).load(Relaxed)),

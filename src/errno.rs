@@ -5,10 +5,7 @@
 
 /// The text for a positive error number, if it is one of Linux's.
 pub(crate) fn text(errno: i32) -> Option<&'static core::ffi::CStr> {
-    TEXTS
-        .binary_search_by_key(&errno, |row| row.0)
-        .ok()
-        .map(|at| TEXTS[at].1)
+    TEXTS.binary_search_by_key(&errno, |row| row.0).ok().map(|at| TEXTS[at].1)
 }
 
 #[rustfmt::skip]

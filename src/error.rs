@@ -108,9 +108,7 @@ impl Error {
 pub(crate) fn text(code: i32) -> &'static CStr {
     match code {
         MBA_OK => c"Success",
-        ours if ours < 0 => {
-            TABLE.iter().find(|row| row.1 == ours).map_or(c"Unknown error", |row| row.2)
-        }
+        ours if ours < 0 => TABLE.iter().find(|row| row.1 == ours).map_or(c"Unknown error", |row| row.2),
         errno => errno::text(errno).unwrap_or(c"Unknown error"),
     }
 }

@@ -1,13 +1,71 @@
 //! Typed arrays in mapped memory: shared between processes and languages, persistent, growing, never moving.
+//!
+//! An array's elements live in a mapped file, in anonymous shared memory or in a named shared-memory object,
+//! and any number of processes, in any language, see the same bytes at once. A closed file is exactly its
+//! elements, without a header.
+//!
+//! ```
+//! use mmap_backed_array::MmapArray;
+//!
+//! # let directory = std::env::temp_dir().join(format!("mba-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&directory)?;
+//! # let path = directory.join("squares.u64");
+//! let mut squares = MmapArray::<u64>::create(&path)?;
+//! let address = squares.as_ptr();
+//! for n in 0..1000 {
+//!     squares.push(n * n)?;
+//! }
+//! assert_eq!(squares.as_ptr(), address); // however much it grows
+//! squares.close()?;
+//! assert_eq!(std::fs::metadata(&path)?.len(), 8000);
+//!
+//! let squares = MmapArray::<u64>::open(&path)?;
+//! assert_eq!(squares.get(31), Some(961));
+//! # std::fs::remove_dir_all(&directory)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Faces
+//! [`MmapArray<T>`] for Rust, where the element type is known; [`Array`] where it is known at run time; the C
+//! library with `include/mmap_backed_array.h` for everything else, whose functions are in [`capi`].
+//!
+//! # Errors
+//! Every call that can fail returns an [`Error`]: the system's `errno`, or one of ours. The array is then as
+//! it was, unless the call's documentation says otherwise.
+//!
+//! # Length and the growth lock
+//! A handle sees the length that it last took up, by opening, by `refresh`, or by a change of its own. One
+//! handle at a time can change the length: the first call that does takes a lock that the kernel keeps, and
+//! drops when the process dies. Setting elements and reading need no lock.
+//!
+//! # Threads
+//! A [`MmapArray`] is `Send` and `Sync`: reading and setting elements goes through `&self`, by relaxed atomics
+//! for elements of up to 8 bytes; what changes the length takes `&mut self`. An [`Array`] is `Send`. Other
+//! processes can store at any time what they like, as with any shared map, so no safe call gives out a slice.
+//!
+//! # Fork
+//! A forked child keeps the mapping, and neither the lock nor the parent's descriptor: its first change of the
+//! length takes the lock for itself. A child that exits or drops its copy leaves the parent's array alone.
+//!
+//! # ABI
+//! The shared library's soname has the major version; `mba_version` tells the whole one.
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!("mmap_backed_array is built for 64-bit Linux");
+
 mod array;
+pub mod capi;
 mod element;
 mod errno;
 mod error;
 mod ops;
 mod options;
 mod storage;
+mod typed;
+
 pub use array::Array;
-pub use element::*;
+pub use element::{Char8, Complex, Element, F16, Kind, Type};
 pub use error::{Error, Result};
 pub use options::OpenOptions;
 pub use storage::{Advise, Wait};
+pub use typed::{Iter, MmapArray};

@@ -30,7 +30,8 @@ unsafe fn reverse_as<T: Copy>(span: Span) {
     let (mut start, mut end) = (0, span.len);
     while start < end {
         let rest = end - start;
-        let count = if rest <= Piece::capacity::<T>() { rest } else { (rest / 2).min(Piece::capacity::<T>()) };
+        let count =
+            if rest <= Piece::capacity::<T>() { rest } else { (rest / 2).min(Piece::capacity::<T>()) };
         // SAFETY: both ranges of `count` elements lie between `start` and `end`, so in the span; they are
         // the same one, or they don't overlap; `count` fits a piece.
         unsafe {

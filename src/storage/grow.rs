@@ -417,12 +417,13 @@ impl Storage {
 
     /// Brings an exact file back to its elements after a change that went through spare room.
     pub fn settle(&self) {
-        if let (true, Some(file)) = (self.is_exact(), &self.file) {
-            if file.tenure.record.get() && file.held.load(Relaxed) {
-                // The change has happened and is published. If the cut fails the record says so, and the next
-                // call that changes the length tries again.
-                let _ = file.fd().and_then(|fd| self.cut(file, fd, self.len()));
-            }
+        if let (true, Some(file)) = (self.is_exact(), &self.file)
+            && file.tenure.record.get()
+            && file.held.load(Relaxed)
+        {
+            // The change has happened and is published. If the cut fails the record says so, and the next
+            // call that changes the length tries again.
+            let _ = file.fd().and_then(|fd| self.cut(file, fd, self.len()));
         }
     }
 
@@ -529,7 +530,7 @@ impl Storage {
 
 /// Whether a file that ended at `end` would seem to have a record.
 fn looks_like_record(fd: RawFd, end: u64) -> Result<bool> {
-    if end < GRAIN || end % GRAIN != 0 {
+    if end < GRAIN || !end.is_multiple_of(GRAIN) {
         return Ok(false);
     }
     let mut bytes = [0; 8];

@@ -132,7 +132,12 @@ impl Storage {
     /// # Safety
     /// `data` must be valid for `len` elements, and aligned for them, until the storage is dropped; for
     /// writes too unless `read_only`.
-    pub unsafe fn from_memory(data: *mut u8, len: usize, read_only: bool, shape: Shape) -> Result<Box<Storage>> {
+    pub unsafe fn from_memory(
+        data: *mut u8,
+        len: usize,
+        read_only: bool,
+        shape: Shape,
+    ) -> Result<Box<Storage>> {
         let access = if read_only { Access::FixedRead } else { Access::Fixed };
         try_box(Storage::new(data, len, access, None, shape))
     }

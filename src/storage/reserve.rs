@@ -108,8 +108,7 @@ impl Reservation {
         let end = end.min(self.bytes);
         if start < end {
             // If it fails the pages are faulted in one by one, as they are touched.
-            let _ =
-                self.map.advise_range(Advice::PopulateWrite, start as usize, (end - start) as usize);
+            let _ = self.map.advise_range(Advice::PopulateWrite, start as usize, (end - start) as usize);
         }
     }
 

@@ -241,13 +241,8 @@ pub(super) fn lock(fd: RawFd, at: i64, call: LockCall) -> Result<()> {
         LockCall::Wait => (libc::F_OFD_SETLKW, libc::F_WRLCK),
         LockCall::Release => (libc::F_OFD_SETLK, libc::F_UNLCK),
     };
-    let lock = libc::flock {
-        l_type: kind as i16,
-        l_whence: libc::SEEK_SET as i16,
-        l_start: at,
-        l_len: 1,
-        l_pid: 0,
-    };
+    let lock =
+        libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: at, l_len: 1, l_pid: 0 };
     // SAFETY: the structure is a valid flock, which the call only reads.
     match retry(|| unsafe { libc::fcntl(fd, command, &raw const lock) }) {
         Err(Error::Os(libc::EAGAIN | libc::EACCES)) => Err(Error::Locked),

@@ -174,7 +174,7 @@ fn whole_file(stat: Stat, shape: &Shape) -> Result<State> {
     let bytes = stat.size.saturating_sub(shape.offset);
     let itemsize = shape.itemsize as u64;
     let len = usize::try_from(bytes / itemsize).map_err(|_| Error::Limit)?;
-    Ok(State { stat, len, record: None, partial: bytes % itemsize != 0 })
+    Ok(State { stat, len, record: None, partial: !bytes.is_multiple_of(itemsize) })
 }
 
 #[cfg(test)]

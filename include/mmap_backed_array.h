@@ -1,0 +1,797 @@
+/*
+ * mmap_backed_array.h: typed arrays in mapped memory, shared between processes and languages,
+ * persistent, growing, never moving.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ *     mba_array *a;
+ *     int code = mba_open("table.u32", MBA_UINT32, MBA_RDWR | MBA_CREATE, &a);
+ *     uint32_t prime = 2;
+ *     if (code == MBA_OK) code = mba_append(a, &prime);
+ *     const uint32_t *table = mba_data_ptr(a);          // table[0] .. table[mba_len(a) - 1]
+ *     if (code != MBA_OK) fprintf(stderr, "%s\n", mba_strerror(code));
+ *     mba_free(a);
+ *
+ * ERRORS. Every function that can fail returns an int: 0 is MBA_OK, a positive value is an errno, a
+ * negative value is one of MBA_E... below; mba_strerror() has a text for each. Outputs are written on
+ * success only. When a call fails the array is as it was, unless its comment says otherwise. NULL
+ * where it isn't allowed is EINVAL; a pair (NULL, 0) of values and count is allowed. No call crashes
+ * on bad numbers; pointers must point to what the function asks for.
+ *
+ * VALUES. Elements travel as pointers to mba_itemsize() bytes, which need not be aligned, in the
+ * machine's own byte order.
+ *
+ * FILES. A closed file is just its elements: byte 0 is element 0, and the size is length times item
+ * size. While a handle grows it, spare room follows the elements, and the last 64 bytes of the file
+ * hold the true length. Any file of numbers can be opened.
+ *
+ * LENGTH. Each handle has its own view of the length. mba_refresh() takes up what others have
+ * published; every call that changes the length does so too. One handle at a time can change the
+ * length: the first such call takes the growth lock, without waiting (MBA_ELOCKED), and keeps it until
+ * mba_unlock(), the handle's end or the process's end, be it by kill -9. Setting elements and reading
+ * need no lock.
+ *
+ * POINTERS. mba_data_ptr() is the same from opening to freeing, however much the array grows. The
+ * library never keeps a pointer of the caller's after the call, but that of mba_from_memory().
+ *
+ * THREADS. Functions that take const mba_array *, and mba_set() and mba_write(), may run beside any
+ * call on the same handle but mba_free(), mba_close() and mba_shrink_to_fit(), and, with MBA_EXACT,
+ * those that make the array shorter, since these give pages back. One thread at a time may make the
+ * calls that take a non-const handle, which change the length or the lock. Different handles, also of
+ * the same array, are independent. An element of up to 8 bytes is read and set whole; mba_read() and
+ * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and what
+ * takes no handle may be called from any thread.
+ *
+ * FORK. A forked child keeps its parent's handles with their pointers, and neither the growth lock nor
+ * the right to trim: its first change of the length takes the lock for itself, or says MBA_ELOCKED. A
+ * child that exits or frees its copy leaves the parent's array alone. Descriptors are close-on-exec.
+ *
+ * WHAT SURVIVES. Under kill -9 at any moment, append, extend, pop, resize, commit and clear have
+ * happened wholly or not at all. After power loss the elements up to the last mba_flush() are intact,
+ * while the length may be larger and the excess zero. A full disk is ENOSPC where fallocate(2) reserves
+ * blocks for good (ext4, xfs, tmpfs): never a signal, and the array stays as it was.
+ *
+ * WHAT IS NOT PROMISED. Calls that move or rewrite elements (insert, remove, splice, reverse, byteswap,
+ * fill, write) can be half done after a kill. Stores into holes of a sparse file, into reflinked files,
+ * and on btrfs and ZFS can meet a full disk as SIGBUS. A process that makes the file shorter under us,
+ * by truncating it or by popping and closing, makes pointers into the part given up fault. Writers that
+ * don't use the library may collide with ours. The kernel's out-of-memory killer and network file
+ * systems are beyond us. Elements of 16 bytes can be read half written.
+ *
+ * ABI. Compare mba_version() with MBA_VERSION. While the major version is 0, the library's soname is
+ * libmmap_backed_array.so.0, and a new minor version may change the ABI.
+ *
+ * For parsers that want declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
+ */
+
+
+#ifndef MMAP_BACKED_ARRAY_H
+#define MMAP_BACKED_ARRAY_H
+
+#ifndef MBA_NO_INCLUDES
+#include <stddef.h>
+#include <stdint.h>
+#endif
+
+
+/*
+ The version of the header: major << 16 | minor << 8 | patch.
+ */
+#define MBA_VERSION 256
+
+/*
+ Advice: nothing special.
+ */
+#define MBA_ADVICE_NORMAL 0
+
+/*
+ Advice: accesses will be at random, so read ahead little.
+ */
+#define MBA_ADVICE_RANDOM 1
+
+/*
+ Advice: accesses will be in order, so read ahead much.
+ */
+#define MBA_ADVICE_SEQUENTIAL 2
+
+/*
+ Advice: the range will be needed soon, so start reading it.
+ */
+#define MBA_ADVICE_WILLNEED 3
+
+/*
+ Advice: the range won't be needed soon, so this process's memory for it can go. No element is lost.
+ */
+#define MBA_ADVICE_DONTNEED 4
+
+/*
+ What `mba_compare` says of arrays whose first difference has no order: NaN, or complex numbers.
+ */
+#define MBA_UNORDERED 2
+
+/*
+ `'c'`: one-byte character, as `char` in C.
+ */
+#define MBA_CHAR 99
+
+/*
+ `'b'`: 8-bit signed integer.
+ */
+#define MBA_INT8 98
+
+/*
+ `'B'`: 8-bit unsigned integer.
+ */
+#define MBA_UINT8 66
+
+/*
+ `'?'`: one-byte truth value, as `_Bool` in C; any byte but 0 is true.
+ */
+#define MBA_BOOL 63
+
+/*
+ `'h'`: 16-bit signed integer.
+ */
+#define MBA_INT16 104
+
+/*
+ `'H'`: 16-bit unsigned integer.
+ */
+#define MBA_UINT16 72
+
+/*
+ `'i'`: 32-bit signed integer.
+ */
+#define MBA_INT32 105
+
+/*
+ `'I'`: 32-bit unsigned integer.
+ */
+#define MBA_UINT32 73
+
+/*
+ `'l'`: `long`.
+ */
+#define MBA_LONG 108
+
+/*
+ `'L'`: `unsigned long`.
+ */
+#define MBA_ULONG 76
+
+/*
+ `'q'`: 64-bit signed integer.
+ */
+#define MBA_INT64 113
+
+/*
+ `'Q'`: 64-bit unsigned integer.
+ */
+#define MBA_UINT64 81
+
+/*
+ `'e'`: IEEE 754 half-precision float.
+ */
+#define MBA_FLOAT16 101
+
+/*
+ `'f'`: `float`.
+ */
+#define MBA_FLOAT32 102
+
+/*
+ `'d'`: `double`.
+ */
+#define MBA_FLOAT64 100
+
+/*
+ `'F'`: `float _Complex`: two floats, the real part first.
+ */
+#define MBA_COMPLEX64 70
+
+/*
+ `'D'`: `double _Complex`: two doubles, the real part first.
+ */
+#define MBA_COMPLEX128 68
+
+/*
+ `'u'`: `wchar_t`.
+ */
+#define MBA_WCHAR 117
+
+/*
+ `'w'`: 4-byte Unicode code point.
+ */
+#define MBA_UCS4 119
+
+/*
+ Success.
+ */
+#define MBA_OK 0
+
+/*
+ The element type is unknown, is not the one that the file's tail record names, or doesn't suit
+ the operation.
+ */
+#define MBA_ETYPE (-101)
+
+/*
+ An index or a range lies outside the array.
+ */
+#define MBA_EINDEX (-102)
+
+/*
+ The array has no element to take.
+ */
+#define MBA_EEMPTY (-103)
+
+/*
+ No element equals the value sought.
+ */
+#define MBA_ENOTFOUND (-104)
+
+/*
+ The handle is read-only: neither elements nor the length can change through it.
+ */
+#define MBA_EREADONLY (-105)
+
+/*
+ Another handle holds the growth lock, so the length can't change through this one now.
+ */
+#define MBA_ELOCKED (-106)
+
+/*
+ The length would go beyond the address range that the handle reserved when it was opened.
+ */
+#define MBA_ELIMIT (-107)
+
+/*
+ The file ends inside an element, so its length can't change.
+ */
+#define MBA_EPARTIAL (-108)
+
+/*
+ The file's tail record contradicts the file, or someone who doesn't use the library made the
+ file longer while this handle was growing it.
+ */
+#define MBA_ECORRUPT (-109)
+
+/*
+ Someone who doesn't use the library made the file shorter while this handle was growing it.
+ */
+#define MBA_ETRUNCATED (-110)
+
+/*
+ This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs.
+ */
+#define MBA_EFIXED (-111)
+
+/*
+ A bug in the library was caught at the boundary. The handle refuses further work; free it.
+ */
+#define MBA_EPANIC (-112)
+
+/*
+ For reading only: the default.
+ */
+#define MBA_RDONLY 0
+
+/*
+ For reading and writing.
+ */
+#define MBA_RDWR 1
+
+/*
+ Make the file if there is none; with `MBA_RDWR` only.
+ */
+#define MBA_CREATE 2
+
+/*
+ Fail with `EEXIST` if there is a file; with `MBA_CREATE` only.
+ */
+#define MBA_EXCL 4
+
+/*
+ Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is opened
+ for reading only, so this flag stands alone.
+ */
+#define MBA_PRIVATE 8
+
+/*
+ No spare room: the file's size follows the length at every call, at the price of system calls each time;
+ with `MBA_RDWR` only.
+ */
+#define MBA_EXACT 16
+
+/*
+ One process's view of an array. Opaque.
+ */
+typedef struct mba_array mba_array;
+
+/*
+ The number of an element type: its typecode's character, such as `'I'`.
+ */
+typedef int32_t mba_type;
+
+/*
+ What `mba_open_with` can be told beyond flags. Zeros mean defaults, so that
+ `mba_options options = {0}; options.size = sizeof options;` asks for nothing special.
+ */
+typedef struct mba_options {
+    /*
+     `sizeof(mba_options)` as the caller knows it. Smaller sizes, of older headers, are
+     accepted; of larger ones the bytes that this library doesn't know must be zero.
+     */
+    uint32_t size;
+    /*
+     Permission bits of a file that is made, such as 0600; the umask applies. 0: the default, 0666 for
+     files and 0600 for named shared memory.
+     */
+    uint32_t mode;
+    /*
+     Bytes of address range to reserve: the most that the elements can come to take through this handle.
+     It costs address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
+     process has little address space left. A size asked for is never made smaller.
+     */
+    uint64_t reservation;
+} mba_options;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/*
+ The number of elements, as this handle knows it: `mba_refresh` and every call that changes the length
+ take up what others have published. 0 for NULL.
+ */
+size_t mba_len(const struct mba_array *array);
+
+/*
+ How many elements fit before the file must grow; the length, while the handle doesn't hold the growth lock.
+ 0 for NULL.
+ */
+size_t mba_capacity(const struct mba_array *array);
+
+/*
+ Bytes in an element. 0 for NULL.
+ */
+size_t mba_itemsize(const struct mba_array *array);
+
+/*
+ The most elements that the array can come to have through this handle: its reservation. 0 for NULL.
+ */
+size_t mba_reserved(const struct mba_array *array);
+
+/*
+ The element type. 0 for NULL.
+ */
+mba_type mba_typecode(const struct mba_array *array);
+
+/*
+ 1 if elements can't be set through this handle, else 0; 0 for NULL.
+ */
+int mba_is_readonly(const struct mba_array *array);
+
+/*
+ The address of element 0. It stays the same, and stays valid, from the opening of the handle until it is
+ freed, however much the array grows; elements lie there up to the length. NULL for NULL.
+
+ What is stored through it is seen by everybody at once. Stores through the pointer of a read-only
+ handle are a SIGSEGV; see the top of this file for when a SIGBUS is possible. Elements beyond the
+ length, up to the capacity, may be stored by who holds the growth lock, and published by `mba_commit`.
+ */
+void *mba_data_ptr(const struct mba_array *array);
+
+/*
+ Copies the element at `index` to `out`.
+
+ Errors: `MBA_EINDEX`; `EINVAL` for NULL.
+ */
+int mba_get(const struct mba_array *array, size_t index, void *out);
+
+/*
+ Replaces the element at `index`. May run beside any other call on the handle but those that end it or cut
+ the file.
+
+ Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `EINVAL` for NULL.
+ */
+int mba_set(struct mba_array *array,
+            size_t index,
+            const void *value);
+
+/*
+ Copies `count` elements from `start` on to `out`.
+
+ Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but `(NULL, 0)` is allowed.
+ */
+int mba_read(const struct mba_array *array,
+             size_t start,
+             size_t count,
+             void *out);
+
+/*
+ Replaces `count` elements from `start` on. `values` may overlap the array. A kill may leave it half done.
+
+ Errors: `MBA_EREADONLY`; `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but
+ `(NULL, 0)` is allowed.
+ */
+int mba_write(struct mba_array *array,
+              size_t start,
+              const void *values,
+              size_t count);
+
+/*
+ Stores the same value in `count` elements from `start` on. A kill may leave it half done.
+
+ Errors: `MBA_EREADONLY`; `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL.
+ */
+int mba_fill(struct mba_array *array, size_t start, size_t count, const void *value);
+
+/*
+ Opens a file of elements; makes it if it is told to.
+
+ `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
+ `MBA_PRIVATE`. A file is never truncated here. The length is the one published in the file; if it ends
+ inside an element, it is the number of whole ones.
+
+ On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+
+ Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory, `ENODEV`
+ for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and NULL; `MBA_ETYPE` for
+ an unknown type, or if the file's tail record names another; `MBA_ECORRUPT` for a tail record that
+ contradicts the file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address space.
+ */
+int mba_open(const char *path,
+             mba_type type,
+             uint32_t flags,
+             struct mba_array **out);
+
+/*
+ As `mba_open`, with options; NULL for none.
+
+ Errors: as `mba_open`; `EINVAL` also for options of a size under 4, for non-zero bytes that this library
+ doesn't know, and for a mode beyond 07777; `MBA_ELIMIT` if the elements in the file are more than
+ the reservation asked for; `ENOMEM` if there is no room for it.
+ */
+int mba_open_with(const char *path,
+                  mba_type type,
+                  uint32_t flags,
+                  const struct mba_options *options,
+                  struct mba_array **out);
+
+/*
+ Makes an empty array in anonymous shared memory. Forked children inherit it; other processes get it by
+ `mba_fd`, a socket and `mba_from_fd`. It can't be made shorter under anybody's feet: it is sealed
+ against shrinking. It ends with the last handle, mapping and descriptor.
+
+ On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+
+ Errors: `MBA_ETYPE`; `EINVAL` for NULL; those of memfd_create(2), among them `EMFILE`; `ENOMEM` without
+ address space.
+ */
+int mba_anon(mba_type type,
+             struct mba_array **out);
+
+/*
+ Opens named shared memory: `name` is one slash and a name without any, as for shm_open(3), and `flags`
+ are as for `mba_open`. It is made with mode 0600, and lasts until `mba_shm_unlink` or a restart of
+ the system: a handle never owns it, and closing one never removes it.
+
+ On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+
+ Errors: as `mba_open`; `EINVAL` and `ENAMETOOLONG` for a bad name.
+ */
+int mba_shm_open(const char *name,
+                 mba_type type,
+                 uint32_t flags,
+                 struct mba_array **out);
+
+/*
+ Removes a name of shared memory. Handles that are open keep the memory until they are released.
+
+ Errors: `ENOENT`, `EACCES`; `EINVAL` for NULL.
+ */
+int mba_shm_unlink(const char *name);
+
+/*
+ Opens the array in the file or memory behind a descriptor, for instance one that another process got by
+ `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at once.
+ `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
+
+ With `MBA_RDWR` the file is opened anew through /proc, which the caller's permissions must allow.
+
+ On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+
+ Errors: as `mba_open`; `EBADF`; `EACCES` if the descriptor isn't open for what the flags ask; `EINVAL` also
+ for `MBA_EXACT` on memory that is sealed against shrinking.
+ */
+int mba_from_fd(int fd,
+                mba_type type,
+                uint32_t flags,
+                struct mba_array **out);
+
+/*
+ Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must outlive
+ the handle. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
+
+ On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+
+ Errors: `MBA_ETYPE`; `EINVAL` for NULL, other flags, `data` that isn't aligned for the type, and
+ `nbytes` that is no multiple of its size.
+ */
+int mba_from_memory(void *data,
+                    size_t nbytes,
+                    mba_type type,
+                    uint32_t flags,
+                    struct mba_array **out);
+
+/*
+ Releases a handle; NULL is allowed. All pointers into the array end. As `mba_close`, without the answer.
+ */
+void mba_free(struct mba_array *array);
+
+/*
+ Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
+ case, all pointers into the array end, and nothing is lost: whoever closes next tries again.
+
+ Of a handle that may change the length, and if no other handle holds the growth lock, the file becomes
+ exactly its elements. In a forked child a handle that hasn't changed the length there leaves the file
+ alone. Data is not forced to the disk; `mba_flush` does that.
+
+ Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if
+ someone who doesn't use the library has changed the file's size.
+ */
+int mba_close(struct mba_array *array);
+
+/*
+ Appends an element. In the common case this is two stores: no system call, no allocation.
+
+ Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`; `MBA_ELOCKED` if
+ another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation; `MBA_EPARTIAL`; `MBA_ETYPE` and
+ `MBA_ECORRUPT` if the file's tail record has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
+ who doesn't use the library has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of
+ files) if there is no room; `EIO`; `EINVAL` for NULL. The array is then as it was.
+ */
+int mba_append(struct mba_array *array,
+               const void *value);
+
+/*
+ Takes the last element away, and copies it to `out` unless that is NULL.
+
+ Errors: `MBA_EEMPTY`; as `mba_append`. A file without spare room gets some here, so that `ENOSPC` means
+ that the file was cut instead; it isn't an error.
+ */
+int mba_pop(struct mba_array *array,
+            void *out);
+
+/*
+ Inserts an element before `index`, which may be the length. `value` may point into the array. A kill may
+ leave it half done.
+
+ Errors: `MBA_EINDEX`; as `mba_append`.
+ */
+int mba_insert(struct mba_array *array,
+               size_t index,
+               const void *value);
+
+/*
+ Takes the element at `index` away, and copies it to `out` unless that is NULL. A kill may leave it half done.
+
+ Errors: `MBA_EINDEX`; as `mba_append`.
+ */
+int mba_remove(struct mba_array *array,
+               size_t index,
+               void *out);
+
+/*
+ Appends `count` elements: all of them or, if it fails or the process is killed, none. `values` may point
+ into the array itself.
+
+ Errors: as `mba_append`; `(NULL, 0)` is allowed.
+ */
+int mba_extend(struct mba_array *array,
+               const void *values,
+               size_t count);
+
+/*
+ Replaces `removed` elements from `start` on by `count` others, and moves those behind them. `values` may
+ point into the array itself. A kill may leave it half done.
+
+ Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array can't be put
+ aside; as `mba_append`; `(NULL, 0)` is allowed.
+ */
+int mba_splice(struct mba_array *array,
+               size_t start,
+               size_t removed,
+               const void *values,
+               size_t count);
+
+/*
+ Makes the array `len` elements long; new elements are zero.
+
+ Errors: as `mba_append`.
+ */
+int mba_resize(struct mba_array *array, size_t len);
+
+/*
+ Makes the array empty.
+
+ Errors: as `mba_append`.
+ */
+int mba_clear(struct mba_array *array);
+
+/*
+ Makes room for `capacity` elements in all. Until the lock is given back, appends up to there can't fail,
+ and elements can be stored there and published by `mba_commit`. With `MBA_EXACT` there is no spare room to
+ make: the call only tells whether the reservation is large enough.
+
+ Errors: as `mba_append`.
+ */
+int mba_reserve(struct mba_array *array,
+                size_t capacity);
+
+/*
+ Gives spare room back, so that the file is exactly its elements; anonymous memory gives back memory and
+ keeps its size. No other call may run on this handle meanwhile.
+
+ Errors: as `mba_append`.
+ */
+int mba_shrink_to_fit(struct mba_array *array);
+
+/*
+ Publishes elements that were stored through `mba_data_ptr` behind the last one: the length becomes
+ `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce.
+
+ Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity; as `mba_append`.
+ */
+int mba_commit(struct mba_array *array, size_t len);
+
+/*
+ The version of the library: major << 16 | minor << 8 | patch, to be compared with the
+ `MBA_VERSION` that the program was compiled with.
+ */
+uint32_t mba_version(void);
+
+/*
+ The text for any code that a function returns: one of ours, an `errno`, or `MBA_OK`. The string is
+ static, in English, and may be used from any thread. Never NULL.
+ */
+const char *mba_strerror(int code);
+
+/*
+ Bytes in an element of a type; 0 for an unknown type.
+ */
+size_t mba_type_size(mba_type type);
+
+/*
+ A readable name of a type, such as `"uint32"`; NULL for an unknown type. The string is static.
+ */
+const char *mba_type_name(mba_type type);
+
+/*
+ A descriptor of the file or memory behind the array, to send to another process, which opens it by
+ `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It never is
+ the one that carries the growth lock. -1 where there is none: NULL, the caller's memory, and if the file
+ can't be opened once more.
+ */
+int mba_fd(const struct mba_array *array);
+
+/*
+ Puts elements and length on the disk, and of a new file the name too; they are there when it returns.
+ A no-op for memory, and for handles that can't change the file.
+
+ Errors: those of msync(2) and fsync(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who
+ doesn't use the library has changed the file's size while this handle holds the lock; `EINVAL` for NULL.
+ */
+int mba_flush(struct mba_array *array);
+
+/*
+ Takes up the length that others have published. A no-op where the length is fixed.
+
+ Errors: `MBA_ELIMIT` if the array has outgrown this handle's reservation, whose length then stays as it was;
+ `MBA_ECORRUPT`, `MBA_ETYPE`; `MBA_ETRUNCATED` if this handle holds the lock and the file is shorter than it
+ left it; `EBUSY` if the file changes so fast that no state of it can be read; `EINVAL` for NULL.
+ */
+int mba_refresh(struct mba_array *array);
+
+/*
+ Takes the growth lock and holds it across calls, until `mba_unlock` or the end of the handle or of the process.
+ Takes up the length, too. The first call that changes the length does the same without waiting, so that
+ this is for waiting, and for a read and a change that belong together.
+
+ `timeout_ms`: 0 doesn't wait, -1 waits for ever, also for another handle of this very process; other
+ negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already.
+
+ Errors: `MBA_ELOCKED` if it was not to wait; `ETIMEDOUT`; as `mba_append`.
+ */
+int mba_lock(struct mba_array *array,
+             int timeout_ms);
+
+/*
+ Gives the growth lock back, and leaves the spare room to whoever takes it next. 0 (`MBA_OK`) also without
+ the lock. A later call that changes the length takes it again.
+
+ Errors: `EINVAL` for NULL.
+ */
+int mba_unlock(struct mba_array *array);
+
+/*
+ 1 if this handle holds the growth lock, else 0; 0 for NULL.
+ */
+int mba_has_lock(const struct mba_array *array);
+
+/*
+ Tells the system how `count` elements from `start` on will be used: one of `MBA_ADVICE_...`. Does nothing
+ where the length is fixed. No advice changes an element.
+
+ Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for unknown advice and NULL; those
+ of madvise(2).
+ */
+int mba_advise(const struct mba_array *array,
+               size_t start,
+               size_t count,
+               int advice);
+
+/*
+ Finds the first element from `start` up to but without `stop` that equals the value, and stores its
+ index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
+
+ Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of `MBA_BOOL` are equal.
+
+ Errors: `MBA_ENOTFOUND`; `EINVAL` for NULL.
+ */
+int mba_find(const struct mba_array *array,
+             const void *value,
+             size_t start,
+             size_t stop,
+             size_t *index);
+
+/*
+ Counts the elements that equal the value, in the sense of `mba_find`, and stores their number in `*count`.
+
+ Errors: `EINVAL` for NULL.
+ */
+int mba_count(const struct mba_array *array,
+              const void *value,
+              size_t *count);
+
+/*
+ Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or greater:
+ by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that pair has no order.
+
+ Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
+ */
+int mba_compare(const struct mba_array *a,
+                const struct mba_array *b,
+                int *order);
+
+/*
+ Stores in `*equal` 1 if both arrays have the same length and equal elements, in the sense of `mba_find`,
+ else 0.
+
+ Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
+ */
+int mba_equal(const struct mba_array *a,
+              const struct mba_array *b,
+              int *equal);
+
+/*
+ Turns the order of the elements around, in place. A kill may leave it half done.
+
+ Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
+ */
+int mba_reverse(struct mba_array *array);
+
+/*
+ Turns the bytes of every element around, in place; of both parts of a complex one. A kill may leave it half
+ done.
+
+ Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
+ */
+int mba_byteswap(struct mba_array *array);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* MMAP_BACKED_ARRAY_H */

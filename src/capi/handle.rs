@@ -1,0 +1,203 @@
+//! Making and ending handles.
+
+use core::ffi::{c_char, c_int, c_void};
+
+use super::{make, mba_array, mba_type, run, string, target, view};
+use crate::array::Array;
+use crate::element::Type;
+use crate::error::{Error, MBA_EPANIC, MBA_OK, Result};
+use crate::options::OpenOptions;
+
+/// What `mba_open_with` can be told beyond flags. Zeros mean defaults, so that
+/// `mba_options options = {0}; options.size = sizeof options;` asks for nothing special.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct mba_options {
+    /// `sizeof(mba_options)` as the caller knows it. Smaller sizes, of older headers, are
+    /// accepted; of larger ones the bytes that this library doesn't know must be zero.
+    pub size: u32,
+    /// Permission bits of a file that is made, such as 0600; the umask applies. 0: the default, 0666 for
+    /// files and 0600 for named shared memory.
+    pub mode: u32,
+    /// Bytes of address range to reserve: the most that the elements can come to take through this handle.
+    /// It costs address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
+    /// process has little address space left. A size asked for is never made smaller.
+    pub reservation: u64,
+}
+
+/// Opens a file of elements; makes it if it is told to.
+///
+/// `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
+/// `MBA_PRIVATE`. A file is never truncated here. The length is the one published in the file; if it ends
+/// inside an element, it is the number of whole ones.
+///
+/// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+///
+/// Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory, `ENODEV`
+/// for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and NULL; `MBA_ETYPE` for
+/// an unknown type, or if the file's tail record names another; `MBA_ECORRUPT` for a tail record that
+/// contradicts the file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address space.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_open(
+    path: *const c_char,
+    r#type: mba_type,
+    flags: u32,
+    out: *mut *mut mba_array,
+) -> c_int {
+    make(out, || Array::open_c(string(path)?, Type::from_code(r#type)?, &OpenOptions::from_flags(flags)))
+}
+
+/// As `mba_open`, with options; NULL for none.
+///
+/// Errors: as `mba_open`; `EINVAL` also for options of a size under 4, for non-zero bytes that this library
+/// doesn't know, and for a mode beyond 07777; `MBA_ELIMIT` if the elements in the file are more than
+/// the reservation asked for; `ENOMEM` if there is no room for it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_open_with(
+    path: *const c_char,
+    r#type: mba_type,
+    flags: u32,
+    options: *const mba_options,
+    out: *mut *mut mba_array,
+) -> c_int {
+    make(out, || {
+        // SAFETY: the caller passes NULL or options of the size that they name.
+        let options = unsafe { read_options(options)? };
+        let mut open = OpenOptions::from_flags(flags);
+        open.mode(options.mode).reservation(options.reservation);
+        Array::open_c(string(path)?, Type::from_code(r#type)?, &open)
+    })
+}
+
+/// The most bytes that options of a later version could have.
+const LARGEST_OPTIONS: usize = 4096;
+
+/// # Safety
+/// `options` must be NULL or point to a structure of the size that its first field names.
+unsafe fn read_options(options: *const mba_options) -> Result<mba_options> {
+    let mut known = mba_options::default();
+    if options.is_null() {
+        return Ok(known);
+    }
+    // SAFETY: the caller's structure has its size at least, at its beginning.
+    let size = unsafe { options.cast::<u32>().read_unaligned() } as usize;
+    if !(size_of::<u32>()..=LARGEST_OPTIONS).contains(&size) {
+        return Err(Error::INVALID);
+    }
+    let common = size.min(size_of::<mba_options>());
+    // SAFETY: both structures have at least `common` bytes, and all fields take any bits.
+    unsafe { core::ptr::copy_nonoverlapping(options.cast::<u8>(), (&raw mut known).cast::<u8>(), common) };
+    for at in common..size {
+        // SAFETY: the caller's structure has `size` bytes.
+        if unsafe { options.cast::<u8>().add(at).read() } != 0 {
+            return Err(Error::INVALID);
+        }
+    }
+    Ok(known)
+}
+
+/// Makes an empty array in anonymous shared memory. Forked children inherit it; other processes get it by
+/// `mba_fd`, a socket and `mba_from_fd`. It can't be made shorter under anybody's feet: it is sealed
+/// against shrinking. It ends with the last handle, mapping and descriptor.
+///
+/// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+///
+/// Errors: `MBA_ETYPE`; `EINVAL` for NULL; those of memfd_create(2), among them `EMFILE`; `ENOMEM` without
+/// address space.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_anon(r#type: mba_type, out: *mut *mut mba_array) -> c_int {
+    make(out, || Array::anonymous(Type::from_code(r#type)?))
+}
+
+/// Opens named shared memory: `name` is one slash and a name without any, as for shm_open(3), and `flags`
+/// are as for `mba_open`. It is made with mode 0600, and lasts until `mba_shm_unlink` or a restart of
+/// the system: a handle never owns it, and closing one never removes it.
+///
+/// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+///
+/// Errors: as `mba_open`; `EINVAL` and `ENAMETOOLONG` for a bad name.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_shm_open(
+    name: *const c_char,
+    r#type: mba_type,
+    flags: u32,
+    out: *mut *mut mba_array,
+) -> c_int {
+    make(out, || Array::shm_open(string(name)?, Type::from_code(r#type)?, &OpenOptions::from_flags(flags)))
+}
+
+/// Removes a name of shared memory. Handles that are open keep the memory until they are released.
+///
+/// Errors: `ENOENT`, `EACCES`; `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_shm_unlink(name: *const c_char) -> c_int {
+    run(|| Array::shm_unlink(string(name)?))
+}
+
+/// Opens the array in the file or memory behind a descriptor, for instance one that another process got by
+/// `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at once.
+/// `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
+///
+/// With `MBA_RDWR` the file is opened anew through /proc, which the caller's permissions must allow.
+///
+/// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+///
+/// Errors: as `mba_open`; `EBADF`; `EACCES` if the descriptor isn't open for what the flags ask; `EINVAL` also
+/// for `MBA_EXACT` on memory that is sealed against shrinking.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_from_fd(
+    fd: c_int,
+    r#type: mba_type,
+    flags: u32,
+    out: *mut *mut mba_array,
+) -> c_int {
+    make(out, || Array::from_raw_fd(fd, Type::from_code(r#type)?, &OpenOptions::from_flags(flags)))
+}
+
+/// Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must outlive
+/// the handle. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
+///
+/// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
+///
+/// Errors: `MBA_ETYPE`; `EINVAL` for NULL, other flags, `data` that isn't aligned for the type, and
+/// `nbytes` that is no multiple of its size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_from_memory(
+    data: *mut c_void,
+    nbytes: usize,
+    r#type: mba_type,
+    flags: u32,
+    out: *mut *mut mba_array,
+) -> c_int {
+    make(out, || {
+        let ty = Type::from_code(r#type)?;
+        let data = if nbytes == 0 { data } else { target(data)? };
+        // SAFETY: the caller promises the memory until the handle is released.
+        unsafe { Array::from_memory(data.cast(), nbytes, ty, &OpenOptions::from_flags(flags)) }
+    })
+}
+
+/// Releases a handle; NULL is allowed. All pointers into the array end. As `mba_close`, without the answer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_free(array: *mut mba_array) {
+    // SAFETY: the caller passes NULL or a handle, and gives it up.
+    let _ = unsafe { mba_close(array) };
+}
+
+/// Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
+/// case, all pointers into the array end, and nothing is lost: whoever closes next tries again.
+///
+/// Of a handle that may change the length, and if no other handle holds the growth lock, the file becomes
+/// exactly its elements. In a forked child a handle that hasn't changed the length there leaves the file
+/// alone. Data is not forced to the disk; `mba_flush` does that.
+///
+/// Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if
+/// someone who doesn't use the library has changed the file's size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_close(array: *mut mba_array) -> c_int {
+    let Some(array) = view(array) else { return libc::EINVAL };
+    let code = run(|| core::mem::ManuallyDrop::into_inner(array).close());
+    // A caught bug was told by the call that met it; a handle that it poisoned closes without complaint.
+    if code == MBA_EPANIC { MBA_OK } else { code }
+}

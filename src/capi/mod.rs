@@ -1,0 +1,161 @@
+//! The C interface: every `extern "C"` function, and nothing else.
+//!
+//! The functions check pointers, call the core and turn its result into a number. Their comments are the
+//! manual that stands in the generated header, so they speak C; what holds for all of them stands at the
+//! header's top, in `include/cbindgen.toml`.
+
+// What a caller must see to stands in each function's comment and at the header's top: pointers must be
+// what the function asks for. A `# Safety` heading in each would only repeat it in the header.
+#![allow(clippy::missing_safety_doc)]
+
+mod elements;
+mod handle;
+mod length;
+mod library;
+mod sharing;
+mod whole;
+
+pub use elements::*;
+pub use handle::*;
+pub use length::*;
+pub use library::*;
+pub use sharing::*;
+pub use whole::*;
+
+pub use crate::element::{
+    MBA_BOOL, MBA_CHAR, MBA_COMPLEX64, MBA_COMPLEX128, MBA_FLOAT16, MBA_FLOAT32, MBA_FLOAT64, MBA_INT8,
+    MBA_INT16, MBA_INT32, MBA_INT64, MBA_LONG, MBA_UCS4, MBA_UINT8, MBA_UINT16, MBA_UINT32, MBA_UINT64,
+    MBA_ULONG, MBA_WCHAR,
+};
+pub use crate::error::{
+    MBA_ECORRUPT, MBA_EEMPTY, MBA_EFIXED, MBA_EINDEX, MBA_ELIMIT, MBA_ELOCKED, MBA_ENOTFOUND, MBA_EPANIC,
+    MBA_EPARTIAL, MBA_EREADONLY, MBA_ETRUNCATED, MBA_ETYPE, MBA_OK,
+};
+pub use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDONLY, MBA_RDWR};
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::array::Array;
+use crate::error::{Error, Result};
+use crate::storage::Storage;
+
+/// One process's view of an array. Opaque.
+#[allow(non_camel_case_types)]
+#[derive(Debug)]
+pub struct mba_array {
+    _opaque: [u8; 0],
+}
+
+/// The number of an element type: its typecode's character, such as `'I'`.
+#[allow(non_camel_case_types)]
+pub type mba_type = i32;
+
+/// Runs `f`, and turns its result, or a panic, into a number.
+#[inline(always)]
+fn run(f: impl FnOnce() -> Result<()>) -> c_int {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(Ok(())) => MBA_OK,
+        Ok(Err(error)) => error.code(),
+        Err(payload) => {
+            // Dropping what a panic carries could panic again.
+            core::mem::forget(payload);
+            MBA_EPANIC
+        }
+    }
+}
+
+/// Views the handle behind a pointer, without owning it.
+#[inline(always)]
+fn view(array: *const mba_array) -> Option<ManuallyDrop<Array>> {
+    let raw = NonNull::new(array.cast_mut().cast::<Storage>())?;
+    // SAFETY: a caller passes NULL or a handle of this library that isn't freed, and the view isn't dropped.
+    Some(ManuallyDrop::new(unsafe { Array::from_raw(raw) }))
+}
+
+/// Runs `f` on a handle: `EINVAL` for NULL; after a panic the handle refuses further work.
+#[inline(always)]
+fn with(array: *const mba_array, f: impl FnOnce(&Array) -> Result<()>) -> c_int {
+    let Some(array) = view(array) else { return libc::EINVAL };
+    if array.storage().is_poisoned() {
+        return MBA_EPANIC;
+    }
+    let code = run(|| f(&array));
+    if code == MBA_EPANIC {
+        array.storage().poison();
+    }
+    code
+}
+
+/// Asks a handle for something it knows; `otherwise` for NULL. `f` must be a plain read that can't panic.
+#[inline(always)]
+fn ask<T>(array: *const mba_array, otherwise: T, f: impl FnOnce(&Array) -> T) -> T {
+    match view(array) {
+        Some(array) => f(&array),
+        None => otherwise,
+    }
+}
+
+/// Makes a handle and hands it out.
+fn make(out: *mut *mut mba_array, f: impl FnOnce() -> Result<Array>) -> c_int {
+    run(|| {
+        let out = target(out)?;
+        let array = f()?;
+        // SAFETY: the caller passes a pointer to a place for the handle.
+        unsafe { out.write(array.into_raw().cast()) };
+        Ok(())
+    })
+}
+
+/// A pointer that must not be NULL, to read from.
+#[inline(always)]
+fn source(pointer: *const c_void) -> Result<*const u8> {
+    if pointer.is_null() { Err(Error::INVALID) } else { Ok(pointer.cast()) }
+}
+
+/// A pointer that may be NULL if there is nothing to read.
+#[inline(always)]
+fn sources(pointer: *const c_void, count: usize) -> Result<*const u8> {
+    if count == 0 { Ok(pointer.cast()) } else { source(pointer) }
+}
+
+/// A pointer that must not be NULL, to write to.
+#[inline(always)]
+fn target<T>(pointer: *mut T) -> Result<*mut T> {
+    if pointer.is_null() { Err(Error::INVALID) } else { Ok(pointer) }
+}
+
+/// A string that must not be NULL.
+fn string<'a>(pointer: *const c_char) -> Result<&'a CStr> {
+    if pointer.is_null() {
+        return Err(Error::INVALID);
+    }
+    // SAFETY: the caller passes a string that ends in NUL, and keeps it during the call.
+    Ok(unsafe { CStr::from_ptr(pointer) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_stops_at_the_boundary_and_poisons_the_handle() {
+        let mut array = core::ptr::null_mut();
+        // SAFETY: the functions get a place for a handle, and the handle that they have put there.
+        unsafe {
+            assert_eq!(mba_anon(MBA_UINT32, &raw mut array), MBA_OK);
+            let value = 7u32;
+            let value = (&raw const value).cast();
+            assert_eq!(mba_append(array, value), MBA_OK);
+            assert_eq!(with(array, |_| panic!("on purpose")), MBA_EPANIC);
+            assert_eq!(mba_append(array, value), MBA_EPANIC);
+            let mut out = 0u32;
+            assert_eq!(mba_get(array, 0, (&raw mut out).cast()), MBA_EPANIC);
+            assert_eq!(out, 0);
+            assert_eq!(mba_refresh(array), MBA_EPANIC);
+            assert_eq!(mba_close(array), MBA_OK);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Calls about the elements as a whole: search, order, comparison.
+
+use core::cmp::Ordering;
+use core::ffi::{c_int, c_void};
+
+use super::{mba_array, source, target, view, with};
+use crate::error::Error;
+
+/// What `mba_compare` says of arrays whose first difference has no order: NaN, or complex numbers.
+pub const MBA_UNORDERED: i32 = 2;
+
+/// Finds the first element from `start` up to but without `stop` that equals the value, and stores its
+/// index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
+///
+/// Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of `MBA_BOOL` are equal.
+///
+/// Errors: `MBA_ENOTFOUND`; `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_find(
+    array: *const mba_array,
+    value: *const c_void,
+    start: usize,
+    stop: usize,
+    index: *mut usize,
+) -> c_int {
+    with(array, |array| {
+        let index = target(index)?;
+        // SAFETY: the caller promises an element, and a place for the index.
+        unsafe { index.write(array.find_from(source(value)?, start, stop)?) };
+        Ok(())
+    })
+}
+
+/// Counts the elements that equal the value, in the sense of `mba_find`, and stores their number in `*count`.
+///
+/// Errors: `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_count(
+    array: *const mba_array,
+    value: *const c_void,
+    count: *mut usize,
+) -> c_int {
+    with(array, |array| {
+        let count = target(count)?;
+        // SAFETY: the caller promises an element, and a place for the count.
+        unsafe { count.write(array.count_from(source(value)?)) };
+        Ok(())
+    })
+}
+
+/// Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or greater:
+/// by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that pair has no order.
+///
+/// Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_compare(a: *const mba_array, b: *const mba_array, order: *mut c_int) -> c_int {
+    with(a, |a| {
+        let (b, order) = (view(b).ok_or(Error::INVALID)?, target(order)?);
+        let result = match a.compare(&b)? {
+            Some(Ordering::Less) => -1,
+            Some(Ordering::Equal) => 0,
+            Some(Ordering::Greater) => 1,
+            None => MBA_UNORDERED,
+        };
+        // SAFETY: the caller promises a place for the order.
+        unsafe { order.write(result) };
+        Ok(())
+    })
+}
+
+/// Stores in `*equal` 1 if both arrays have the same length and equal elements, in the sense of `mba_find`,
+/// else 0.
+///
+/// Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_equal(a: *const mba_array, b: *const mba_array, equal: *mut c_int) -> c_int {
+    with(a, |a| {
+        let (b, equal) = (view(b).ok_or(Error::INVALID)?, target(equal)?);
+        // SAFETY: the caller promises a place for the answer.
+        unsafe { equal.write(a.equals(&b)?.into()) };
+        Ok(())
+    })
+}
+
+/// Turns the order of the elements around, in place. A kill may leave it half done.
+///
+/// Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_reverse(array: *mut mba_array) -> c_int {
+    with(array, |array| array.reverse())
+}
+
+/// Turns the bytes of every element around, in place; of both parts of a complex one. A kill may leave it half
+/// done.
+///
+/// Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_byteswap(array: *mut mba_array) -> c_int {
+    with(array, |array| array.byteswap())
+}
