@@ -291,21 +291,35 @@ impl Array {
 
     /// # Safety
     /// `out` must be null or valid for writes of an element.
+    #[inline(always)]
     pub(crate) unsafe fn pop_to(&self, out: *mut u8) -> Result<()> {
         let storage = self.storage();
-        if storage.room() == 0 {
-            storage.lock(Wait::No)?;
+        let len = storage.len();
+        if storage.room() == 0 || len == 0 {
+            // SAFETY: the caller promises `out` if it isn't null.
+            return unsafe { self.pop_slowly(out) };
         }
+        // SAFETY: there is an element at the end, and a record to publish in; the caller promises `out` if it
+        // isn't null.
+        unsafe {
+            if !out.is_null() {
+                element::load(out, storage.element(len - 1), storage.shape().itemsize);
+            }
+            storage.publish(len - 1);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn pop_slowly(&self, out: *mut u8) -> Result<()> {
+        let storage = self.storage();
+        storage.lock(Wait::No)?;
         let last = storage.len().checked_sub(1).ok_or(Error::Empty)?;
         let mut value = [0; LARGEST];
         // SAFETY: there is an element at `last`, and `value` has room for the largest.
         unsafe { element::load(value.as_mut_ptr(), storage.element(last), storage.shape().itemsize) };
-        if storage.room() == 0 {
-            storage.shorten(last)?;
-        } else {
-            // SAFETY: there is room, so there is a record, and a shorter length fits.
-            unsafe { storage.publish(last) };
-        }
+        storage.shorten(last)?;
         // SAFETY: the caller promises `out` if it isn't null.
         unsafe { self.hand_out(&value, out) };
         Ok(())

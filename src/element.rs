@@ -167,19 +167,35 @@ impl Type {
 /// be valid for reads of `size` bytes, of any alignment.
 #[inline(always)]
 pub(crate) unsafe fn store(to: *mut u8, from: *const u8, size: usize) {
-    // SAFETY: the caller promises both pointers for `size` bytes, and `to`'s alignment, which is `size`
-    // for the atomics of up to 8 bytes and at least 8 for elements of 16.
+    // SAFETY: the caller promises both pointers for `size` bytes, and `to`'s alignment; where that can be less
+    // than an atomic's, for complex numbers, it is checked.
+    unsafe {
+        if size == 4 {
+            (*to.cast::<AtomicU32>()).store(from.cast::<u32>().read_unaligned(), Relaxed);
+        } else if size == 8 && to.addr().is_multiple_of(8) {
+            (*to.cast::<AtomicU64>()).store(from.cast::<u64>().read_unaligned(), Relaxed);
+        } else {
+            store_other(to, from, size);
+        }
+    }
+}
+
+/// The sizes that aren't the most common, out of line: compilers make one jump table of all, which would cost
+/// the common ones more than half of their time.
+///
+/// # Safety
+/// As for [`store`].
+#[inline(never)]
+unsafe fn store_other(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: as in `store`; an element of 16 bytes is aligned to 8.
     unsafe {
         match size {
-            4 => (*to.cast::<AtomicU32>()).store(from.cast::<u32>().read_unaligned(), Relaxed),
-            8 if to.addr().is_multiple_of(8) => {
-                (*to.cast::<AtomicU64>()).store(from.cast::<u64>().read_unaligned(), Relaxed);
-            }
             1 => (*to.cast::<AtomicU8>()).store(from.read(), Relaxed),
             2 => (*to.cast::<AtomicU16>()).store(from.cast::<u16>().read_unaligned(), Relaxed),
             16 => {
-                store(to, from, 8);
-                store(to.add(8), from.add(8), 8);
+                let [low, high] = from.cast::<[u64; 2]>().read_unaligned();
+                (*to.cast::<AtomicU64>()).store(low, Relaxed);
+                (*to.add(8).cast::<AtomicU64>()).store(high, Relaxed);
             }
             _ => core::ptr::copy(from, to, size),
         }
@@ -195,16 +211,31 @@ pub(crate) unsafe fn store(to: *mut u8, from: *const u8, size: usize) {
 pub(crate) unsafe fn load(to: *mut u8, from: *const u8, size: usize) {
     // SAFETY: as in `store`, with the roles of the pointers exchanged.
     unsafe {
+        if size == 4 {
+            to.cast::<u32>().write_unaligned((*from.cast::<AtomicU32>()).load(Relaxed));
+        } else if size == 8 && from.addr().is_multiple_of(8) {
+            to.cast::<u64>().write_unaligned((*from.cast::<AtomicU64>()).load(Relaxed));
+        } else {
+            load_other(to, from, size);
+        }
+    }
+}
+
+/// The counterpart of [`store_other`].
+///
+/// # Safety
+/// As for [`load`].
+#[inline(never)]
+unsafe fn load_other(to: *mut u8, from: *const u8, size: usize) {
+    // SAFETY: as in `store_other`, with the roles of the pointers exchanged.
+    unsafe {
         match size {
-            4 => to.cast::<u32>().write_unaligned((*from.cast::<AtomicU32>()).load(Relaxed)),
-            8 if from.addr().is_multiple_of(8) => {
-                to.cast::<u64>().write_unaligned((*from.cast::<AtomicU64>()).load(Relaxed));
-            }
             1 => to.write((*from.cast::<AtomicU8>()).load(Relaxed)),
             2 => to.cast::<u16>().write_unaligned((*from.cast::<AtomicU16>()).load(Relaxed)),
             16 => {
-                load(to, from, 8);
-                load(to.add(8), from.add(8), 8);
+                let low = (*from.cast::<AtomicU64>()).load(Relaxed);
+                let high = (*from.add(8).cast::<AtomicU64>()).load(Relaxed);
+                to.cast::<[u64; 2]>().write_unaligned([low, high]);
             }
             _ => core::ptr::copy(from, to, size),
         }

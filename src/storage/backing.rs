@@ -46,6 +46,7 @@ impl Access {
 /// A file ready to be mapped, through a description that belongs to this handle alone if it may write.
 pub(super) struct Backing {
     pub fd: OwnedFd,
+    pub stat: Stat,
     pub access: Access,
     /// Whether the file may have been made just now, so that its name is not on the disk yet.
     pub is_new: bool,
@@ -78,7 +79,9 @@ impl Backing {
     }
 
     pub fn anonymous() -> Result<Backing> {
-        Ok(Backing { fd: sys::memfd()?, access: Access::Write { exact: false }, is_new: false })
+        let fd = sys::memfd()?;
+        let stat = sys::stat(fd.as_raw_fd())?;
+        Ok(Backing { fd, stat, access: Access::Write { exact: false }, is_new: false })
     }
 
     /// Takes a descriptor of its own; the caller's stays the caller's.
@@ -123,7 +126,7 @@ impl Backing {
             };
         }
         let is_new = options.has(MBA_CREATE) && stat.size == 0;
-        Ok(Backing { fd, access, is_new })
+        Ok(Backing { fd, stat, access, is_new })
     }
 }
 

@@ -144,7 +144,7 @@ impl Storage {
 
     fn map(backing: Backing, wanted: u64, shape: Shape) -> Result<Box<Storage>> {
         let fd = backing.fd.as_raw_fd();
-        let state = tail::read_state(fd, &shape)?;
+        let state = tail::read_state_from(fd, &shape, backing.stat)?;
         // A map of hugetlbfs covers the whole file, and no more.
         let huge = matches!(backing.access, Access::Fixed | Access::FixedRead);
         let end = if huge { Some(state.stat.size) } else { shape.end_of(state.len as u64) };

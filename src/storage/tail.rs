@@ -140,27 +140,41 @@ const TRIES: usize = 100_000;
 /// file has changed and changed back; so the part of the record that stays as it is must be the same once
 /// more. The length itself may move all the while: any value it had during the call is right.
 pub(super) fn read_state(fd: RawFd, shape: &Shape) -> Result<State> {
+    read_state_from(fd, shape, sys::stat(fd)?)
+}
+
+/// As [`read_state`], beginning with what was known of the file a moment ago.
+pub(super) fn read_state_from(fd: RawFd, shape: &Shape, mut stat: Stat) -> Result<State> {
     for _ in 0..TRIES {
-        let stat = sys::stat(fd)?;
         if stat.size < GRAIN || stat.size % GRAIN != 0 {
             return whole_file(stat, shape);
         }
-        let Some(first) = read_record(fd, stat.size)? else { continue };
-        if sys::stat(fd)?.size != stat.size {
+        let first = read_record(fd, stat.size)?;
+        let before = core::mem::replace(&mut stat, sys::stat(fd)?);
+        if first.is_none() || stat.size != before.size {
             continue;
         }
-        let Some(second) = read_record(fd, stat.size)? else { continue };
-        if first[..LENGTH_AT as usize] != second[..LENGTH_AT as usize] {
-            continue;
-        }
-        return match Record::decode(&second, shape, stat.size)? {
-            None => whole_file(stat, shape),
-            Some(record) => {
-                Ok(State { stat, len: record.len as usize, record: Some(record), partial: false })
+        let second = read_record(fd, stat.size)?;
+        match second {
+            Some(bytes) if second.map(fixed_part) == first.map(fixed_part) => {
+                return match Record::decode(&bytes, shape, stat.size)? {
+                    None => whole_file(stat, shape),
+                    Some(record) => {
+                        Ok(State { stat, len: record.len as usize, record: Some(record), partial: false })
+                    }
+                };
             }
-        };
+            _ => stat = sys::stat(fd)?,
+        }
     }
     Err(Error::Os(libc::EBUSY))
+}
+
+/// What of a record stays as it is while the length moves.
+fn fixed_part(bytes: Bytes) -> [u8; LENGTH_AT as usize] {
+    let mut part = [0; LENGTH_AT as usize];
+    part.copy_from_slice(&bytes[..LENGTH_AT as usize]);
+    part
 }
 
 /// The last 64 bytes of a file of this size; `None` if it has become shorter meanwhile.
