@@ -231,6 +231,8 @@ impl Storage {
 
     fn grow(&self, file: &File, need: usize, pace: Pace) -> Result<u64> {
         let tenure = &file.tenure;
+        // What an exact file gets it gives back at the end of the call.
+        let pace = if self.is_exact() { Pace::Exact } else { pace };
         let old = tenure.size.get();
         let least = self
             .end_of(need)?

@@ -312,7 +312,10 @@ impl Storage {
         if size > end {
             file.reservation.flush(size.saturating_sub(tail::SIZE), size)?;
         }
-        sys::fdatasync(fd)?;
+        if size == 0 {
+            // There is nothing mapped to put on the disk, but the size.
+            sys::fdatasync(fd)?;
+        }
         if file.is_new.get() {
             sys::sync_directory(fd)?;
             file.is_new.set(false);
