@@ -9,6 +9,8 @@ mod lock;
 mod reserve;
 mod sys;
 mod tail;
+mod tenure;
+mod trim;
 
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -101,7 +103,7 @@ struct File {
     held: AtomicBool,
     /// Whether this handle came here by fork and hasn't taken the lock since.
     forked: AtomicBool,
-    tenure: grow::Tenure,
+    tenure: tenure::Tenure,
     /// Whether the directory must still be synced, for the name of a new file to last.
     is_new: Cell<bool>,
 }
@@ -161,7 +163,7 @@ impl Storage {
             outward: AtomicI32::new(-1),
             held: AtomicBool::new(false),
             forked: AtomicBool::new(false),
-            tenure: grow::Tenure::default(),
+            tenure: tenure::Tenure::default(),
             is_new: Cell::new(backing.is_new),
         };
         let storage = try_box(Storage::new(data, state.len, access, Some(file), shape))?;

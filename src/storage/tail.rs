@@ -146,7 +146,7 @@ pub(super) fn read_state(fd: RawFd, shape: &Shape) -> Result<State> {
 /// As [`read_state`], beginning with what was known of the file a moment ago.
 pub(super) fn read_state_from(fd: RawFd, shape: &Shape, mut stat: Stat) -> Result<State> {
     for _ in 0..TRIES {
-        if stat.size < GRAIN || stat.size % GRAIN != 0 {
+        if stat.size < GRAIN || !stat.size.is_multiple_of(GRAIN) {
             return whole_file(stat, shape);
         }
         let first = read_record(fd, stat.size)?;

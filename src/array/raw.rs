@@ -1,0 +1,298 @@
+//! Elements by raw pointers: what the C interface and the typed face are made of.
+//!
+//! Values may point anywhere, also into the array itself, so no reference is made of them.
+
+use crate::array::Array;
+use crate::element;
+use crate::error::{Error, Result};
+use crate::ops::{self, Span};
+use crate::storage::{Pace, Wait};
+
+/// The largest element.
+const LARGEST: usize = 16;
+
+impl Array {
+    /// # Safety
+    /// `value` must be valid for reads of an element.
+    #[inline(always)]
+    pub(crate) unsafe fn append_from(&self, value: *const u8) -> Result<()> {
+        let storage = self.storage();
+        let len = storage.len();
+        if len < storage.room() {
+            // SAFETY: below `room` there is memory to store in, and a record to publish in; the caller
+            // promises the value.
+            unsafe {
+                element::store(storage.element(len), value, storage.shape().itemsize);
+                storage.publish(len + 1);
+            }
+            return Ok(());
+        }
+        // SAFETY: the caller promises the value.
+        unsafe { self.append_slowly(value) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn append_slowly(&self, value: *const u8) -> Result<()> {
+        let storage = self.storage();
+        storage.lock(Wait::No)?;
+        // SAFETY: the caller promises the value.
+        if unsafe { storage.append_exact(value)? } {
+            return Ok(());
+        }
+        let len = storage.len();
+        storage.ensure(len.checked_add(1).ok_or(Error::Limit)?, Pace::Amortized)?;
+        // SAFETY: there is room for one more now, and a record; the caller promises the value.
+        unsafe {
+            element::store(storage.element(len), value, storage.shape().itemsize);
+            storage.publish(len + 1);
+        }
+        storage.settle();
+        Ok(())
+    }
+
+    /// # Safety
+    /// `out` must be valid for writes of an element.
+    #[inline(always)]
+    pub(crate) unsafe fn get_to(&self, index: usize, out: *mut u8) -> Result<()> {
+        let storage = self.storage();
+        if index >= storage.len() {
+            return Err(Error::Index);
+        }
+        // SAFETY: there is an element at `index`; the caller promises `out`.
+        unsafe { element::load(out, storage.element(index), storage.shape().itemsize) };
+        Ok(())
+    }
+
+    /// # Safety
+    /// `value` must be valid for reads of an element.
+    #[inline(always)]
+    pub(crate) unsafe fn set_from(&self, index: usize, value: *const u8) -> Result<()> {
+        let storage = self.storage();
+        if !storage.can_write() {
+            return Err(Error::ReadOnly);
+        }
+        if index >= storage.len() {
+            return Err(Error::Index);
+        }
+        // SAFETY: there is an element at `index`, and it may be written; the caller promises the value.
+        unsafe { element::store(storage.element(index), value, storage.shape().itemsize) };
+        Ok(())
+    }
+
+    /// # Safety
+    /// `out` must be null or valid for writes of an element.
+    #[inline(always)]
+    pub(crate) unsafe fn pop_to(&self, out: *mut u8) -> Result<()> {
+        let storage = self.storage();
+        let len = storage.len();
+        if storage.room() == 0 || len == 0 {
+            // SAFETY: the caller promises `out` if it isn't null.
+            return unsafe { self.pop_slowly(out) };
+        }
+        // SAFETY: there is an element at the end, and a record to publish in; the caller promises `out` if it
+        // isn't null.
+        unsafe {
+            if !out.is_null() {
+                element::load(out, storage.element(len - 1), storage.shape().itemsize);
+            }
+            storage.publish(len - 1);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    unsafe fn pop_slowly(&self, out: *mut u8) -> Result<()> {
+        let storage = self.storage();
+        storage.lock(Wait::No)?;
+        let last = storage.len().checked_sub(1).ok_or(Error::Empty)?;
+        let mut value = [0; LARGEST];
+        // SAFETY: there is an element at `last`, and `value` has room for the largest.
+        unsafe { element::load(value.as_mut_ptr(), storage.element(last), storage.shape().itemsize) };
+        storage.shorten(last)?;
+        // SAFETY: the caller promises `out` if it isn't null.
+        unsafe { self.hand_out(&value, out) };
+        Ok(())
+    }
+
+    /// # Safety
+    /// `out` must be null or valid for writes of an element.
+    unsafe fn hand_out(&self, value: &[u8; LARGEST], out: *mut u8) {
+        if !out.is_null() {
+            // SAFETY: the caller promises `out`; an element isn't larger than `value`.
+            unsafe { core::ptr::copy_nonoverlapping(value.as_ptr(), out, self.itemsize()) };
+        }
+    }
+
+    /// # Safety
+    /// `values` must be valid for reads of `count` elements; it may point into the array.
+    pub(crate) unsafe fn extend_from(&self, values: *const u8, count: usize) -> Result<()> {
+        let storage = self.storage();
+        if count == 0 {
+            return storage.check_growable();
+        }
+        if storage.room() == 0 {
+            storage.lock(Wait::No)?;
+        }
+        let len = storage.len();
+        let new = len.checked_add(count).ok_or(Error::Limit)?;
+        if new > storage.room() {
+            storage.ensure(new, Pace::Amortized)?;
+        }
+        // SAFETY: there is room up to `new`, and a record; the caller promises the values.
+        unsafe {
+            core::ptr::copy(values, storage.element(len), count * storage.shape().itemsize);
+            storage.publish(new);
+        }
+        storage.settle();
+        Ok(())
+    }
+
+    /// # Safety
+    /// `out` must be valid for writes of `count` elements.
+    pub(crate) unsafe fn read_to(&self, start: usize, count: usize, out: *mut u8) -> Result<()> {
+        self.check_range(start, count)?;
+        if count > 0 {
+            // SAFETY: the range lies within the array; the caller promises `out`.
+            unsafe { core::ptr::copy(self.storage().element(start), out, count * self.itemsize()) };
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// `values` must be valid for reads of `count` elements; it may point into the array.
+    pub(crate) unsafe fn write_from(&self, start: usize, values: *const u8, count: usize) -> Result<()> {
+        self.check_writable()?;
+        self.check_range(start, count)?;
+        if count > 0 {
+            // SAFETY: the range lies within the array, which may be written; the caller promises the values.
+            unsafe { core::ptr::copy(values, self.storage().element(start), count * self.itemsize()) };
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// `values` must be valid for reads of `count` elements; it may point into the array.
+    pub(crate) unsafe fn splice_from(
+        &self,
+        start: usize,
+        removed: usize,
+        values: *const u8,
+        count: usize,
+    ) -> Result<()> {
+        if removed == count {
+            // SAFETY: the caller promises the values.
+            return unsafe { self.write_from(start, values, count) };
+        }
+        let storage = self.storage();
+        storage.lock(Wait::No)?;
+        self.check_range(start, removed)?;
+        let len = storage.len();
+        let new =
+            (len - removed).checked_add(count).filter(|new| *new <= self.reserved()).ok_or(Error::Limit)?;
+        if new > len {
+            storage.ensure(new, Pace::Amortized)?;
+        } else {
+            storage.prepare_to_shorten()?;
+        }
+        let itemsize = self.itemsize();
+        let mut copy = Vec::new();
+        let values = if count > 0 && self.overlaps(values, count * itemsize) {
+            // The elements that the values are may be about to move.
+            copy.try_reserve_exact(count * itemsize).map_err(|_| Error::NO_MEMORY)?;
+            // SAFETY: the caller promises the values, and the copy has room for them.
+            unsafe { core::ptr::copy_nonoverlapping(values, copy.as_mut_ptr(), count * itemsize) };
+            copy.as_ptr()
+        } else {
+            values
+        };
+        // SAFETY: old and new place of the elements behind the range lie within the room for the longer of
+        // both lengths; so does the range itself; the values don't overlap the array.
+        unsafe {
+            let rest = (len - start - removed) * itemsize;
+            core::ptr::copy(storage.element(start + removed), storage.element(start + count), rest);
+            if count > 0 {
+                core::ptr::copy_nonoverlapping(values, storage.element(start), count * itemsize);
+            }
+        }
+        if new < len {
+            return storage.shorten(new);
+        }
+        // SAFETY: there is room up to `new`, and a record.
+        unsafe { storage.publish(new) };
+        storage.settle();
+        Ok(())
+    }
+
+    /// # Safety
+    /// `value` must be valid for reads of an element; it may point into the array.
+    pub(crate) unsafe fn insert_from(&self, index: usize, value: *const u8) -> Result<()> {
+        // SAFETY: the caller promises the value.
+        unsafe { self.splice_from(index, 0, value, 1) }
+    }
+
+    /// # Safety
+    /// `out` must be null or valid for writes of an element.
+    pub(crate) unsafe fn remove_to(&self, index: usize, out: *mut u8) -> Result<()> {
+        let storage = self.storage();
+        storage.lock(Wait::No)?;
+        let mut value = [0; LARGEST];
+        // SAFETY: `value` has room for the largest element.
+        unsafe { self.get_to(index, value.as_mut_ptr()) }?;
+        // SAFETY: no values are passed.
+        unsafe { self.splice_from(index, 1, core::ptr::null(), 0) }?;
+        // SAFETY: the caller promises `out` if it isn't null.
+        unsafe { self.hand_out(&value, out) };
+        Ok(())
+    }
+
+    /// # Safety
+    /// `value` must be valid for reads of an element.
+    pub(crate) unsafe fn fill_from(&self, start: usize, count: usize, value: *const u8) -> Result<()> {
+        self.check_writable()?;
+        self.check_range(start, count)?;
+        let span = Span { data: self.storage().element(start), len: count, ty: self.ty() };
+        let mut own = [0; LARGEST];
+        // SAFETY: the range lies within the array, which may be written; the caller promises the value,
+        // which is copied first, since it may lie in the range.
+        unsafe {
+            core::ptr::copy_nonoverlapping(value, own.as_mut_ptr(), self.itemsize());
+            ops::fill(span, own.as_ptr());
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// `value` must be valid for reads of an element.
+    pub(crate) unsafe fn find_from(&self, value: *const u8, start: usize, stop: usize) -> Result<usize> {
+        let span = self.span();
+        // SAFETY: the range is cut to the array; the caller promises the value.
+        unsafe { ops::find(span, value, start, stop.min(span.len)) }.ok_or(Error::NotFound)
+    }
+
+    /// # Safety
+    /// `value` must be valid for reads of an element.
+    pub(crate) unsafe fn count_from(&self, value: *const u8) -> usize {
+        // SAFETY: the span is the array; the caller promises the value.
+        unsafe { ops::count(self.span(), value) }
+    }
+
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if self.storage().can_write() { Ok(()) } else { Err(Error::ReadOnly) }
+    }
+
+    pub(super) fn check_range(&self, start: usize, count: usize) -> Result<()> {
+        match start.checked_add(count) {
+            Some(end) if end <= self.len() => Ok(()),
+            _ => Err(Error::Index),
+        }
+    }
+
+    /// Whether so many bytes lie where the array is or may come to be.
+    fn overlaps(&self, values: *const u8, bytes: usize) -> bool {
+        let first = self.as_ptr().addr();
+        let end = first + self.reserved() * self.itemsize();
+        values.addr() < end && values.addr().saturating_add(bytes) > first
+    }
+}

@@ -1,0 +1,169 @@
+//! A tenure: the time during which a handle holds the growth lock, and what it then knows of the file.
+
+use core::cell::Cell;
+use core::sync::atomic::Ordering::Relaxed;
+use std::os::fd::RawFd;
+
+use super::backing::Access;
+use super::lock::{self, Wait};
+use super::tail::{self, GRAIN};
+use super::{File, Storage, sys};
+use crate::error::{Error, Result};
+
+/// What the handle knows of the file while it holds the lock.
+#[derive(Default)]
+pub(super) struct Tenure {
+    /// The file's size as this handle left it; anything else is somebody's work who doesn't use the library.
+    pub(super) size: Cell<u64>,
+    /// Up to where the file has blocks for certain, in spare room: its size, but for a memfd that was shrunk.
+    pub(super) backed: Cell<u64>,
+    /// Whether the file has a record.
+    pub(super) record: Cell<bool>,
+    /// The size of the last step of growth.
+    pub(super) step: Cell<u64>,
+    pub(super) traits: Cell<Option<Traits>>,
+    pub(super) dev: Cell<u64>,
+    pub(super) ino: Cell<u64>,
+}
+
+/// What doesn't change about a file.
+#[derive(Clone, Copy)]
+pub(super) struct Traits {
+    /// The bytes are in memory for good, not on a disk.
+    pub in_memory: bool,
+    /// The file can't become shorter.
+    pub sealed: bool,
+    /// The file system can't reserve blocks.
+    pub no_fallocate: bool,
+}
+
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+const RAMFS_MAGIC: i64 = 0x8584_58f6;
+
+impl Traits {
+    fn of(fd: RawFd) -> Result<Traits> {
+        Ok(Traits {
+            in_memory: matches!(sys::file_system(fd)?, TMPFS_MAGIC | RAMFS_MAGIC),
+            sealed: sys::seals(fd) & libc::F_SEAL_SHRINK != 0,
+            no_fallocate: false,
+        })
+    }
+}
+
+impl Tenure {
+    pub(super) fn traits(&self) -> Traits {
+        self.traits.get().unwrap_or(Traits { in_memory: false, sealed: false, no_fallocate: false })
+    }
+}
+
+impl Storage {
+    /// Takes the growth lock, and takes over the file as it is then.
+    pub fn lock(&self, wait: Wait) -> Result<()> {
+        let file = self.growable()?;
+        if file.held.load(Relaxed) {
+            return Ok(());
+        }
+        let fd = file.fd()?;
+        lock::take(fd, wait)?;
+        match self.adopt(file, fd) {
+            Ok(()) => {
+                file.held.store(true, Relaxed);
+                file.forked.store(false, Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.close_room(file);
+                let _ = lock::release(fd);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the lock back; the spare room stays for whoever takes it next.
+    pub fn unlock(&self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if !file.held.load(Relaxed) {
+            return Ok(());
+        }
+        self.close_room(file);
+        file.held.store(false, Relaxed);
+        lock::release(file.fd()?)
+    }
+
+    /// Whether this handle may change the length at all.
+    pub fn check_growable(&self) -> Result<()> {
+        self.growable().map(drop)
+    }
+
+    /// The file, if this handle may change its length.
+    pub(super) fn growable(&self) -> Result<&File> {
+        match (self.access, &self.file) {
+            (Access::Write { .. }, Some(file)) => Ok(file),
+            (Access::Read | Access::FixedRead, _) => Err(Error::ReadOnly),
+            _ => Err(Error::Fixed),
+        }
+    }
+
+    pub(super) fn is_exact(&self) -> bool {
+        self.access == Access::Write { exact: true }
+    }
+
+    fn adopt(&self, file: &File, fd: RawFd) -> Result<()> {
+        let tenure = &file.tenure;
+        if tenure.traits.get().is_none() {
+            tenure.traits.set(Some(Traits::of(fd)?));
+        }
+        let state = tail::read_state(fd, &self.shape)?;
+        if state.partial {
+            return Err(Error::Partial);
+        }
+        let end = self.end_of(state.len)?;
+        if end > file.reservation.bytes() - tail::SIZE {
+            return Err(Error::Limit);
+        }
+        tenure.size.set(state.stat.size);
+        tenure.backed.set(state.stat.size);
+        tenure.record.set(state.record.is_some());
+        tenure.step.set(0);
+        tenure.dev.set(state.stat.dev);
+        tenure.ino.set(state.stat.ino);
+        if tenure.traits().sealed && state.is_copy() {
+            // Somebody gave the pages of the spare room back.
+            tenure.backed.set(end.next_multiple_of(GRAIN));
+        }
+        let in_reach = state.stat.size <= file.reservation.bytes();
+        if state.record.is_some() && tenure.traits().sealed && !in_reach {
+            return Err(Error::Limit);
+        }
+        self.adopt_len(file, state.len, state.stat.size)?;
+        if in_reach {
+            self.open_room(file);
+        }
+        let is_foreign = state.is_copy() && !tenure.traits().sealed;
+        if state.record.is_some() && (is_foreign || self.is_exact() || !in_reach) {
+            self.cut(file, fd, state.len)?;
+        }
+        Ok(())
+    }
+
+    /// Lets appends go up to what the file has room for.
+    pub(super) fn open_room(&self, file: &File) {
+        let tenure = &file.tenure;
+        if !tenure.record.get() {
+            self.close_room(file);
+            return;
+        }
+        let size = tenure.size.get();
+        let capacity = self.shape.fitting(tenure.backed.get().min(size - tail::SIZE));
+        let word = file.reservation.base().wrapping_add((size - tail::SIZE + tail::LENGTH_AT) as usize);
+        self.publish.store(word.cast(), Relaxed);
+        self.capacity.store(capacity, Relaxed);
+        self.room.store(if self.is_exact() { 0 } else { capacity }, Relaxed);
+    }
+
+    pub(super) fn close_room(&self, _: &File) {
+        self.room.store(0, Relaxed);
+        self.publish.store(core::ptr::null_mut(), Relaxed);
+        self.capacity.store(self.len.load(Relaxed), Relaxed);
+    }
+}
