@@ -101,7 +101,8 @@ impl Storage {
                 Err(error) => return Err(error),
             }
         }
-        tenure.step.set(step);
+        // On a disk that is nearly full the next step starts from what fitted.
+        tenure.step.set(step.min(target.saturating_sub(old)));
         tenure.record.set(true);
         self.open_room(file);
         if target <= old {

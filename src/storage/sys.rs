@@ -146,7 +146,7 @@ pub(super) fn ftruncate(fd: RawFd, size: u64) -> Result<()> {
 }
 
 /// One `fallocate`, not retried: `EINTR` comes back, since on tmpfs it means that all work was undone.
-pub(super) fn fallocate(fd: RawFd, mode: i32, at: u64, count: u64) -> Result<()> {
+fn fallocate(fd: RawFd, mode: i32, at: u64, count: u64) -> Result<()> {
     let (at, count) = (offset(at)?, offset(count)?);
     // SAFETY: no memory is passed.
     match unsafe { libc::fallocate(fd, mode, at, count) } {
@@ -293,4 +293,14 @@ pub(super) fn reserve_blocks(fd: RawFd, mut at: u64, end: u64) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Gives back the blocks of a range, which reads as zeros then; the size stays.
+pub(super) fn punch_hole(fd: RawFd, at: u64, end: u64) -> Result<()> {
+    loop {
+        match fallocate(fd, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, at, end - at) {
+            Err(Error::Os(libc::EINTR)) => {}
+            result => return result,
+        }
+    }
 }

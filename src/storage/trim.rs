@@ -150,7 +150,7 @@ impl Storage {
         tenure.backed.set(start);
         tenure.step.set(0);
         self.open_room(file);
-        sys::fallocate(fd, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, start, end - start)
+        sys::punch_hole(fd, start, end)
     }
 }
 
