@@ -104,6 +104,8 @@ struct File {
     /// Whether this handle came here by fork and hasn't taken the lock since.
     forked: AtomicBool,
     tenure: tenure::Tenure,
+    /// The file's size when it was opened, if it had no record then.
+    plain_size: Option<u64>,
     /// Whether the directory must still be synced, for the name of a new file to last.
     is_new: Cell<bool>,
 }
@@ -153,7 +155,12 @@ impl Storage {
         let reservation = Reservation::new(fd, end.ok_or(Error::Limit)?, backing.access, wanted)?;
         // SAFETY: the offset of the elements is small, and the mapping has a page at least.
         let data = unsafe { reservation.base().add(shape.offset as usize) };
-        if !backing.access.has_fixed_length() {
+        if state.stat.names > 0 {
+            // What is in a file needn't be in a core dump too. The kernel leaves such mappings out anyway unless
+            // it is told otherwise, but then it would take the reservation along. One advice for the whole costs
+            // a tenth of what one for a part of it does.
+            reservation.dump_nothing();
+        } else if !backing.access.has_fixed_length() {
             reservation.dump_up_to(state.stat.size);
         }
         let access = backing.access;
@@ -164,6 +171,7 @@ impl Storage {
             held: AtomicBool::new(false),
             forked: AtomicBool::new(false),
             tenure: tenure::Tenure::default(),
+            plain_size: state.record.is_none().then_some(state.stat.size),
             is_new: Cell::new(backing.is_new),
         };
         let storage = try_box(Storage::new(data, state.len, access, Some(file), shape))?;

@@ -25,12 +25,27 @@ const FLOOR: u64 = 1 << 17;
 /// Bytes reserved by all handles of this process.
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 
+/// How much address space the process may use, as far as is known: asked for once, and again when a mapping
+/// fails, since asking costs a part of what opening a file costs. 0 before it is known.
+static LIMIT: AtomicU64 = AtomicU64::new(0);
+
+fn address_space_limit() -> u64 {
+    match LIMIT.load(Relaxed) {
+        0 => {
+            let limit = sys::address_space_limit().max(1);
+            LIMIT.store(limit, Relaxed);
+            limit
+        }
+        limit => limit,
+    }
+}
+
 /// A mapping whose address never changes.
 pub(super) struct Reservation {
     map: MmapRaw,
     bytes: u64,
-    /// Up to where a core dump takes the mapping along.
-    dumped: Cell<u64>,
+    /// Up to where a core dump takes the mapping along; `None` if it leaves it out as a whole.
+    dumped: Cell<Option<u64>>,
 }
 
 impl Reservation {
@@ -52,12 +67,15 @@ impl Reservation {
             }
             return Reservation::map(fd, bytes, access);
         }
-        let mut bytes = default_size(need, TOTAL.load(Relaxed), sys::address_space_limit());
+        let total = TOTAL.load(Relaxed);
+        let mut bytes = default_size(need, total, address_space_limit());
         loop {
             match Reservation::map(fd, bytes, access) {
                 // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK.
                 Err(Error::Os(libc::ENOMEM | libc::EAGAIN)) if bytes > least(need) => {
-                    bytes = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
+                    let half = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
+                    LIMIT.store(sys::address_space_limit(), Relaxed);
+                    bytes = half.min(default_size(need, total, address_space_limit()));
                 }
                 result => return result,
             }
@@ -77,7 +95,14 @@ impl Reservation {
         }
         .map_err(sys::os_error)?;
         TOTAL.fetch_add(bytes, Relaxed);
-        Ok(Reservation { map, bytes, dumped: Cell::new(bytes) })
+        Ok(Reservation { map, bytes, dumped: Cell::new(Some(bytes)) })
+    }
+
+    /// Leaves the whole mapping out of core dumps.
+    pub fn dump_nothing(&self) {
+        self.dumped.set(None);
+        // An advice that isn't taken leaves a larger core dump, and nothing else.
+        let _ = self.map.advise_range(Advice::DontDump, 0, self.bytes as usize);
     }
 
     pub fn base(&self) -> *mut u8 {
@@ -89,11 +114,12 @@ impl Reservation {
         self.bytes
     }
 
-    /// Lets a core dump take along what lies before `end`, and leave out the rest of the reservation.
+    /// Lets a core dump take along what lies before `end`, and leave out the rest of the reservation; unless it
+    /// leaves out all.
     pub fn dump_up_to(&self, end: u64) {
+        let Some(old) = self.dumped.get() else { return };
         let end = end.next_multiple_of(tail::GRAIN).min(self.bytes);
-        let old = self.dumped.replace(end);
-        // An advice that isn't taken leaves a larger or a smaller core dump, and nothing else.
+        self.dumped.set(Some(end));
         let _ = if end < old {
             self.map.advise_range(Advice::DontDump, end as usize, (old - end) as usize)
         } else if end > old {

@@ -13,6 +13,8 @@ pub(super) struct Stat {
     pub dev: u64,
     pub ino: u64,
     pub mode: libc::mode_t,
+    /// How many names the file has; 0 for a memfd.
+    pub names: u64,
     pub block_size: i64,
 }
 
@@ -117,6 +119,7 @@ pub(super) fn stat(fd: RawFd) -> Result<Stat> {
         dev: stat.st_dev,
         ino: stat.st_ino,
         mode: stat.st_mode,
+        names: stat.st_nlink,
         block_size: stat.st_blksize,
     })
 }

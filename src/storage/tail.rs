@@ -136,9 +136,10 @@ const TRIES: usize = 100_000;
 /// Reads size and record until they belong together.
 ///
 /// The record is read by `pread`, never through the mapping, which another process may be cutting at that
-/// moment. A size that is the same before and after means that the record was there in between, or that the
-/// file has changed and changed back; so the part of the record that stays as it is must be the same once
-/// more. The length itself may move all the while: any value it had during the call is right.
+/// moment. Asking for one byte more than a record has tells whether the file still has the same size. The
+/// system looks at the size first and copies then, so that the bytes may be those of a file that has grown
+/// in between: the part of the record that stays as it is must be the same once more. The length itself may
+/// move all the while: any value it had during the call is right.
 pub(super) fn read_state(fd: RawFd, shape: &Shape) -> Result<State> {
     read_state_from(fd, shape, sys::stat(fd)?)
 }
@@ -150,38 +151,27 @@ pub(super) fn read_state_from(fd: RawFd, shape: &Shape, mut stat: Stat) -> Resul
             return whole_file(stat, shape);
         }
         let first = read_record(fd, stat.size)?;
-        let before = core::mem::replace(&mut stat, sys::stat(fd)?);
-        if first.is_none() || stat.size != before.size {
-            continue;
-        }
         let second = read_record(fd, stat.size)?;
-        match second {
-            Some(bytes) if second.map(fixed_part) == first.map(fixed_part) => {
-                return match Record::decode(&bytes, shape, stat.size)? {
-                    None => whole_file(stat, shape),
-                    Some(record) => {
-                        Ok(State { stat, len: record.len as usize, record: Some(record), partial: false })
-                    }
-                };
-            }
-            _ => stat = sys::stat(fd)?,
+        if let (Some(first), Some(second)) = (first, second)
+            && first[..LENGTH_AT as usize] == second[..LENGTH_AT as usize]
+        {
+            return match Record::decode(&second, shape, stat.size)? {
+                None => whole_file(stat, shape),
+                Some(record) => {
+                    Ok(State { stat, len: record.len as usize, record: Some(record), partial: false })
+                }
+            };
         }
+        stat = sys::stat(fd)?;
     }
     Err(Error::Os(libc::EBUSY))
 }
 
-/// What of a record stays as it is while the length moves.
-fn fixed_part(bytes: Bytes) -> [u8; LENGTH_AT as usize] {
-    let mut part = [0; LENGTH_AT as usize];
-    part.copy_from_slice(&bytes[..LENGTH_AT as usize]);
-    part
-}
-
-/// The last 64 bytes of a file of this size; `None` if it has become shorter meanwhile.
+/// The last 64 bytes of a file of this size; `None` if it has another size meanwhile.
 fn read_record(fd: RawFd, size: u64) -> Result<Option<Bytes>> {
-    let mut bytes = [0; SIZE as usize];
+    let mut bytes = [0; SIZE as usize + 1];
     let count = sys::pread(fd, &mut bytes, size - SIZE)?;
-    Ok((count == bytes.len()).then_some(bytes))
+    Ok(bytes.first_chunk().copied().filter(|_| count == SIZE as usize))
 }
 
 fn whole_file(stat: Stat, shape: &Shape) -> Result<State> {

@@ -78,8 +78,13 @@ impl Storage {
             }
             return self.cut(file, fd, self.len());
         }
-        // Without a record there is nothing to do, and no lock needed to see that.
-        if !matches!(tail::read_state(fd, &self.shape), Ok(State { record: Some(_), .. })) {
+        // Without a record there is nothing to do, and no lock needed to see that. A size as it was at the
+        // opening means that the file is as it was, or was left alike by someone: then whoever opens it
+        // next cleans up.
+        let stat = sys::stat(fd)?;
+        if file.plain_size == Some(stat.size)
+            || !matches!(tail::read_state_from(fd, &self.shape, stat), Ok(State { record: Some(_), .. }))
+        {
             return Ok(());
         }
         if sys::seals(fd) & libc::F_SEAL_SHRINK != 0 || lock::take(fd, Wait::No).is_err() {
