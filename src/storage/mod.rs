@@ -96,9 +96,9 @@ struct File {
     reservation: Reservation,
     /// The description that carries the lock, and all writes and sizes go through; in a forked child that
     /// could not open one, the negated `errno`.
-    fd: AtomicI32,
+    fd: Descriptor,
     /// What `mba_fd` hands out, if it isn't `fd`; -1 before it is first asked for.
-    outward: AtomicI32,
+    outward: Descriptor,
     /// Whether this handle holds the growth lock.
     held: AtomicBool,
     /// Whether this handle came here by fork and hasn't taken the lock since.
@@ -166,8 +166,8 @@ impl Storage {
         let access = backing.access;
         let file = File {
             reservation,
-            fd: AtomicI32::new(backing.fd.into_raw_fd()),
-            outward: AtomicI32::new(-1),
+            fd: Descriptor(AtomicI32::new(backing.fd.into_raw_fd())),
+            outward: Descriptor(AtomicI32::new(-1)),
             held: AtomicBool::new(false),
             forked: AtomicBool::new(false),
             tenure: tenure::Tenure::default(),
@@ -271,12 +271,12 @@ impl Storage {
         if !matches!(self.access, Access::Write { .. }) {
             return file.fd().ok();
         }
-        let known = file.outward.load(Acquire);
+        let known = file.outward.0.load(Acquire);
         if known >= 0 {
             return Some(known);
         }
         let fd = sys::reopen(file.fd().ok()?, libc::O_RDWR).ok()?;
-        match file.outward.compare_exchange(-1, fd.as_raw_fd(), Release, Acquire) {
+        match file.outward.0.compare_exchange(-1, fd.as_raw_fd(), Release, Acquire) {
             Ok(_) => Some(fd.into_raw_fd()),
             Err(other) => Some(other),
         }
@@ -368,7 +368,7 @@ impl Storage {
 
 impl File {
     fn fd(&self) -> Result<RawFd> {
-        match self.fd.load(Relaxed) {
+        match self.fd.0.load(Relaxed) {
             errno if errno < 0 => Err(Error::Os(-errno)),
             fd => Ok(fd),
         }
@@ -383,17 +383,20 @@ impl File {
             Ok(fd) => fd.into_raw_fd(),
             Err(error) => -error.code(),
         };
-        self.fd.store(own, Relaxed);
+        self.fd.0.store(own, Relaxed);
         drop(take_fd(parents));
     }
 }
 
-impl Drop for File {
+/// A descriptor that a file owns, or a negative number. It comes after the mapping in the file, since the
+/// system ends both faster in this order.
+struct Descriptor(AtomicI32);
+
+impl Drop for Descriptor {
     fn drop(&mut self) {
-        drop(self.fd().map(take_fd));
-        let outward = *self.outward.get_mut();
-        if outward >= 0 {
-            drop(take_fd(outward));
+        let fd = *self.0.get_mut();
+        if fd >= 0 {
+            drop(take_fd(fd));
         }
     }
 }

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::os::fd::RawFd;
+use std::sync::Once;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
@@ -67,6 +68,8 @@ impl Reservation {
             }
             return Reservation::map(fd, bytes, access);
         }
+        static FIRST: Once = Once::new();
+        FIRST.call_once(keep_apart);
         let total = TOTAL.load(Relaxed);
         let mut bytes = default_size(need, total, address_space_limit());
         loop {
@@ -83,7 +86,8 @@ impl Reservation {
     }
 
     fn map(fd: RawFd, bytes: u64, access: Access) -> Result<Reservation> {
-        let len = usize::try_from(bytes).map_err(|_| Error::NO_MEMORY)?;
+        // memmap2 refuses what a slice could not be, without an errno.
+        let len = isize::try_from(bytes).map_err(|_| Error::NO_MEMORY)?.unsigned_abs();
         let mut options = MmapOptions::new();
         options.len(len).no_reserve_swap();
         let fd = sys::borrow(fd);
@@ -162,6 +166,39 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         TOTAL.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+/// What one page of the third level of page tables covers, on x86-64 and on aarch64 with small pages.
+const TABLE: usize = 1 << 30;
+
+/// Keeps reservations away from the memory that the process uses most.
+///
+/// The system puts a large mapping directly below the shared libraries, in a range whose page tables they have
+/// filled; ending it walks through those, which takes longer than all else about closing a handle. One page
+/// without access, put at the next boundary below, leaves the rest of that range to small mappings, and
+/// reservations come to lie below it. Nothing depends on it.
+fn keep_apart() {
+    let page = tail::GRAIN as usize;
+    let map = |at: usize, flags: i32| {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | flags;
+        // SAFETY: a new mapping without access, where the system finds a place, or at an address where there
+        // is none yet: MAP_FIXED_NOREPLACE replaces nothing, and is a hint to kernels that don't know it.
+        unsafe { libc::mmap(core::ptr::without_provenance_mut(at), page, libc::PROT_NONE, flags, -1, 0) }
+    };
+    let unmap = |at: *mut libc::c_void| {
+        // SAFETY: the page was mapped here a moment ago, and nobody knows of it.
+        unsafe { libc::munmap(at, page) };
+    };
+    let probe = map(0, 0);
+    if probe == libc::MAP_FAILED {
+        return;
+    }
+    unmap(probe);
+    let boundary = probe.addr() / TABLE * TABLE;
+    let kept = map(boundary, libc::MAP_FIXED_NOREPLACE);
+    if kept != libc::MAP_FAILED && kept.addr() != boundary {
+        unmap(kept);
     }
 }
 
