@@ -9,6 +9,8 @@
 //! Commands that would start this very test again are not run, but checked: `cargo test` and `cargo bench` for
 //! the targets that they need, `.ci/run` for being there and a program.
 
+mod common;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -19,7 +21,7 @@ const README: &str = include_str!("../README.md");
 
 #[test]
 fn every_command_and_example_runs_and_prints_what_it_says() {
-    if skipped("readme") {
+    if common::skipped("readme") {
         return;
     }
     for (program, package) in [("cc", "gcc"), ("python3", "python3"), ("od", "coreutils"), ("sh", "dash")] {
@@ -121,15 +123,6 @@ fn the_tail_record_is_that_of_the_source() {
 
 fn is_row(line: &&str) -> bool {
     line.starts_with('|')
-}
-
-/// Whether `MBA_SKIP` names this test; says so if it does.
-fn skipped(name: &str) -> bool {
-    let skip = std::env::var("MBA_SKIP").unwrap_or_default().split(',').any(|skip| skip.trim() == name);
-    if skip {
-        println!("skipped: {name} is in MBA_SKIP");
-    }
-    skip
 }
 
 /// The README as one shell script, and what it must print.
