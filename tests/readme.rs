@@ -109,6 +109,24 @@ fn the_table_of_functions_is_that_of_the_header() {
 }
 
 #[test]
+fn every_name_of_a_constant_is_in_the_header() {
+    let header = fs::read_to_string(Path::new(ROOT).join("include/mmap_backed_array.h")).unwrap();
+    let words = README.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let own = ["MBA_SKIP", "MBA_BLESS"]; // Variables of the tests.
+    for name in words.filter(|word| word.starts_with("MBA_") && !own.contains(word)) {
+        assert!(
+            header.contains(&format!("#define {name} ")) || name == "MBA_NO_INCLUDES",
+            "no {name} in the header"
+        );
+    }
+    let types = header.lines().skip_while(|line| !line.contains("#define MBA_CHAR "));
+    let types = types.take_while(|line| !line.contains("#define MBA_OK "));
+    for name in types.filter_map(|line| line.strip_prefix("#define ")?.split(' ').next()) {
+        assert!(README.contains(&format!("`{name}`")), "the README lacks the type {name}");
+    }
+}
+
+#[test]
 fn the_tail_record_is_that_of_the_source() {
     let source = fs::read_to_string(Path::new(ROOT).join("src/storage/tail.rs")).unwrap();
     let rows: Vec<&str> =

@@ -2,6 +2,8 @@
  * Follows a file of doubles while a producer appends to it, until it has seen COUNT of them. The pointer is
  * taken once: it stays right however much the file grows.
  *
+ * In the checkout, after `cargo build --release`:
+ *
  *     cc -std=c99 -Wall -Wextra -Wpedantic -Werror -O2 -I include examples/c/consumer.c \
  *         target/release/libmmap_backed_array.a -o consumer
  *     ./consumer readings.f64 100000

@@ -2,6 +2,8 @@
  * Makes a file of the squares of 0, 1, 2 ... as uint64, in two ways: one append for each element, and,
  * faster, elements stored through the pointer and published together.
  *
+ * In the checkout, after `cargo build --release`:
+ *
  *     cc -std=c99 -Wall -Wextra -Wpedantic -Werror -O2 -I include examples/c/create.c \
  *         target/release/libmmap_backed_array.a -o create
  *     ./create squares.u64 1000000

@@ -2,6 +2,8 @@
  * Looks a number up in a sorted file of uint64, by binary search through the pointer. Nothing is read or
  * copied ahead: the pages that the search touches are all that comes into memory, once for all processes.
  *
+ * In the checkout, after `cargo build --release`:
+ *
  *     cc -std=c99 -Wall -Wextra -Wpedantic -Werror -O2 -I include examples/c/lookup.c \
  *         target/release/libmmap_backed_array.a -o lookup
  *     ./lookup squares.u64 144

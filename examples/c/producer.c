@@ -2,6 +2,8 @@
  * Appends each number on standard input to a file of doubles, for consumers to follow. An element is seen
  * by others as soon as the append returns, and no kill -9 of this process can lose it.
  *
+ * In the checkout, after `cargo build --release`:
+ *
  *     cc -std=c99 -Wall -Wextra -Wpedantic -Werror -O2 -I include examples/c/producer.c \
  *         target/release/libmmap_backed_array.a -o producer
  *     seq 1 100000 | ./producer readings.f64
