@@ -1,0 +1,2 @@
+//! The Rust face.
+fn main() {}
