@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             .output()
             .expect("the program that was just built can be started");
         let text = String::from_utf8(output.stdout).expect("the program prints plain text");
-        rows.extend(text.lines().map(Row::parse));
+        rows.extend(text.lines().map(parse));
         if !output.status.success() {
             print(&rows);
             eprintln!("{topic} ended with {}", output.status);
@@ -53,6 +53,15 @@ fn main() -> ExitCode {
     }
     print(&rows);
     ExitCode::SUCCESS
+}
+
+/// Reads a line that the program prints: eight fields between tabs; see `row` in `capi/measure.h`.
+fn parse(line: &str) -> Row {
+    let fields: Vec<&str> = line.split('\t').collect();
+    let [what, unit, numbers @ ..] = fields.as_slice() else { panic!("not a line of results: {line}") };
+    let numbers: Vec<f64> = numbers.iter().map(|field| field.parse().expect("a number")).collect();
+    let numbers = numbers.try_into().expect("six numbers");
+    Row { what: (*what).to_owned(), unit: (*unit).to_owned(), numbers }
 }
 
 /// Where cargo has put the shared library of this build: beside this program.

@@ -10,17 +10,6 @@ pub struct Row {
     pub numbers: [f64; 6],
 }
 
-impl Row {
-    /// Reads a line of eight fields between tabs.
-    pub fn parse(line: &str) -> Row {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let [what, unit, numbers @ ..] = fields.as_slice() else { panic!("not a line of results: {line}") };
-        let numbers: Vec<f64> = numbers.iter().map(|field| field.parse().expect("a number")).collect();
-        let numbers = numbers.try_into().expect("six numbers");
-        Row { what: (*what).to_owned(), unit: (*unit).to_owned(), numbers }
-    }
-}
-
 /// Prints the table. The aims are told, and nothing fails by them: a time is no test.
 pub fn print(rows: &[Row]) {
     let width = rows.iter().map(|row| row.what.chars().count()).max().unwrap_or(0).max(12);
