@@ -3,6 +3,7 @@
 #include "measure.h"
 #include "peer.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <functional>
@@ -40,7 +41,7 @@ extern "C" void *realloc(void *block, size_t size) {
 extern "C" int posix_memalign(void **out, size_t alignment, size_t size) {
     allocations++;
     *out = __libc_memalign(alignment, size);
-    return *out == nullptr ? 12 : 0;
+    return *out == nullptr ? ENOMEM : 0;
 }
 
 namespace {
