@@ -35,7 +35,7 @@ pub const MBA_EFIXED: i32 = -111;
 pub const MBA_EPANIC: i32 = -112;
 
 /// Why a call failed. Nothing has changed when one is returned, unless the call says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Error {
     /// Unknown or unsuitable element type, or not the one that the file names.
@@ -116,6 +116,13 @@ pub(crate) fn text(code: i32) -> &'static CStr {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(text(self.code()).to_str().unwrap_or("Unknown error"))
+    }
+}
+
+impl fmt::Debug for Error {
+    /// The text too, since it is this that a failing `main` or `unwrap` prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({}, {:?})", self.code(), self.to_string())
     }
 }
 

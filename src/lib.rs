@@ -10,7 +10,7 @@
 //! # let directory = std::env::temp_dir().join(format!("mba-doc-{}", std::process::id()));
 //! # std::fs::create_dir_all(&directory)?;
 //! # let path = directory.join("squares.u64");
-//! let mut squares = MmapArray::<u64>::create(&path)?;
+//! let mut squares = MmapArray::<u64>::open_or_create(&path)?;
 //! let address = squares.as_ptr();
 //! for n in 0..1000 {
 //!     squares.push(n * n)?;

@@ -37,11 +37,11 @@ impl<T: Element> MmapArray<T> {
         MmapArray::open_with(path, &OpenOptions::new())
     }
 
-    /// Opens a file for reading and writing, and makes it if there is none.
+    /// Opens a file for reading and writing, with the elements that it has, and makes it if there is none.
     ///
     /// # Errors
     /// As [`Array::open`].
-    pub fn create(path: impl AsRef<Path>) -> Result<MmapArray<T>> {
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<MmapArray<T>> {
         MmapArray::open_with(path, OpenOptions::new().write(true).create(true))
     }
 
@@ -170,7 +170,7 @@ impl<T: Element> MmapArray<T> {
     pub fn get(&self, index: usize) -> Option<T> {
         (index < self.len()).then(|| {
             // SAFETY: there is an element at `index`, in mapped memory and aligned.
-            unsafe { T::from_memory(self.array.storage().element(index)) }
+            unsafe { T::from_memory(self.array.as_ptr().wrapping_add(index * size_of::<T>())) }
         })
     }
 
@@ -181,7 +181,7 @@ impl<T: Element> MmapArray<T> {
     #[inline]
     pub fn set(&self, index: usize, value: T) -> Result<()> {
         // SAFETY: `value` is an element.
-        unsafe { self.array.set_from(index, (&raw const value).cast()) }
+        unsafe { self.array.set_sized(index, (&raw const value).cast(), size_of::<T>()) }
     }
 
     /// The first element, if there is one.
@@ -269,17 +269,18 @@ impl<T: Element> MmapArray<T> {
     #[inline]
     pub fn push(&mut self, value: T) -> Result<()> {
         // SAFETY: `value` is an element.
-        unsafe { self.array.append_from((&raw const value).cast()) }
+        unsafe { self.array.append_sized((&raw const value).cast(), size_of::<T>()) }
     }
 
     /// Takes the last element away; `None` if there is none.
     ///
     /// # Errors
     /// As [`Array::append`].
+    #[inline]
     pub fn pop(&mut self) -> Result<Option<T>> {
         let mut bytes = [0u64; 2];
         // SAFETY: there is room for the largest element, aligned for each.
-        match unsafe { self.array.pop_to(bytes.as_mut_ptr().cast()) } {
+        match unsafe { self.array.pop_sized(bytes.as_mut_ptr().cast(), size_of::<T>()) } {
             // SAFETY: `bytes` holds an element.
             Ok(()) => Ok(Some(unsafe { T::from_memory(bytes.as_ptr().cast()) })),
             Err(Error::Empty) => Ok(None),

@@ -16,13 +16,23 @@ impl Array {
     /// `value` must be valid for reads of an element.
     #[inline(always)]
     pub(crate) unsafe fn append_from(&self, value: *const u8) -> Result<()> {
+        // SAFETY: the caller promises the value.
+        unsafe { self.append_sized(value, self.itemsize()) }
+    }
+
+    /// As `append_from`, where the size of an element is known when the program is compiled.
+    ///
+    /// # Safety
+    /// `itemsize` must be the array's, and `value` be valid for reads of an element.
+    #[inline(always)]
+    pub(crate) unsafe fn append_sized(&self, value: *const u8, itemsize: usize) -> Result<()> {
         let storage = self.storage();
         let len = storage.len();
         if len < storage.room() {
             // SAFETY: below `room` there is memory to store in, and a record to publish in; the caller
             // promises the value.
             unsafe {
-                element::store(storage.element(len), value, storage.shape().itemsize);
+                element::store(storage.data().wrapping_add(len * itemsize), value, itemsize);
                 storage.publish(len + 1);
             }
             return Ok(());
@@ -68,6 +78,16 @@ impl Array {
     /// `value` must be valid for reads of an element.
     #[inline(always)]
     pub(crate) unsafe fn set_from(&self, index: usize, value: *const u8) -> Result<()> {
+        // SAFETY: the caller promises the value.
+        unsafe { self.set_sized(index, value, self.itemsize()) }
+    }
+
+    /// As `set_from`, where the size of an element is known when the program is compiled.
+    ///
+    /// # Safety
+    /// `itemsize` must be the array's, and `value` be valid for reads of an element.
+    #[inline(always)]
+    pub(crate) unsafe fn set_sized(&self, index: usize, value: *const u8, itemsize: usize) -> Result<()> {
         let storage = self.storage();
         if !storage.can_write() {
             return Err(Error::ReadOnly);
@@ -76,7 +96,7 @@ impl Array {
             return Err(Error::Index);
         }
         // SAFETY: there is an element at `index`, and it may be written; the caller promises the value.
-        unsafe { element::store(storage.element(index), value, storage.shape().itemsize) };
+        unsafe { element::store(storage.data().wrapping_add(index * itemsize), value, itemsize) };
         Ok(())
     }
 
@@ -84,6 +104,16 @@ impl Array {
     /// `out` must be null or valid for writes of an element.
     #[inline(always)]
     pub(crate) unsafe fn pop_to(&self, out: *mut u8) -> Result<()> {
+        // SAFETY: the caller promises `out` if it isn't null.
+        unsafe { self.pop_sized(out, self.itemsize()) }
+    }
+
+    /// As `pop_to`, where the size of an element is known when the program is compiled.
+    ///
+    /// # Safety
+    /// `itemsize` must be the array's, and `out` be null or valid for writes of an element.
+    #[inline(always)]
+    pub(crate) unsafe fn pop_sized(&self, out: *mut u8, itemsize: usize) -> Result<()> {
         let storage = self.storage();
         let len = storage.len();
         if storage.room() == 0 || len == 0 {
@@ -94,7 +124,7 @@ impl Array {
         // isn't null.
         unsafe {
             if !out.is_null() {
-                element::load(out, storage.element(len - 1), storage.shape().itemsize);
+                element::load(out, storage.data().wrapping_add((len - 1) * itemsize), itemsize);
             }
             storage.publish(len - 1);
         }

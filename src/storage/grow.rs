@@ -6,6 +6,8 @@
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use std::os::fd::RawFd;
 
+use memmap2::Advice;
+
 use super::lock::Wait;
 use super::tail::{self, GRAIN, Record};
 use super::tenure::Traits;
@@ -23,10 +25,10 @@ pub(crate) enum Pace {
 
 /// The first step of each tenure of the lock.
 const FIRST_STEP: u64 = 64 << 10;
-/// The largest step on a disk, where reserving blocks is cheap.
-const LAST_STEP: u64 = 64 << 20;
-/// The largest step in memory, where the system zeroes what it reserves at once.
-const LAST_STEP_IN_MEMORY: u64 = 8 << 20;
+/// The largest step; larger ones gain nothing, on a disk or in memory.
+const LAST_STEP: u64 = 8 << 20;
+/// How much of a step is made ready to be touched; what is larger is one call's own work anyway.
+const MOST_WARMED: u64 = 64 << 20;
 
 /// No byte beyond the old end is known to be zero.
 const NOTHING_ZERO: u64 = u64::MAX;
@@ -84,8 +86,7 @@ impl Storage {
         if least > limit {
             return Err(Error::Os(libc::EFBIG));
         }
-        let last = if tenure.traits().in_memory { LAST_STEP_IN_MEMORY } else { LAST_STEP };
-        let step = (tenure.step.get() * 2).clamp(FIRST_STEP, last);
+        let step = (tenure.step.get() * 2).clamp(FIRST_STEP, LAST_STEP);
         let mut target = least;
         if pace == Pace::Amortized {
             let ceiling = file.reservation.bytes().min(limit) / GRAIN * GRAIN;
@@ -110,7 +111,7 @@ impl Storage {
         }
         file.reservation.dump_up_to(target);
         if pace == Pace::Amortized {
-            file.reservation.populate(old / GRAIN * GRAIN, target.min(old + LAST_STEP));
+            self.warm(file, old.next_multiple_of(GRAIN), (target - GRAIN).min(old + MOST_WARMED));
         }
         Ok(old.next_multiple_of(GRAIN))
     }
@@ -156,6 +157,29 @@ impl Storage {
         tenure.size.set(target);
         tenure.backed.set(target);
         Ok(())
+    }
+
+    /// Makes pages of new spare room cheap to touch. Faulted in one by one they would take most of the time of
+    /// appending. Nothing depends on it, so that errors don't matter.
+    ///
+    /// On a disk, zeros written in large pieces make the system keep the range in large units, which it maps with
+    /// few faults. In memory a second reservation makes it clear the pages at once, and then a fault for reading
+    /// maps many of them, to write to as well.
+    fn warm(&self, file: &File, start: u64, end: u64) {
+        let Ok(fd) = file.fd() else { return };
+        if start >= end {
+            return;
+        }
+        let traits = file.tenure.traits();
+        if traits.in_memory {
+            let _ = sys::reserve_blocks(fd, start, end);
+            file.reservation.populate(Advice::PopulateRead, start, end);
+        } else {
+            if !traits.no_fallocate {
+                let _ = write_zeros(fd, start, end);
+            }
+            file.reservation.populate(Advice::PopulateWrite, start, end);
+        }
     }
 
     /// Gives back blocks beyond the end, and bytes of a write that went wrong.
@@ -231,9 +255,9 @@ fn write_all(fd: RawFd, bytes: &[u8], at: u64) -> Result<()> {
     if written == bytes.len() { Ok(()) } else { Err(Error::Os(libc::ENOSPC)) }
 }
 
-/// Fills a range with zeros, so that it has blocks where the file system can't reserve them.
+/// Fills a range with zeros, in pieces that are large enough for the system to keep them as large units.
 fn write_zeros(fd: RawFd, mut at: u64, end: u64) -> Result<()> {
-    static ZEROS: [u8; 65536] = [0; 65536];
+    static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
     while at < end {
         let count = (end - at).min(ZEROS.len() as u64) as usize;
         // SAFETY: the array is valid for reads of its length, which `count` doesn't exceed.

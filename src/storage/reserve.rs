@@ -133,13 +133,10 @@ impl Reservation {
         };
     }
 
-    /// Faults in the pages of a range that the file has just come to have, all at once.
-    pub fn populate(&self, start: u64, end: u64) {
-        let end = end.min(self.bytes);
-        if start < end {
-            // If it fails the pages are faulted in one by one, as they are touched.
-            let _ = self.map.advise_range(Advice::PopulateWrite, start as usize, (end - start) as usize);
-        }
+    /// Faults in the pages of a range that the file has just come to have, all at once, for reading or for
+    /// writing. If it fails they are faulted in one by one, as they are touched.
+    pub fn populate(&self, how: Advice, start: u64, end: u64) {
+        let _ = self.map.advise_range(how, start as usize, (end - start) as usize);
     }
 
     pub fn advise(&self, advice: Advice, start: u64, count: u64) -> Result<()> {
