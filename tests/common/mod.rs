@@ -1,0 +1,205 @@
+//! What the tests of this folder share: places for files, other processes, and memory to talk to them.
+
+// Every test file compiles this one, and uses its part of it.
+#![allow(dead_code)]
+
+pub mod raw;
+
+use std::fs::{File, OpenOptions};
+use std::ops::Deref;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::AtomicU64;
+
+use tempfile::TempDir;
+
+/// A file system that tests run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// That of the target directory.
+    Disk,
+    /// The tmpfs at `/dev/shm`.
+    Memory,
+}
+
+impl Place {
+    /// A new directory, gone with the value.
+    pub fn directory(self) -> TempDir {
+        let parent = match self {
+            Place::Disk => env!("CARGO_TARGET_TMPDIR"),
+            Place::Memory => "/dev/shm",
+        };
+        tempfile::Builder::new()
+            .prefix("mba-test-")
+            .tempdir_in(parent)
+            .unwrap_or_else(|error| panic!("the tests need a writable directory {parent}: {error}"))
+    }
+}
+
+/// Whether `MBA_SKIP` names this test, which it then says on standard error.
+pub fn skipped(name: &str) -> bool {
+    let skip = std::env::var("MBA_SKIP").unwrap_or_default().split(',').any(|skip| skip == name);
+    if skip {
+        eprintln!("SKIPPED: MBA_SKIP names {name}");
+    }
+    skip
+}
+
+/// The output of a tool that must succeed; `package` is what to install where the tool is missing.
+pub fn output_of(command: &mut Command, package: &str) -> String {
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{command:?} can't be started: {error}. Install the package {package}.");
+    });
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
+    String::from_utf8(output.stdout).expect("tools write UTF-8")
+}
+
+/// The directory of this test's binary, where cargo also puts the shared library of this very build.
+pub fn binary_directory() -> PathBuf {
+    let binary = std::env::current_exe().expect("a process knows its binary");
+    binary.parent().expect("a binary is in a directory").to_path_buf()
+}
+
+const PART: &str = "MBA_TEST_PART";
+const ARGUMENTS: &str = "MBA_TEST_ARGUMENTS";
+
+/// A command that runs one test of this binary in a process of its own, where [`arguments`] tells it that it
+/// is to play a part.
+pub fn part(test: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("a process knows its binary"));
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(PART, test).env(ARGUMENTS, arguments.join("\n")).stdout(std::process::Stdio::null());
+    command
+}
+
+/// What a process that was started by [`part`] for this test is to do; `None` in the test itself.
+pub fn arguments(test: &str) -> Option<Vec<String>> {
+    if std::env::var(PART).ok()? != test {
+        return None;
+    }
+    Some(std::env::var(ARGUMENTS).ok()?.lines().map(str::to_owned).collect())
+}
+
+/// Runs a test's body in a process where nothing else happens.
+pub fn alone(test: &str, body: impl FnOnce()) {
+    if arguments(test).is_some() {
+        return body();
+    }
+    let status = Process::start(&mut part(test, &[])).wait();
+    assert!(status.success(), "{test}, in a process of its own: {status}");
+}
+
+/// A child process, which doesn't outlive the value.
+pub struct Process(Child);
+
+impl Process {
+    pub fn start(command: &mut Command) -> Process {
+        Process(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        self.0.wait().expect("a child can be waited for")
+    }
+
+    /// The status of a process that has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("a child can be asked for")
+    }
+
+    /// `kill -9`, at once.
+    pub fn kill(&mut self) -> ExitStatus {
+        self.0.kill().expect("a child can be killed");
+        self.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Numbers in a file that processes share, apart from the library under test.
+pub struct Words {
+    words: *const AtomicU64,
+    count: usize,
+}
+
+// SAFETY: atomics may be used from any thread; the mapping lives as long as the value.
+unsafe impl Send for Words {}
+// SAFETY: as above.
+unsafe impl Sync for Words {}
+
+impl Words {
+    pub fn create(path: &Path, count: usize) -> Words {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path).unwrap();
+        file.set_len((count * 8) as u64).unwrap();
+        Words::map(&file, count)
+    }
+
+    pub fn open(path: &Path) -> Words {
+        let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let count = file.metadata().unwrap().len() as usize / 8;
+        Words::map(&file, count)
+    }
+
+    fn map(file: &File, count: usize) -> Words {
+        // SAFETY: a new mapping, at an address that the system chooses.
+        let map = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                count * 8,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        assert_ne!(map, libc::MAP_FAILED, "{}", std::io::Error::last_os_error());
+        Words { words: map.cast(), count }
+    }
+}
+
+impl Deref for Words {
+    type Target = [AtomicU64];
+
+    fn deref(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping has so many words, page-aligned, and lives as long as the value.
+        unsafe { std::slice::from_raw_parts(self.words, self.count) }
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's, which ends here.
+        unsafe { libc::munmap(self.words.cast_mut().cast(), self.count * 8) };
+    }
+}
+
+/// A small generator of numbers that look random, for what two processes must agree on.
+#[derive(Clone)]
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    /// One that differs from run to run.
+    pub fn any() -> Numbers {
+        use std::hash::{BuildHasher, RandomState};
+        Numbers(RandomState::new().hash_one(0))
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
