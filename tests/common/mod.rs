@@ -96,7 +96,11 @@ pub struct Process(Child);
 
 impl Process {
     pub fn start(command: &mut Command) -> Process {
-        Process(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+        Process::try_start(command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    }
+
+    pub fn try_start(command: &mut Command) -> std::io::Result<Process> {
+        command.spawn().map(Process)
     }
 
     pub fn wait(&mut self) -> ExitStatus {

@@ -353,9 +353,10 @@ impl<T: Element + PartialEq> Face for MmapArray<T> {
             Source::Named(name) => MmapArray::shm_open(name, &options),
             Source::Descriptor(fd) => MmapArray::from_fd(descriptor(fd), &options),
             Source::Anonymous => MmapArray::anonymous(),
-            // SAFETY: the memory outlives the handle.
             Source::Callers(data, bytes) => {
-                unsafe { Array::from_memory(data, bytes, ty, &options) }.and_then(MmapArray::try_from)
+                // SAFETY: the memory outlives the handle.
+                let array = unsafe { Array::from_memory(data, bytes, ty, &options) };
+                array.and_then(MmapArray::try_from)
             }
         })
     }

@@ -376,7 +376,10 @@ impl<F: Face> Run<F> {
             Find(seed, start, stop) => {
                 // Half of the time something that is there.
                 let value = match self.place(seed as u32) {
-                    Some(at) if seed % 2 == 0 => self.as_read(&self.element(at).to_vec()),
+                    Some(at) if seed % 2 == 0 => {
+                        let element = self.element(at).to_vec();
+                        self.as_read(&element)
+                    }
                     _ => self.value(seed),
                 };
                 let (start, stop) = (self.gap(start), self.gap(stop));
@@ -390,7 +393,10 @@ impl<F: Face> Run<F> {
             }
             Count(seed) => {
                 let value = match self.place(seed as u32) {
-                    Some(at) if seed % 2 == 0 => self.as_read(&self.element(at).to_vec()),
+                    Some(at) if seed % 2 == 0 => {
+                        let element = self.element(at).to_vec();
+                        self.as_read(&element)
+                    }
                     _ => self.value(seed),
                 };
                 let elements = self.model.chunks_exact(self.size);
