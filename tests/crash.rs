@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
 use common::raw::Raw;
-use common::{Numbers, Place, Process, Words, arguments, part};
+use common::{Numbers, Place, Process, Words, arguments, part, writable};
 use mmap_backed_array::capi::{MBA_EXACT, MBA_RDWR};
 use mmap_backed_array::{Array, OpenOptions, Type, Wait};
 
@@ -26,12 +26,14 @@ enum Habit {
     Restless,
     /// Long extends and resizes: kills land in copying and in later steps.
     Bulky,
+    /// Extends, and resizes over what they have left in the spare room: kills land in writing zeros there.
+    Breathing,
     /// As `Mixed`, in an exact file.
     Exact,
 }
 
 impl Habit {
-    const ALL: [Habit; 4] = [Habit::Mixed, Habit::Restless, Habit::Bulky, Habit::Exact];
+    const ALL: [Habit; 5] = [Habit::Mixed, Habit::Restless, Habit::Bulky, Habit::Breathing, Habit::Exact];
 }
 
 /// One change. Values are named by their place in [`pattern`].
@@ -74,7 +76,7 @@ impl Plan {
         let mut numbers = Numbers(seed);
         let types = ['B', 'H', 'I', 'd', 'D'];
         let ty = Type::from_char(types[numbers.below(types.len() as u64) as usize]).unwrap();
-        let habit = Habit::ALL[numbers.below(4) as usize];
+        let habit = Habit::ALL[numbers.below(Habit::ALL.len() as u64) as usize];
         // Nothing, a few elements, or an end close to a page's or a record's.
         let bytes = match numbers.below(3) {
             0 => 0,
@@ -99,12 +101,18 @@ impl Plan {
         let roll = self.numbers.below(100);
         let at = self.numbers.below((PATTERN - LONGEST) as u64) as usize;
         let (long, rare) = match self.habit {
-            Habit::Bulky => (LONGEST, 40),
+            Habit::Bulky | Habit::Breathing => (LONGEST, 40),
             Habit::Restless => (600, 15),
             Habit::Mixed | Habit::Exact => (70_000, 70),
         };
         let count = self.numbers.below((long / size) as u64) as usize;
         let change = match (self.habit, roll) {
+            (Habit::Breathing, 0..45) if self.len * size > LONGEST / 2 => {
+                Change::Resize { len: roll as usize }
+            }
+            (Habit::Breathing, 45..90) if self.len * size > LONGEST / 2 => Change::Pop,
+            (Habit::Breathing, 0..45) => Change::Extend { at, count: LONGEST / size },
+            (Habit::Breathing, 45..90) => Change::Resize { len: self.len + LONGEST / size },
             (_, 98) => Change::Clear,
             (_, 96 | 97) => Change::ShrinkToFit,
             (_, 94 | 95) => Change::Unlock,
@@ -233,9 +241,7 @@ fn round(test: &str, directory: &Path, seed: u64, pattern: &[u8]) -> u64 {
     );
     drop(reader);
 
-    let mut options = OpenOptions::new();
-    options.write(true);
-    let next = Array::open(&path, ty, &options).unwrap();
+    let next = Array::open(&path, ty, &writable()).unwrap();
     next.lock(Wait::No).unwrap_or_else(|e| panic!("{story}: the next grower gets {e}"));
     assert_eq!(next.len() * size, found.len(), "{story}: the next grower sees another length");
     next.append(&pattern[..size]).unwrap();

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use common::{Numbers, Place, Process, Words, arguments, output_of, part};
-use mmap_backed_array::{Error, MmapArray, OpenOptions, Wait};
+use common::{Numbers, Place, Process, Words, arguments, file_size, output_of, part, writable};
+use mmap_backed_array::{Error, MmapArray, Wait};
 
 /// How often each writer takes its turn.
 const TURNS: u64 = 250;
@@ -22,12 +22,6 @@ const SEEN: usize = 3;
 /// An element: whose it is, and which of that writer's. Never 0, which is what spare room holds.
 fn element(writer: u64, number: u64) -> u64 {
     writer << 32 | number
-}
-
-fn writable() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    options
 }
 
 fn meet(words: &Words) {
@@ -198,28 +192,27 @@ fn a_copy_is_cut_to_its_elements_and_a_renamed_file_is_not() {
     for place in [Place::Disk, Place::Memory] {
         let directory = place.directory();
         let [path, copy, renamed] = ["array", "copy", "renamed"].map(|name| directory.path().join(name));
-        let size = |path: &Path| std::fs::metadata(path).unwrap().len();
         let mut array = MmapArray::<u32>::create(&path).unwrap();
         array.extend_from_slice(&[1, 2, 3]).unwrap();
         output_of(std::process::Command::new("cp").args([&path, &copy]), "coreutils");
         std::fs::rename(&path, &renamed).unwrap();
-        let roomy = size(&copy);
-        assert!(roomy > 4096 && roomy == size(&renamed), "the copy has the spare room too");
+        let roomy = file_size(&copy);
+        assert!(roomy > 4096 && roomy == file_size(&renamed), "the copy has the spare room too");
         array.unlock().unwrap();
 
         let mut copied = MmapArray::<u32>::open_with(&copy, &writable()).unwrap();
         assert_eq!(copied.to_vec(..), Ok(vec![1, 2, 3]));
         copied.lock(Wait::No).unwrap();
-        assert_eq!(size(&copy), 12, "a copy is cut by whoever takes its lock");
+        assert_eq!(file_size(&copy), 12, "a copy is cut by whoever takes its lock");
         copied.push(5).unwrap();
         copied.close().unwrap();
         assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3, 5].map(u32::to_ne_bytes).concat());
 
         let mut moved = MmapArray::<u32>::open_with(&renamed, &writable()).unwrap();
         moved.lock(Wait::No).unwrap();
-        assert_eq!(size(&renamed), roomy, "the same file keeps its spare room for the next one");
+        assert_eq!(file_size(&renamed), roomy, "the same file keeps its spare room for the next one");
         moved.push(4).unwrap();
-        assert_eq!(size(&renamed), roomy);
+        assert_eq!(file_size(&renamed), roomy);
         array.refresh().unwrap();
         assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3, 4]));
         moved.close().unwrap();
@@ -239,7 +232,7 @@ fn a_copy_that_is_only_opened_is_trimmed_too() {
     let reader = MmapArray::<u32>::open(&copy).unwrap();
     assert_eq!(reader.to_vec(..), Ok(vec![1, 2, 3]));
     reader.close().unwrap();
-    assert!(std::fs::metadata(&copy).unwrap().len() > 12, "a reader leaves the file alone");
+    assert!(file_size(&copy) > 12, "a reader leaves the file alone");
     MmapArray::<u32>::open_with(&copy, &writable()).unwrap().close().unwrap();
     assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3].map(u32::to_ne_bytes).concat());
 }

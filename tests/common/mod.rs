@@ -37,6 +37,17 @@ impl Place {
     }
 }
 
+/// For reading and writing, of a file that is there.
+pub fn writable() -> mmap_backed_array::OpenOptions {
+    let mut options = mmap_backed_array::OpenOptions::new();
+    options.write(true);
+    options
+}
+
+pub fn file_size(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().len()
+}
+
 /// Whether `MBA_SKIP` names this test, which it then says on standard error.
 pub fn skipped(name: &str) -> bool {
     let skip = std::env::var("MBA_SKIP").unwrap_or_default().split(',').any(|skip| skip == name);

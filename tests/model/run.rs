@@ -21,7 +21,7 @@ const MOST: usize = 400_000;
 /// Runs so many random runs, and panics with the shortest one that goes wrong.
 pub fn try_many<F: Face>(backing: Backing, ty: Type, runs: u32) {
     let config =
-        Config { cases: runs, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
+        Config { cases: runs, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
     let start = prop_oneof![Just(0usize), 0..50usize, 0..5000usize];
     let strategy = (start, proptest::collection::vec(operation(), 1..80));
     let result = TestRunner::new(config).run(&strategy, |(start, operations)| {
