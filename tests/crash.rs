@@ -107,10 +107,9 @@ impl Plan {
         };
         let count = self.numbers.below((long / size) as u64) as usize;
         let change = match (self.habit, roll) {
-            (Habit::Breathing, 0..45) if self.len * size > LONGEST / 2 => {
+            (Habit::Breathing, 0..90) if self.len * size > LONGEST / 2 => {
                 Change::Resize { len: roll as usize }
             }
-            (Habit::Breathing, 45..90) if self.len * size > LONGEST / 2 => Change::Pop,
             (Habit::Breathing, 0..45) => Change::Extend { at, count: LONGEST / size },
             (Habit::Breathing, 45..90) => Change::Resize { len: self.len + LONGEST / size },
             (_, 98) => Change::Clear,
@@ -209,7 +208,7 @@ fn round(test: &str, directory: &Path, seed: u64, pattern: &[u8]) -> u64 {
     }
     // The moment is what is random here: in the first growth, or well under way.
     let mut moment = Numbers::any();
-    let longest = if moment.below(2) == 0 { 300 } else { 6000 };
+    let longest = if plan.habit != Habit::Breathing && moment.below(2) == 0 { 300 } else { 6000 };
     std::thread::sleep(Duration::from_micros(moment.below(longest)));
     assert!(child.ended().is_none(), "the child of seed {seed} ended by itself");
     child.kill();
