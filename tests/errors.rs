@@ -5,8 +5,9 @@ mod common;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use common::{Place, file_size, output_of, writable};
+use common::{Place, alone, file_size, output_of, writable};
 use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 #[test]
@@ -226,4 +227,81 @@ fn descriptors_are_opened_as_they_allow_and_stay_the_callers() {
     array.close().unwrap();
     assert_eq!(file_size(&path), 8 + 200_000);
     assert_eq!(both.metadata().unwrap().len(), file_size(&path), "the caller's descriptor is still open");
+}
+
+#[test]
+fn a_second_grower_is_told_so_however_long_it_waits() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut first = MmapArray::<u32>::create(&path).unwrap();
+    let mut second = MmapArray::<u32>::create(&path).unwrap();
+    first.push(1).unwrap();
+    assert_eq!(second.push(2), Err(Error::Locked));
+    assert_eq!(second.lock(Wait::No), Err(Error::Locked));
+    let limit = Duration::from_millis(30);
+    let start = Instant::now();
+    assert_eq!(second.lock(Wait::For(limit)), Err(Error::Os(libc::ETIMEDOUT)));
+    assert!(start.elapsed() >= limit);
+    assert_eq!(first.lock(Wait::Forever), Ok(()), "who has it needn't wait");
+    // Waiting ends when the other one unlocks.
+    let waiting = std::thread::spawn(move || {
+        second.lock(Wait::Forever).unwrap();
+        second.push(2).unwrap();
+    });
+    first.unlock().unwrap();
+    waiting.join().unwrap();
+    first.refresh().unwrap();
+    assert_eq!(first.to_vec(..), Ok(vec![1, 2]));
+}
+
+fn set_limit(resource: libc::__rlimit_resource_t, bytes: u64) {
+    // SAFETY: the structure is there to be filled, and then to be read.
+    unsafe {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::getrlimit(resource, &raw mut limit);
+        limit.rlim_cur = bytes.min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(resource, &raw const limit), 0);
+    }
+}
+
+/// The system would send a signal, of which the process dies.
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error() {
+    alone("a_limit_on_the_size_of_files_is_an_error", || {
+        for exact in [false, true] {
+            // Also where the limit is in the midst of a page, of a record, of an element.
+            for limit in [100_000, 98_304, 98_304 - 32, 98_305, 4095, 10] {
+                let directory = Place::Disk.directory();
+                let path = directory.path().join("array");
+                let mut array =
+                    MmapArray::<u32>::open_with(&path, writable().create(true).exact(exact)).unwrap();
+                set_limit(libc::RLIMIT_FSIZE, limit);
+                let error = (0..).find_map(|at| array.push(at).err());
+                assert_eq!(error, Some(Error::Os(libc::EFBIG)));
+                let len = array.len();
+                assert_eq!(array.extend_from_slice(&vec![0; 30_000]), Err(Error::Os(libc::EFBIG)));
+                assert_eq!(array.reserve(30_000), if exact { Ok(()) } else { Err(Error::Os(libc::EFBIG)) });
+                assert!(array.iter().eq(0..len as u32), "limit {limit}");
+                set_limit(libc::RLIMIT_FSIZE, u64::MAX);
+                array.push(len as u32).unwrap();
+                array.close().unwrap();
+                assert_eq!(file_size(&path), 4 * len as u64 + 4);
+            }
+        }
+    });
+}
+
+#[test]
+fn little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error() {
+    alone("little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error", || {
+        set_limit(libc::RLIMIT_AS, 2 << 30);
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u64>::create(&path).unwrap();
+        assert!((1 << 20..2 << 27).contains(&array.reserved()), "{}", array.reserved());
+        array.resize(1 << 20).unwrap();
+        drop(array);
+        let wish = MmapArray::<u64>::open_with(&path, writable().reservation(4 << 30));
+        assert_eq!(wish.err(), Some(Error::Os(libc::ENOMEM)));
+    });
 }
