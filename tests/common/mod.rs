@@ -7,7 +7,7 @@ pub mod raw;
 
 use std::fs::{File, OpenOptions};
 use std::ops::Deref;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::AtomicU64;
@@ -102,6 +102,9 @@ pub fn alone(test: &str, body: impl FnOnce()) {
     assert!(status.success(), "{test}, in a process of its own: {status}");
 }
 
+/// How long a process of a test may take, on the slowest machine.
+const PATIENCE_MS: i32 = 120_000;
+
 /// A child process, which doesn't outlive the value.
 pub struct Process(Child);
 
@@ -114,7 +117,17 @@ impl Process {
         command.spawn().map(Process)
     }
 
+    /// Waits for the end, and panics if that doesn't come in minutes: then something waits for ever.
     pub fn wait(&mut self) -> ExitStatus {
+        // SAFETY: the child isn't waited for yet, so the number is its; the descriptor is new.
+        let mut end = unsafe {
+            let fd = libc::syscall(libc::SYS_pidfd_open, self.0.id(), 0) as i32;
+            assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+            (OwnedFd::from_raw_fd(fd), libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
+        };
+        // SAFETY: one structure, which is there to be read and filled.
+        while unsafe { libc::poll(&raw mut end.1, 1, PATIENCE_MS) } < 0 {}
+        assert_ne!(end.1.revents, 0, "a process hasn't ended after {PATIENCE_MS} ms");
         self.0.wait().expect("a child can be waited for")
     }
 
@@ -126,7 +139,7 @@ impl Process {
     /// `kill -9`, at once.
     pub fn kill(&mut self) -> ExitStatus {
         self.0.kill().expect("a child can be killed");
-        self.wait()
+        self.0.wait().expect("a child can be waited for")
     }
 }
 
