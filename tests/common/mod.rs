@@ -7,7 +7,7 @@ pub mod raw;
 
 use std::fs::{File, OpenOptions};
 use std::ops::Deref;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::AtomicU64;
@@ -35,6 +35,17 @@ impl Place {
             .tempdir_in(parent)
             .unwrap_or_else(|error| panic!("the tests need a writable directory {parent}: {error}"))
     }
+}
+
+/// For reading and writing, of a file that is there.
+pub fn writable() -> mmap_backed_array::OpenOptions {
+    let mut options = mmap_backed_array::OpenOptions::new();
+    options.write(true);
+    options
+}
+
+pub fn file_size(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().len()
 }
 
 /// Whether `MBA_SKIP` names this test, which it then says on standard error.
@@ -91,15 +102,32 @@ pub fn alone(test: &str, body: impl FnOnce()) {
     assert!(status.success(), "{test}, in a process of its own: {status}");
 }
 
+/// How long a process of a test may take, on the slowest machine.
+const PATIENCE_MS: i32 = 120_000;
+
 /// A child process, which doesn't outlive the value.
 pub struct Process(Child);
 
 impl Process {
     pub fn start(command: &mut Command) -> Process {
-        Process(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+        Process::try_start(command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
+    pub fn try_start(command: &mut Command) -> std::io::Result<Process> {
+        command.spawn().map(Process)
+    }
+
+    /// Waits for the end, and panics if that doesn't come in minutes: then something waits for ever.
     pub fn wait(&mut self) -> ExitStatus {
+        // SAFETY: the child isn't waited for yet, so the number is its; the descriptor is new.
+        let mut end = unsafe {
+            let fd = libc::syscall(libc::SYS_pidfd_open, self.0.id(), 0) as i32;
+            assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+            (OwnedFd::from_raw_fd(fd), libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
+        };
+        // SAFETY: one structure, which is there to be read and filled.
+        while unsafe { libc::poll(&raw mut end.1, 1, PATIENCE_MS) } < 0 {}
+        assert_ne!(end.1.revents, 0, "a process hasn't ended after {PATIENCE_MS} ms");
         self.0.wait().expect("a child can be waited for")
     }
 
@@ -111,7 +139,7 @@ impl Process {
     /// `kill -9`, at once.
     pub fn kill(&mut self) -> ExitStatus {
         self.0.kill().expect("a child can be killed");
-        self.wait()
+        self.0.wait().expect("a child can be waited for")
     }
 }
 

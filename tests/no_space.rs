@@ -1,0 +1,304 @@
+//! A full file system is an error code: everything stays as it was, and works again once there is space.
+//!
+//! Each test runs in a process with a small tmpfs of its own, which nobody else sees.
+
+mod common;
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::{io, ptr};
+
+use common::{Place, Process, arguments, part, skipped};
+use mmap_backed_array::{Error, MmapArray, OpenOptions};
+
+/// Bytes of the small file system.
+const SIZE: u64 = 2 << 20;
+const PAGE: u64 = 4096;
+const FULL: Error = Error::Os(libc::ENOSPC);
+
+/// Runs a test's body in a process that has a small tmpfs at the path that the body gets.
+fn on_a_small_tmpfs(test: &str, body: impl FnOnce(Small)) {
+    if let Some(arguments) = arguments(test) {
+        return body(Small { directory: PathBuf::from(&arguments[0]) });
+    }
+    if skipped("no_space") {
+        return;
+    }
+    let directory = Place::Memory.directory();
+    let target = CString::new(directory.path().as_os_str().as_bytes()).unwrap();
+    let options = CString::new(format!("size={SIZE}")).unwrap();
+    // SAFETY: the ids of the process.
+    let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let maps = [format!("0 {user} 1"), format!("0 {group} 1")];
+    let mut command = part(test, &[directory.path().to_str().unwrap()]);
+    // SAFETY: between fork and exec only system calls are made, on memory that is there already.
+    unsafe { command.pre_exec(move || mount_privately(user == 0, &maps, &target, &options)) };
+    let status = match Process::try_start(&mut command) {
+        Ok(mut child) => child.wait(),
+        Err(error) => panic!(
+            "a process with a file system of its own can't be made: {error}. It needs root or user namespaces \
+             (sysctl kernel.unprivileged_userns_clone=1); MBA_SKIP=no_space skips this test."
+        ),
+    };
+    assert!(status.success(), "{test}, on a small tmpfs: {status}");
+}
+
+/// Gives the calling process, which has one thread, a mount namespace and a tmpfs in it.
+fn mount_privately(root: bool, maps: &[String; 2], target: &CString, options: &CString) -> io::Result<()> {
+    let checked = |result: i32| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    let namespaces = libc::CLONE_NEWNS | if root { 0 } else { libc::CLONE_NEWUSER };
+    // SAFETY: the strings end in NUL, and what mount doesn't need may be null.
+    unsafe {
+        checked(libc::unshare(namespaces))?;
+        if !root {
+            write_to(c"/proc/self/setgroups", "deny")?;
+            write_to(c"/proc/self/uid_map", &maps[0])?;
+            write_to(c"/proc/self/gid_map", &maps[1])?;
+        }
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        checked(libc::mount(ptr::null(), c"/".as_ptr(), ptr::null(), private, ptr::null()))?;
+        let data = options.as_ptr().cast();
+        checked(libc::mount(c"tmpfs".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, data))
+    }
+}
+
+fn write_to(path: &std::ffi::CStr, text: &str) -> io::Result<()> {
+    // SAFETY: the string ends in NUL, and the text is valid for its length.
+    unsafe {
+        let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if fd < 0 || libc::write(fd, text.as_ptr().cast(), text.len()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        libc::close(fd);
+    }
+    Ok(())
+}
+
+/// The small file system.
+struct Small {
+    directory: PathBuf,
+}
+
+impl Small {
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn free(&self) -> u64 {
+        let path = CString::new(self.directory.as_os_str().as_bytes()).unwrap();
+        let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+        // SAFETY: statvfs fills the structure that it is given, if it succeeds.
+        let stat = unsafe {
+            assert_eq!(libc::statvfs(path.as_ptr(), stat.as_mut_ptr()), 0);
+            stat.assume_init()
+        };
+        stat.f_bavail * stat.f_frsize
+    }
+
+    /// Takes all the space but so many bytes.
+    fn leave(&self, free: u64) {
+        let path = self.path("ballast");
+        let _ = std::fs::remove_file(&path);
+        let take = self.free() - free;
+        std::fs::write(&path, vec![0xff; take as usize]).unwrap();
+        assert_eq!(self.free(), free);
+    }
+
+    fn give_back(&self) {
+        std::fs::remove_file(self.path("ballast")).unwrap();
+    }
+}
+
+fn number(at: usize) -> u64 {
+    at as u64 * 0x9e37_79b9 + 1
+}
+
+fn check(array: &MmapArray<u64>, len: usize, story: &str) {
+    assert_eq!(array.len(), len, "{story}");
+    // SAFETY: nobody changes the array meanwhile.
+    let elements = unsafe { array.as_slice() };
+    let wrong = elements.iter().enumerate().position(|(at, element)| *element != number(at));
+    assert_eq!(wrong, None, "{story}: an element of {len} is another");
+}
+
+fn check_closed(path: &Path, len: usize) {
+    let expected: Vec<u8> = (0..len).flat_map(|at| number(at).to_ne_bytes()).collect();
+    assert!(std::fs::read(path).unwrap() == expected, "the closed file is its {len} elements");
+}
+
+/// Appends until there is no room, and returns how many elements there are then.
+fn fill(array: &mut MmapArray<u64>) -> usize {
+    loop {
+        let len = array.len();
+        match array.push(number(len)) {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!(error, FULL);
+                return len;
+            }
+        }
+    }
+}
+
+fn options(exact: bool) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).exact(exact);
+    options
+}
+
+/// However much space there is when the disk fills: in the first step of growth, between steps, in later ones.
+#[test]
+fn at_each_step_of_growth() {
+    on_a_small_tmpfs("at_each_step_of_growth", |small| {
+        let path = small.path("array");
+        // From nothing to more than the fourth step needs, a page or a few more each time.
+        let mut free = 0;
+        while free < 900 << 10 {
+            small.leave(free);
+            let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+            let (address, story) = (array.as_ptr(), format!("{free} bytes free"));
+            let len = fill(&mut array);
+            check(&array, len, &story);
+            // All but the record and what is left of the last page.
+            let most = if free == 0 { 0 } else { free - 64 };
+            assert_eq!(len as u64, most / 8, "{story}: all the space is used");
+            assert_eq!(fill(&mut array), len, "{story}: again the same");
+            assert_eq!(array.capacity(), len, "{story}");
+            for result in [
+                array.extend_from_slice(&[7; 5]),
+                array.insert(0, 7),
+                array.resize(len + 1),
+                array.reserve(len + 1),
+                array.splice(.., &vec![7; len + 1]),
+            ] {
+                assert_eq!(result, Err(FULL), "{story}");
+            }
+            check(&array, len, &story);
+            assert_eq!(small.free(), 0, "{story}");
+            let second = MmapArray::<u64>::open(&path).unwrap();
+            check(&second, len, &story);
+            drop(second);
+
+            small.give_back();
+            for at in len..len + 10_000 {
+                array.push(number(at)).unwrap();
+            }
+            check(&array, len + 10_000, &story);
+            assert_eq!(array.as_ptr(), address, "{story}");
+            array.close().unwrap();
+            check_closed(&path, len + 10_000);
+            std::fs::remove_file(&path).unwrap();
+            free += PAGE * (1 + free / (64 << 10));
+        }
+    });
+}
+
+#[test]
+fn one_call_that_asks_for_too_much_takes_nothing() {
+    on_a_small_tmpfs("one_call_that_asks_for_too_much_takes_nothing", |small| {
+        for exact in [false, true] {
+            let path = small.path("array");
+            let mut array = MmapArray::<u64>::open_with(&path, &options(exact)).unwrap();
+            for at in 0..5000 {
+                array.push(number(at)).unwrap();
+            }
+            let (free, capacity) = (small.free(), array.capacity());
+            let many = SIZE as usize / 8;
+            assert_eq!(array.extend_from_slice(&vec![7; many]), Err(FULL));
+            assert_eq!(array.resize(many), Err(FULL));
+            assert_eq!(array.splice(..2500, &vec![7; many]), Err(FULL));
+            if !exact {
+                assert_eq!(array.reserve(many), Err(FULL));
+            }
+            check(&array, 5000, "after calls that asked for too much");
+            assert_eq!(
+                (small.free(), array.capacity()),
+                (free, capacity),
+                "no block is lost, exact: {exact}"
+            );
+            array.push(number(5000)).unwrap();
+            array.close().unwrap();
+            check_closed(&path, 5001);
+            std::fs::remove_file(&path).unwrap();
+        }
+    });
+}
+
+#[test]
+fn nearly_all_of_the_space_is_usable() {
+    on_a_small_tmpfs("nearly_all_of_the_space_is_usable", |small| {
+        let path = small.path("array");
+        let free = small.free();
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        let used = fill(&mut array) as u64 * 8;
+        assert!(used * 100 >= free * 95, "{used} of {free} bytes");
+        array.close().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mut array = MmapArray::<u64>::open_with(&path, &options(true)).unwrap();
+        let used = fill(&mut array) as u64 * 8;
+        assert!(used * 100 >= free * 95, "{used} of {free} bytes in an exact file");
+        let len = array.len();
+        check(&array, len, "an exact file that fills the file system");
+        array.close().unwrap();
+        check_closed(&path, len);
+    });
+}
+
+/// What makes an array shorter must work on a full disk, or space could never be freed.
+#[test]
+fn elements_can_be_taken_away_on_a_full_file_system() {
+    on_a_small_tmpfs("elements_can_be_taken_away_on_a_full_file_system", |small| {
+        let path = small.path("array");
+        for exact in [false, true] {
+            // A flat file without spare room, whose last page is full, so that a record has no place.
+            let len = 8192;
+            let bytes: Vec<u8> = (0..len).flat_map(|at| number(at).to_ne_bytes()).collect();
+            std::fs::write(&path, bytes).unwrap();
+            small.leave(0);
+            let mut array = MmapArray::<u64>::open_with(&path, &options(exact)).unwrap();
+            for left in (len - 5..len).rev() {
+                assert_eq!(array.pop(), Ok(Some(number(left))));
+            }
+            array.resize(len - 100).unwrap();
+            assert_eq!(array.remove(len - 101), Ok(number(len - 101)));
+            check(&array, len - 101, "shortened on a full file system");
+            array.shrink_to_fit().unwrap();
+            array.close().unwrap();
+            check_closed(&path, len - 101);
+            let mut array = MmapArray::<u64>::open_with(&path, &options(exact)).unwrap();
+            array.clear().unwrap();
+            array.close().unwrap();
+            check_closed(&path, 0);
+            assert!(small.free() > 60 << 10, "the space is back");
+            small.give_back();
+            std::fs::remove_file(&path).unwrap();
+        }
+    });
+}
+
+/// Two writers on a full disk: the one who fails leaves all as it was for the other.
+#[test]
+fn the_next_grower_finds_all_intact() {
+    on_a_small_tmpfs("the_next_grower_finds_all_intact", |small| {
+        let path = small.path("array");
+        small.leave(100 << 10);
+        let mut first = MmapArray::<u64>::open_or_create(&path).unwrap();
+        let mut second = MmapArray::<u64>::open_or_create(&path).unwrap();
+        let len = fill(&mut first);
+        assert_eq!(second.push(0), Err(Error::Locked));
+        first.unlock().unwrap();
+        assert_eq!(second.push(0), Err(FULL));
+        check(&second, len, "the second writer's view");
+        assert_eq!(second.pop(), Ok(Some(number(len - 1))));
+        second.push(number(len - 1)).unwrap();
+        small.give_back();
+        second.push(number(len)).unwrap();
+        second.close().unwrap();
+        first.refresh().unwrap();
+        check(&first, len + 1, "the first writer's view");
+        first.close().unwrap();
+        check_closed(&path, len + 1);
+    });
+}

@@ -1,0 +1,131 @@
+//! A handle gives back what it takes, and takes no more than its share.
+//!
+//! Each test runs in a process of its own, since it looks at or changes what a process has as a whole.
+
+mod common;
+
+use common::{Place, alone, file_size};
+use mmap_backed_array::{Complex, Error, MmapArray};
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn mappings() -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
+}
+
+#[test]
+fn many_cycles_leak_nothing() {
+    alone("many_cycles_leak_nothing", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let cycle = |round: usize| {
+            let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+            array.push(1).unwrap();
+            let reader = MmapArray::<u32>::open(&path).unwrap();
+            assert_eq!(MmapArray::<u64>::open(&path).err(), Some(Error::Type));
+            assert!(array.fd().is_some());
+            let anonymous = MmapArray::<Complex<f64>>::anonymous().unwrap();
+            if round.is_multiple_of(2) {
+                array.close().unwrap();
+            }
+            drop((reader, anonymous));
+        };
+        for round in 0..20 {
+            cycle(round);
+        }
+        let (descriptors, maps) = (open_descriptors(), mappings());
+        for round in 0..2000 {
+            cycle(round);
+        }
+        assert_eq!(open_descriptors(), descriptors);
+        // The allocator may have come to map another region of its own; 2,000 leaks are more than that.
+        assert!(mappings() <= maps + 8, "{maps} mappings before, {} after", mappings());
+    });
+}
+
+#[test]
+fn five_thousand_arrays_at_once_leave_room_for_everything_else() {
+    alone("five_thousand_arrays_at_once_leave_room_for_everything_else", || {
+        const MANY: usize = 5000;
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the structure is there to be filled, and then to be read.
+        unsafe {
+            libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+            assert!(limit.rlim_max > MANY as u64 + 100, "this test needs `ulimit -Hn` above {MANY}");
+            limit.rlim_cur = limit.rlim_max;
+            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+        }
+        let mut arrays: Vec<MmapArray<u32>> = (0..MANY)
+            .map(|at| MmapArray::anonymous().unwrap_or_else(|e| panic!("array {at}: {e}")))
+            .collect();
+        for (at, array) in arrays.iter_mut().enumerate().step_by(97) {
+            array.extend_from_slice(&[at as u32; 50_000]).unwrap();
+        }
+        assert!(arrays.iter().all(|array| array.reserved() > 1 << 20), "each can grow well");
+        let large = vec![1u8; 256 << 20];
+        assert_eq!(large.iter().step_by(4096).count(), 65_536);
+        // SAFETY: a new mapping, at an address that the system chooses, and its end.
+        unsafe {
+            let (length, flags) = (1 << 40, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
+            let map = libc::mmap(std::ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0);
+            assert_ne!(map, libc::MAP_FAILED, "a terabyte of address space is left");
+            libc::munmap(map, length);
+        }
+        std::thread::spawn(|| {}).join().unwrap();
+        for (at, array) in arrays.iter().enumerate().step_by(97) {
+            assert!(array.iter().all(|element| element == at as u32));
+        }
+    });
+}
+
+/// The parts of a mapping, by address and whether a core dump leaves them out.
+fn dump_exclusion(address: usize) -> Vec<(std::ops::Range<usize>, bool)> {
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let (mut parts, mut range) = (Vec::new(), 0..0);
+    for line in smaps.lines() {
+        let bounds = line.split_whitespace().next().and_then(|bounds| bounds.split_once('-'));
+        if let Some((Ok(start), Ok(end))) =
+            bounds.map(|(start, end)| (usize::from_str_radix(start, 16), usize::from_str_radix(end, 16)))
+        {
+            range = start..end;
+        } else if let Some(flags) = line.strip_prefix("VmFlags:") {
+            parts.push((range.clone(), flags.split_whitespace().any(|flag| flag == "dd")));
+        }
+    }
+    let first = parts.iter().position(|(range, _)| range.start == address).expect("the array is mapped");
+    let mut end = address;
+    let ours =
+        parts[first..].iter().take_while(|(range, _)| std::mem::replace(&mut end, range.end) == range.start);
+    ours.cloned().collect()
+}
+
+#[test]
+fn a_core_dump_takes_the_elements_along_and_not_the_reservation() {
+    alone("a_core_dump_takes_the_elements_along_and_not_the_reservation", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        let reserved = array.reserved() * 8;
+        let check = |array: &MmapArray<u64>| {
+            let (start, size) = (array.as_ptr().addr(), file_size(&path) as usize);
+            for (range, excluded) in dump_exclusion(start) {
+                if range.start >= start + reserved {
+                    break;
+                }
+                let in_file = range.start < start + size;
+                assert_eq!(excluded, !in_file, "{range:x?} of a file of {size:#x} bytes at {start:#x}");
+                assert!(!in_file || range.end <= start + size.next_multiple_of(4096), "{range:x?}");
+            }
+        };
+        check(&array);
+        array.push(1).unwrap();
+        check(&array);
+        array.extend_from_slice(&vec![1; 1_000_000]).unwrap();
+        check(&array);
+        array.shrink_to_fit().unwrap();
+        array.push(1).unwrap();
+        check(&array);
+    });
+}
