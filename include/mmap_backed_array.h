@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- *     mba_array *a;
+ *     mba_array *a = NULL;
  *     int code = mba_open("table.u32", MBA_UINT32, MBA_RDWR | MBA_CREATE, &a);
  *     uint32_t prime = 2;
  *     if (code == MBA_OK) code = mba_append(a, &prime);
