@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Place, alone, file_size};
+use common::{Place, alone};
 use mmap_backed_array::{Complex, Error, MmapArray};
 
 fn open_descriptors() -> usize {
@@ -101,31 +101,40 @@ fn dump_exclusion(address: usize) -> Vec<(std::ops::Range<usize>, bool)> {
     ours.cloned().collect()
 }
 
+/// What a core dump would take of an array's reservation: whether it takes what lies in the file, and whether it
+/// leaves out all that lies beyond.
+fn check_dump(array: &MmapArray<u64>, takes_elements: bool) {
+    let size = std::fs::metadata(format!("/proc/self/fd/{}", array.fd().unwrap())).unwrap().len() as usize;
+    let (start, reserved) = (array.as_ptr().addr(), array.reserved() * 8);
+    for (range, excluded) in dump_exclusion(start) {
+        if range.start >= start + reserved {
+            break;
+        }
+        let in_file = range.start < start + size;
+        let what = format!("{range:x?} of a file of {size:#x} bytes at {start:#x}");
+        assert_eq!(excluded, !(in_file && takes_elements), "{what}");
+        assert!(excluded || range.end <= start + size.next_multiple_of(4096), "{what}");
+    }
+}
+
+/// Checks an array's share in a core dump while it grows and shrinks.
+fn check_dump_while_growing(mut array: MmapArray<u64>, takes_elements: bool) {
+    check_dump(&array, takes_elements);
+    array.push(1).unwrap();
+    check_dump(&array, takes_elements);
+    array.extend_from_slice(&vec![1; 1_000_000]).unwrap();
+    check_dump(&array, takes_elements);
+    array.shrink_to_fit().unwrap();
+    array.push(1).unwrap();
+    check_dump(&array, takes_elements);
+}
+
 #[test]
-fn a_core_dump_takes_the_elements_along_and_not_the_reservation() {
-    alone("a_core_dump_takes_the_elements_along_and_not_the_reservation", || {
+fn a_core_dump_takes_anonymous_elements_along_and_never_a_reservation() {
+    alone("a_core_dump_takes_anonymous_elements_along_and_never_a_reservation", || {
+        check_dump_while_growing(MmapArray::anonymous().unwrap(), true);
+        // What has a name is in the file, and needn't be in the dump too.
         let directory = Place::Memory.directory();
-        let path = directory.path().join("array");
-        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
-        let reserved = array.reserved() * 8;
-        let check = |array: &MmapArray<u64>| {
-            let (start, size) = (array.as_ptr().addr(), file_size(&path) as usize);
-            for (range, excluded) in dump_exclusion(start) {
-                if range.start >= start + reserved {
-                    break;
-                }
-                let in_file = range.start < start + size;
-                assert_eq!(excluded, !in_file, "{range:x?} of a file of {size:#x} bytes at {start:#x}");
-                assert!(!in_file || range.end <= start + size.next_multiple_of(4096), "{range:x?}");
-            }
-        };
-        check(&array);
-        array.push(1).unwrap();
-        check(&array);
-        array.extend_from_slice(&vec![1; 1_000_000]).unwrap();
-        check(&array);
-        array.shrink_to_fit().unwrap();
-        array.push(1).unwrap();
-        check(&array);
+        check_dump_while_growing(MmapArray::open_or_create(directory.path().join("array")).unwrap(), false);
     });
 }
