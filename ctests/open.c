@@ -46,13 +46,13 @@ static void flags(void)
     REFUSES(path, MBA_RDWR | 1u << 31, EINVAL);
     EQ(file_size(path), 12);
 
-    REFUSES(in_scratch("none"), MBA_CREATE, EINVAL);
-    REFUSES(in_scratch("none"), MBA_PRIVATE | MBA_CREATE, EINVAL);
-    CHECK(access(in_scratch("none"), F_OK) != 0);
-    array = open_u32(in_scratch("none"), MBA_RDWR | MBA_CREATE | MBA_EXCL);
-    EQ(file_size(in_scratch("none")), 0);
+    REFUSES(in_scratch("fresh"), MBA_CREATE, EINVAL);
+    REFUSES(in_scratch("fresh"), MBA_PRIVATE | MBA_CREATE, EINVAL);
+    CHECK(access(in_scratch("fresh"), F_OK) != 0);
+    array = open_u32(in_scratch("fresh"), MBA_RDWR | MBA_CREATE | MBA_EXCL);
+    EQ(file_size(in_scratch("fresh")), 0);
     OK(mba_close(array));
-    EQ(file_size(in_scratch("none")), 0);
+    EQ(file_size(in_scratch("fresh")), 0);
 }
 
 static void nulls(void)

@@ -65,7 +65,8 @@ impl Reservation {
     }
 
     fn map(fd: RawFd, bytes: u64, access: Access) -> Result<Reservation> {
-        let len = usize::try_from(bytes).map_err(|_| Error::NO_MEMORY)?;
+        // memmap2 refuses what a slice could not be, without an errno.
+        let len = isize::try_from(bytes).map_err(|_| Error::NO_MEMORY)?.unsigned_abs();
         let mut options = MmapOptions::new();
         options.len(len).no_reserve_swap();
         let fd = sys::borrow(fd);
