@@ -178,7 +178,8 @@ pub fn compile(language: Language, source: &Path, arguments: &[&OsStr]) -> Strin
         panic!("{}: {error}; install the package {}", compiler.path().display(), language.package())
     });
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{errors}");
+    let arguments: Vec<&OsStr> = command.get_args().collect();
+    assert!(output.status.success(), "{:?} {arguments:?}\n{errors}", command.get_program());
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
