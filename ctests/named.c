@@ -17,14 +17,18 @@ static void refuses(int line, const char *bad, uint32_t flags, int code)
 static void names(void)
 {
     char longest[400];
+    mba_array *array = NULL;
     uint32_t flags;
+    int code;
     REFUSES("", MBA_RDWR | MBA_CREATE, EINVAL);
     REFUSES("/", MBA_RDWR | MBA_CREATE, EINVAL);
     REFUSES("/mba/ctest", MBA_RDWR | MBA_CREATE, EINVAL);
     memset(longest, 'x', sizeof longest - 1);
     longest[0] = '/';
     longest[sizeof longest - 1] = 0;
-    REFUSES(longest, MBA_RDWR | MBA_CREATE, ENAMETOOLONG);
+    code = mba_shm_open(longest, MBA_UINT32, MBA_RDWR | MBA_CREATE, &array);
+    CHECK(code == EINVAL || code == ENAMETOOLONG); /* C libraries differ */
+    CHECK(array == NULL);
     REFUSES(other_name, MBA_RDONLY, ENOENT);
     REFUSES(other_name, MBA_RDWR, ENOENT);
     REFUSES(other_name, MBA_PRIVATE, ENOENT);
@@ -38,6 +42,10 @@ static void names(void)
     GIVES(EINVAL, mba_shm_open(NULL, MBA_UINT32, MBA_RDWR, (mba_array *[]){NULL}));
     GIVES(EINVAL, mba_shm_open(other_name, MBA_UINT32, MBA_RDWR | MBA_CREATE, NULL));
     GIVES(EINVAL, mba_shm_unlink(NULL));
+    CHECK(mba_shm_unlink("") > 0);
+    CHECK(mba_shm_unlink("/") > 0);
+    CHECK(mba_shm_unlink("/mba/ctest") > 0);
+    CHECK(mba_shm_unlink(longest) > 0);
     GIVES(ENOENT, mba_shm_unlink(other_name)); /* nothing has made it */
 }
 
