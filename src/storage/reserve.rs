@@ -55,8 +55,8 @@ impl Reservation {
         let mut bytes = default_size(need, TOTAL.load(Relaxed), sys::address_space_limit());
         loop {
             match Reservation::map(fd, bytes, access) {
-                // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK.
-                Err(Error::Os(libc::ENOMEM | libc::EAGAIN)) if bytes > least(need) => {
+                // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK, EINVAL from valgrind.
+                Err(Error::Os(libc::ENOMEM | libc::EAGAIN | libc::EINVAL)) if bytes > least(need) => {
                     bytes = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
                 }
                 result => return result,
