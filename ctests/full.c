@@ -47,7 +47,7 @@ static void mount_disk(void)
         snprintf(map, sizeof map, "0 %u 1", group);
         write_text("/proc/self/gid_map", map);
     }
-    SYS(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    SYS(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL));
     SYS(mount("small", directory, "tmpfs", 0, "size=1m,mode=777"));
 }
 
