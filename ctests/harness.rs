@@ -1,1 +1,146 @@
-//! Builds and runs the C programs in this folder.
+//! Builds and runs the C and C++ programs in this folder, each as a test of its name.
+//!
+//! A program is compiled with all warnings as errors and linked against the shared library of this very build.
+//! It gets a scratch directory as its argument, and fails by saying where. Each runs twice, with its files on
+//! the disk and in shared memory.
+//!
+//! - `MBA_CTEST_CFLAGS` adds compiler flags, such as `-fsanitize=address,undefined`.
+//! - `MBA_CTEST_RUNNER` runs the programs under a command, such as
+//!   `valgrind -q --error-exitcode=99 --leak-check=no`. Valgrind's own search for leaks takes minutes for each
+//!   child that ends with a reservation still mapped; the address sanitizer looks for leaks as well. Valgrind
+//!   3.19 needs `MBA_SKIP=lock,options`: it holds up all threads while one waits for a lock, and says
+//!   EINVAL where the system says ENOMEM.
+//! - `MBA_SKIP=full,open` skips what it names; `ctests` stands for all.
+
+#[path = "harness/exchange.rs"]
+mod exchange;
+#[path = "harness/place.rs"]
+mod place;
+#[path = "harness/program.rs"]
+mod program;
+#[path = "harness/wire.rs"]
+mod wire;
+
+use std::fs;
+
+use place::Place;
+use program::{Language, Link, Program};
+
+/// A test for each program that does everything itself.
+macro_rules! programs {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            if skipped(stringify!($name)) {
+                return;
+            }
+            let program = Program::build(concat!(stringify!($name), ".c"), Link::Shared);
+            for place in Place::ALL {
+                let scratch = place.scratch();
+                program.run(scratch.path(), &[]);
+            }
+        }
+    )*};
+}
+
+programs! {
+    descriptor elements exact fork fork_idle full grow handed length lock memory named open options private record
+    strings threads types whole
+}
+
+/// Whether `MBA_SKIP` names this test; a skipped one says so.
+fn skipped(name: &str) -> bool {
+    let list = std::env::var("MBA_SKIP").unwrap_or_default();
+    let skip = list.split(',').any(|word| word.trim() == name || word.trim() == "ctests");
+    if skip {
+        println!("MBA_SKIP: {name} was not run");
+    }
+    skip
+}
+
+/// A Rust process, which is this one, and a C process hold the same file at once; a third program, which
+/// knows nothing of the library, finds it flat.
+#[test]
+fn shared_file() {
+    if skipped("shared_file") {
+        return;
+    }
+    let follower = Program::build("shared_file.c", Link::Shared);
+    let plain = Program::build("plain.c", Link::Nothing);
+    for place in Place::ALL {
+        let scratch = place.scratch();
+        let path = scratch.path().join("shared.u32");
+        let mut array = exchange::begin(mmap_backed_array::MmapArray::open_or_create(&path));
+        follower.run_with(scratch.path(), &[], |wire| exchange::lead(&mut array, &wire));
+        // The other process has closed last of those that grew it.
+        let expected = scratch.path().join("expected.u32");
+        fs::write(&expected, exchange::all_bytes()).unwrap();
+        plain.run(&path, &[expected.as_os_str()]);
+        array.close().unwrap();
+        plain.run(&path, &[expected.as_os_str()]);
+    }
+}
+
+/// A C process gives anonymous memory to a Rust process by descriptor, and the other way round; both open
+/// memory by its name.
+#[test]
+fn handed_to_rust() {
+    if skipped("handed_to_rust") {
+        return;
+    }
+    let follower = Program::build("handed.c", Link::Shared);
+    let scratch = Place::Memory.scratch();
+    follower.run_with(scratch.path(), &["give".as_ref()], exchange::lead_what_comes);
+    follower.run_with(scratch.path(), &["take".as_ref()], exchange::lead_what_goes);
+    let name = format!("/mba-ctest-rust-{}", std::process::id());
+    let mut array = exchange::named(&name);
+    let arguments = ["named".as_ref(), name.as_ref()];
+    follower.run_with(scratch.path(), &arguments, |wire| exchange::lead(&mut array, &wire));
+    exchange::unlink(&name);
+}
+
+/// The static library does what the shared one does.
+#[test]
+fn linked_statically() {
+    if skipped("linked_statically") {
+        return;
+    }
+    for source in ["length.c", "fork.c"] {
+        let scratch = Place::Memory.scratch();
+        Program::build(source, Link::Static).run(scratch.path(), &[]);
+    }
+}
+
+/// The header is C++17 too, and a C++ program uses what it declares.
+#[test]
+fn header_cpp() {
+    if skipped("header_cpp") {
+        return;
+    }
+    let program = Program::build("header_cpp.cpp", Link::Shared);
+    let scratch = Place::Disk.scratch();
+    program.run(scratch.path(), &[]);
+}
+
+/// The header is complete in itself, in C99 and in C++17; and for parsers it has a form without includes.
+#[test]
+fn header_alone() {
+    if skipped("header_alone") {
+        return;
+    }
+    let scratch = Place::Disk.scratch();
+    for language in [Language::C, Language::Cpp] {
+        let source = scratch.path().join(language.file("alone"));
+        fs::write(&source, "#include \"mmap_backed_array.h\"\n#include \"mmap_backed_array.h\"\n").unwrap();
+        program::compile(language, &source, &["-fsyntax-only".as_ref()]);
+    }
+    let source = scratch.path().join("declarations.c");
+    fs::write(&source, "#include \"mmap_backed_array.h\"\n").unwrap();
+    let text =
+        program::compile(Language::C, &source, &["-E".as_ref(), "-P".as_ref(), "-DMBA_NO_INCLUDES".as_ref()]);
+    assert!(text.contains("mba_append") && text.contains("typedef struct mba_options"), "{text}");
+    assert!(
+        !text.contains('#') && !text.contains("__attribute__") && !text.contains("uint_fast8_t"),
+        "{text}"
+    );
+}

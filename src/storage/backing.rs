@@ -43,7 +43,7 @@ impl Access {
     }
 }
 
-/// A file ready to be mapped, through a description that belongs to this handle alone if it may write.
+/// A file ready to be mapped, through a description that this handle made for itself if it may write.
 pub(super) struct Backing {
     pub fd: OwnedFd,
     pub stat: Stat,

@@ -1,5 +1,5 @@
-//! What becomes of handles in a forked child: it keeps the mapping, and neither the lock nor the
-//! description that carries it, so that an idle child can't keep a dead writer's lock.
+//! What becomes of handles in a forked child: it keeps the mapping and the description that is mapped, and
+//! neither the lock nor the description that carries it, so that an idle child can't keep a dead writer's lock.
 
 use core::cell::UnsafeCell;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};

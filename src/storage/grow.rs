@@ -63,7 +63,7 @@ impl Storage {
 
     /// Refuses to touch a file that somebody else has changed.
     pub(super) fn check_size(&self, file: &File) -> Result<()> {
-        match sys::stat(file.fd()?)?.size.cmp(&file.tenure.size.get()) {
+        match sys::stat(file.fd())?.size.cmp(&file.tenure.size.get()) {
             core::cmp::Ordering::Equal => Ok(()),
             core::cmp::Ordering::Less => Err(Error::Truncated),
             core::cmp::Ordering::Greater => Err(Error::Corrupt),
@@ -119,7 +119,7 @@ impl Storage {
     /// One step of growth: blocks first, then size and record at once. If it fails the file is as it was.
     fn grow_to(&self, file: &File, target: u64) -> Result<()> {
         let tenure = &file.tenure;
-        let fd = file.fd()?;
+        let fd = file.lock_fd()?;
         let (size, backed) = (tenure.size.get(), tenure.backed.get());
         let mut has_blocks = false;
         if !tenure.traits().no_fallocate {
@@ -166,7 +166,7 @@ impl Storage {
     /// few faults. In memory a second reservation makes it clear the pages at once, and then a fault for reading
     /// maps many of them, to write to as well.
     fn warm(&self, file: &File, start: u64, end: u64) {
-        let Ok(fd) = file.fd() else { return };
+        let Ok(fd) = file.lock_fd() else { return };
         if start >= end {
             return;
         }
@@ -229,7 +229,7 @@ impl Storage {
         if end > sys::file_size_limit() {
             return Err(Error::Os(libc::EFBIG));
         }
-        let fd = file.fd()?;
+        let fd = file.lock_fd()?;
         let count = self.shape.itemsize;
         // SAFETY: the caller promises the element.
         match unsafe { sys::pwrite(fd, value, count, start) } {

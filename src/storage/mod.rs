@@ -91,14 +91,16 @@ pub(crate) struct Storage {
     file: Option<File>,
 }
 
-/// The part of a storage that has a file behind it.
+/// The part of a storage that has a file behind it. The mapping comes first, since the system ends both faster
+/// in this order.
 struct File {
     reservation: Reservation,
-    /// The description that carries the lock, and all writes and sizes go through; in a forked child that
-    /// could not open one, the negated `errno`.
-    fd: Descriptor,
-    /// What `mba_fd` hands out, if it isn't `fd`; -1 before it is first asked for.
-    outward: Descriptor,
+    /// The description that is mapped, asked for sizes and records, and handed out by `mba_fd`. Forked children
+    /// share it, by their mappings too, which keep it alive; so it never carries the lock if that can be helped.
+    fd: OwnedFd,
+    /// The description that carries the lock, and that all writes go through: opened when the lock is first
+    /// taken, and closed in a forked child.
+    lock_fd: Descriptor,
     /// Whether this handle holds the growth lock.
     held: AtomicBool,
     /// Whether this handle came here by fork and hasn't taken the lock since.
@@ -166,8 +168,8 @@ impl Storage {
         let access = backing.access;
         let file = File {
             reservation,
-            fd: Descriptor(AtomicI32::new(backing.fd.into_raw_fd())),
-            outward: Descriptor(AtomicI32::new(-1)),
+            fd: backing.fd,
+            lock_fd: Descriptor(AtomicI32::new(CLOSED)),
             held: AtomicBool::new(false),
             forked: AtomicBool::new(false),
             tenure: tenure::Tenure::default(),
@@ -265,21 +267,9 @@ impl Storage {
         self.len.store(len, Release);
     }
 
-    /// A descriptor to hand to others: never the one that carries the lock.
+    /// A descriptor to hand to others.
     pub fn fd(&self) -> Option<RawFd> {
-        let file = self.file.as_ref()?;
-        if !matches!(self.access, Access::Write { .. }) {
-            return file.fd().ok();
-        }
-        let known = file.outward.0.load(Acquire);
-        if known >= 0 {
-            return Some(known);
-        }
-        let fd = sys::reopen(file.fd().ok()?, libc::O_RDWR).ok()?;
-        match file.outward.0.compare_exchange(-1, fd.as_raw_fd(), Release, Acquire) {
-            Ok(_) => Some(fd.into_raw_fd()),
-            Err(other) => Some(other),
-        }
+        self.file.as_ref().map(File::fd)
     }
 
     /// Takes up the length that others have published.
@@ -291,7 +281,7 @@ impl Storage {
         if file.held.load(Relaxed) {
             return self.check_size(file);
         }
-        let state = tail::read_state(file.fd()?, &self.shape)?;
+        let state = tail::read_state(file.fd(), &self.shape)?;
         self.adopt_len(file, state.len, state.stat.size)
     }
 
@@ -312,7 +302,7 @@ impl Storage {
         if !matches!(self.access, Access::Write { .. }) {
             return Ok(());
         }
-        let fd = file.fd()?;
+        let fd = file.fd();
         let end = self.shape.end_of(self.len() as u64).ok_or(Error::Limit)?;
         if file.held.load(Relaxed) {
             self.check_size(file)?;
@@ -367,35 +357,56 @@ impl Storage {
 }
 
 impl File {
-    fn fd(&self) -> Result<RawFd> {
-        match self.fd.0.load(Relaxed) {
-            errno if errno < 0 => Err(Error::Os(-errno)),
-            fd => Ok(fd),
+    fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// The description for the lock and for writes, opened now if it isn't yet.
+    ///
+    /// A process that has given up the permission to open the file, or has no descriptor left, still has the
+    /// description that is mapped. It can carry the lock too; what is lost then is that children by fork let go
+    /// of it. A child itself must never use it so: it would share its parent's lock.
+    fn lock_fd(&self) -> Result<RawFd> {
+        let known = self.lock_fd.0.load(Relaxed);
+        if known != CLOSED {
+            return Ok(known);
+        }
+        match sys::reopen(self.fd(), libc::O_RDWR) {
+            Ok(fd) => {
+                let fd = fd.into_raw_fd();
+                self.lock_fd.0.store(fd, Relaxed);
+                Ok(fd)
+            }
+            Err(error) if self.forked.load(Relaxed) => Err(error),
+            // Writes must go where they are aimed, whoever has got the descriptor since.
+            Err(error) => match sys::status_flags(self.fd()) {
+                Ok(flags) if flags & libc::O_APPEND == 0 => Ok(self.fd()),
+                _ => Err(error),
+            },
         }
     }
 
-    /// Exchanges the parent's description for one of the child's own.
+    /// Lets go of the parent's lock in a forked child.
     fn disown(&self) {
         self.held.store(false, Relaxed);
         self.forked.store(true, Relaxed);
-        let Ok(parents) = self.fd() else { return };
-        let own = match sys::reopen(parents, libc::O_RDWR) {
-            Ok(fd) => fd.into_raw_fd(),
-            Err(error) => -error.code(),
-        };
-        self.fd.0.store(own, Relaxed);
-        drop(take_fd(parents));
+        let parents = self.lock_fd.0.swap(CLOSED, Relaxed);
+        if parents != CLOSED {
+            drop(take_fd(parents));
+        }
     }
 }
 
-/// A descriptor that a file owns, or a negative number. It comes after the mapping in the file, since the
-/// system ends both faster in this order.
+/// The number of a descriptor that isn't open.
+const CLOSED: RawFd = -1;
+
+/// A descriptor that a file owns, or `CLOSED`.
 struct Descriptor(AtomicI32);
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
         let fd = *self.0.get_mut();
-        if fd >= 0 {
+        if fd != CLOSED {
             drop(take_fd(fd));
         }
     }

@@ -74,8 +74,8 @@ impl Reservation {
         let mut bytes = default_size(need, total, address_space_limit());
         loop {
             match Reservation::map(fd, bytes, access) {
-                // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK.
-                Err(Error::Os(libc::ENOMEM | libc::EAGAIN)) if bytes > least(need) => {
+                // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK, EINVAL from valgrind.
+                Err(Error::Os(libc::ENOMEM | libc::EAGAIN | libc::EINVAL)) if bytes > least(need) => {
                     let half = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
                     LIMIT.store(sys::address_space_limit(), Relaxed);
                     bytes = half.min(default_size(need, total, address_space_limit()));

@@ -63,7 +63,7 @@ impl Storage {
         if file.held.load(Relaxed) {
             return Ok(());
         }
-        let fd = file.fd()?;
+        let fd = file.lock_fd()?;
         lock::take(fd, wait)?;
         match self.adopt(file, fd) {
             Ok(()) => {
@@ -87,7 +87,7 @@ impl Storage {
         }
         self.close_room(file);
         file.held.store(false, Relaxed);
-        lock::release(file.fd()?)
+        lock::release(file.lock_fd()?)
     }
 
     /// Whether this handle may change the length at all.

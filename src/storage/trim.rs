@@ -33,7 +33,7 @@ impl Storage {
             self.prepare_to_shorten()?;
         }
         if !file.tenure.record.get() {
-            return self.cut(file, file.fd()?, len);
+            return self.cut(file, file.lock_fd()?, len);
         }
         // SAFETY: the file has a record, so the word to publish in is there; a shorter length fits.
         unsafe { self.publish(len) };
@@ -49,7 +49,7 @@ impl Storage {
         {
             // The change has happened and is published. If the cut fails the record says so, and the next
             // call that changes the length tries again.
-            let _ = file.fd().and_then(|fd| self.cut(file, fd, self.len()));
+            let _ = file.lock_fd().and_then(|fd| self.cut(file, fd, self.len()));
         }
     }
 
@@ -57,9 +57,11 @@ impl Storage {
     pub fn shrink_to_fit(&self) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        let fd = file.fd()?;
+        let fd = file.lock_fd()?;
         if !file.tenure.record.get() {
-            return Ok(());
+            // Blocks that a killed process had reserved beyond the end, for a step that didn't come about.
+            self.check_size(file)?;
+            return sys::ftruncate(fd, file.tenure.size.get());
         }
         if file.tenure.traits().sealed { self.punch(file, fd) } else { self.cut(file, fd, self.len()) }
     }
@@ -71,32 +73,37 @@ impl Storage {
         if file.forked.load(Relaxed) || self.is_poisoned() {
             return Ok(());
         }
-        let fd = file.fd()?;
         if file.held.load(Relaxed) {
-            if !file.tenure.record.get() || file.tenure.traits().sealed {
-                return Ok(());
-            }
-            return self.cut(file, fd, self.len());
+            let needed = file.tenure.record.get() && !file.tenure.traits().sealed;
+            let result = if needed { self.cut(file, file.lock_fd()?, self.len()) } else { Ok(()) };
+            // A child that is being forked at this moment may have the description open for a little longer.
+            return result.and(self.unlock());
         }
         // Without a record there is nothing to do, and no lock needed to see that. A size as it was at the
         // opening means that the file is as it was, or was left alike by someone: then whoever opens it
         // next cleans up.
-        let stat = sys::stat(fd)?;
+        let stat = sys::stat(file.fd())?;
+        let has_record = || {
+            let state = tail::read_state_from(file.fd(), &self.shape, stat);
+            matches!(state, Ok(State { record: Some(_), .. }))
+        };
         if file.plain_size == Some(stat.size)
-            || !matches!(tail::read_state_from(fd, &self.shape, stat), Ok(State { record: Some(_), .. }))
+            || !has_record()
+            || sys::seals(file.fd()) & libc::F_SEAL_SHRINK != 0
         {
             return Ok(());
         }
-        if sys::seals(fd) & libc::F_SEAL_SHRINK != 0 || lock::take(fd, Wait::No).is_err() {
+        let fd = file.lock_fd()?;
+        if lock::take(fd, Wait::No).is_err() {
             return Ok(());
         }
-        match tail::read_state(fd, &self.shape) {
-            Ok(State { record: Some(_), len, .. }) => {
-                let end = self.end_of(len)?;
-                if looks_like_record(fd, end)? { Ok(()) } else { sys::ftruncate(fd, end) }
-            }
+        let result = match tail::read_state(fd, &self.shape) {
+            Ok(State { record: Some(_), len, .. }) => self
+                .end_of(len)
+                .and_then(|end| if looks_like_record(fd, end)? { Ok(()) } else { sys::ftruncate(fd, end) }),
             _ => Ok(()),
-        }
+        };
+        result.and(lock::release(fd))
     }
 
     /// Cuts the file to `len` elements, and the handle's length with it.
