@@ -25,6 +25,8 @@ fn fork_idle_child(array: &mut MmapArray<u32>, end: UnixStream, ours: Option<&Un
         unsafe { libc::close(ours.as_raw_fd()) };
     }
     let mut end = end;
+    // The library's own work in a fresh child is done here.
+    let _ = end.write_all(&[0]);
     let mut order = [0];
     if end.read(&mut order).unwrap_or(0) == 1 {
         let code = array.push(u32::from(order[0])).map_or_else(Error::code, |()| 0);
@@ -46,11 +48,13 @@ fn a_closed_array_can_be_grown_by_others_while_a_forked_child_idles() {
             let (mut ours, theirs) = UnixStream::pair().unwrap();
             fork_idle_child(&mut array, theirs, Some(&ours));
             array.push(2).unwrap();
+            // Also if the child hasn't come to run yet.
             array.close().unwrap();
             let mut next = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
             assert_eq!(next.lock(Wait::No), Ok(()), "{place:?}: the lock ends with its handle");
             next.push(3).unwrap();
             next.close().unwrap();
+            ours.read_exact(&mut [0]).unwrap();
             ours.write_all(&[4]).unwrap();
             let mut code = [0; 4];
             ours.read_exact(&mut code).unwrap();
@@ -68,9 +72,8 @@ fn a_killed_parents_lock_ends_while_its_forked_child_idles() {
     if let Some(arguments) = arguments(test) {
         let mut array = MmapArray::<u32>::create(Path::new(&arguments[0])).unwrap();
         array.push(1).unwrap();
-        let mut stream = UnixStream::connect(&arguments[1]).unwrap();
-        fork_idle_child(&mut array, stream.try_clone().unwrap(), None);
-        stream.write_all(&[1]).unwrap();
+        let stream = UnixStream::connect(&arguments[1]).unwrap();
+        fork_idle_child(&mut array, stream, None);
         loop {
             // Until it is killed.
             // SAFETY: no memory is passed.
