@@ -299,7 +299,8 @@
 
 /*
  No spare room: the file's size follows the length at every call, at the price of system calls each time;
- with `MBA_RDWR` only.
+ with `MBA_RDWR` only. (Where the last elements themselves would read as a tail record, a page of spare room
+ stays.)
  */
 #define MBA_EXACT 16
 
@@ -330,7 +331,7 @@ typedef struct mba_options {
     uint32_t mode;
     /*
      Bytes of address range to reserve: the most that the elements can come to take through this handle.
-     It costs address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
+     It costs address space, not memory, and is rounded up to whole pages. 0: the default, 64 GiB or twice the file, and less where the
      process has little address space left. A size asked for is never made smaller.
      */
     uint64_t reservation;
@@ -431,7 +432,7 @@ int mba_fill(struct mba_array *array, size_t start, size_t count, const void *va
  Opens a file of elements; makes it if it is told to.
 
  `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
- `MBA_PRIVATE`. A file is never truncated here. The length is the one published in the file; if it ends
+ `MBA_PRIVATE`. A file is never truncated here, and one that was made stays, also if the call fails later. The length is the one published in the file; if it ends
  inside an element, it is the number of whole ones.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
@@ -479,7 +480,7 @@ int mba_anon(mba_type type,
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
- Errors: as `mba_open`; `EINVAL` and `ENAMETOOLONG` for a bad name.
+ Errors: as `mba_open`; `EINVAL` for a bad name, also one that is too long.
  */
 int mba_shm_open(const char *name,
                  mba_type type,
@@ -489,7 +490,7 @@ int mba_shm_open(const char *name,
 /*
  Removes a name of shared memory. Handles that are open keep the memory until they are released.
 
- Errors: `ENOENT`, `EACCES`; `EINVAL` for NULL.
+ Errors: `ENOENT`, also for a bad name; `EACCES`; `EINVAL` for NULL.
  */
 int mba_shm_unlink(const char *name);
 
@@ -550,7 +551,11 @@ int mba_close(struct mba_array *array);
  another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation; `MBA_EPARTIAL`; `MBA_ETYPE` and
  `MBA_ECORRUPT` if the file's tail record has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
  who doesn't use the library has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of
- files) if there is no room; `EIO`; `EINVAL` for NULL. The array is then as it was.
+ files) if there is no room; `EIO`; in a forked child also what open(2) says if the file can't be opened for a
+ lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
+
+ Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no room for an
+ element either, unless the handle is `MBA_EXACT`.
  */
 int mba_append(struct mba_array *array,
                const void *value);
@@ -587,7 +592,7 @@ int mba_remove(struct mba_array *array,
  Appends `count` elements: all of them or, if it fails or the process is killed, none. `values` may point
  into the array itself.
 
- Errors: as `mba_append`; `(NULL, 0)` is allowed.
+ Errors: as `mba_append`; `(NULL, 0)` is allowed where the length can change.
  */
 int mba_extend(struct mba_array *array,
                const void *values,
@@ -595,7 +600,8 @@ int mba_extend(struct mba_array *array,
 
 /*
  Replaces `removed` elements from `start` on by `count` others, and moves those behind them. `values` may
- point into the array itself. A kill may leave it half done.
+ point into the array itself. A kill may leave it half done. With as many values as it removes it is
+ `mba_write`, which needs no lock.
 
  Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array can't be put
  aside; as `mba_append`; `(NULL, 0)` is allowed.
@@ -670,9 +676,8 @@ const char *mba_type_name(mba_type type);
 
 /*
  A descriptor of the file or memory behind the array, to send to another process, which opens it by
- `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It never is
- the one that carries the growth lock. -1 where there is none: NULL, the caller's memory, and if the file
- can't be opened once more.
+ `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
+ that carries the growth lock. -1 where there is none: NULL, and the caller's memory.
  */
 int mba_fd(const struct mba_array *array);
 

@@ -208,7 +208,7 @@ impl Array {
     }
 
     /// A descriptor of the array's memory to hand to other processes; it is the handle's, which closes it.
-    /// `None` for the caller's memory, and if the file can't be opened once more.
+    /// `None` for the caller's memory.
     pub fn fd(&self) -> Option<RawFd> {
         self.storage().fd()
     }

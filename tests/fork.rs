@@ -43,7 +43,7 @@ fn a_closed_array_can_be_grown_by_others_while_a_forked_child_idles() {
         for place in [Place::Disk, Place::Memory] {
             let directory = place.directory();
             let path = directory.path().join("array");
-            let mut array = MmapArray::<u32>::create(&path).unwrap();
+            let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
             array.push(1).unwrap();
             let (mut ours, theirs) = UnixStream::pair().unwrap();
             fork_idle_child(&mut array, theirs, Some(&ours));
@@ -70,7 +70,7 @@ fn a_closed_array_can_be_grown_by_others_while_a_forked_child_idles() {
 fn a_killed_parents_lock_ends_while_its_forked_child_idles() {
     let test = "a_killed_parents_lock_ends_while_its_forked_child_idles";
     if let Some(arguments) = arguments(test) {
-        let mut array = MmapArray::<u32>::create(Path::new(&arguments[0])).unwrap();
+        let mut array = MmapArray::<u32>::open_or_create(Path::new(&arguments[0])).unwrap();
         array.push(1).unwrap();
         let stream = UnixStream::connect(&arguments[1]).unwrap();
         fork_idle_child(&mut array, stream, None);

@@ -21,7 +21,7 @@ pub struct mba_options {
     /// files and 0600 for named shared memory.
     pub mode: u32,
     /// Bytes of address range to reserve: the most that the elements can come to take through this handle.
-    /// It costs address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
+    /// It costs address space, not memory, and is rounded up to whole pages. 0: the default, 64 GiB or twice the file, and less where the
     /// process has little address space left. A size asked for is never made smaller.
     pub reservation: u64,
 }
@@ -29,7 +29,7 @@ pub struct mba_options {
 /// Opens a file of elements; makes it if it is told to.
 ///
 /// `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
-/// `MBA_PRIVATE`. A file is never truncated here. The length is the one published in the file; if it ends
+/// `MBA_PRIVATE`. A file is never truncated here, and one that was made stays, also if the call fails later. The length is the one published in the file; if it ends
 /// inside an element, it is the number of whole ones.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn mba_anon(r#type: mba_type, out: *mut *mut mba_array) ->
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
-/// Errors: as `mba_open`; `EINVAL` and `ENAMETOOLONG` for a bad name.
+/// Errors: as `mba_open`; `EINVAL` for a bad name, also one that is too long.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_shm_open(
     name: *const c_char,
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn mba_shm_open(
 
 /// Removes a name of shared memory. Handles that are open keep the memory until they are released.
 ///
-/// Errors: `ENOENT`, `EACCES`; `EINVAL` for NULL.
+/// Errors: `ENOENT`, also for a bad name; `EACCES`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_shm_unlink(name: *const c_char) -> c_int {
     run(|| Array::shm_unlink(string(name)?))

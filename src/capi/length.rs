@@ -10,7 +10,11 @@ use super::{mba_array, source, sources, with};
 /// another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation; `MBA_EPARTIAL`; `MBA_ETYPE` and
 /// `MBA_ECORRUPT` if the file's tail record has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
 /// who doesn't use the library has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of
-/// files) if there is no room; `EIO`; `EINVAL` for NULL. The array is then as it was.
+/// files) if there is no room; `EIO`; in a forked child also what open(2) says if the file can't be opened for a
+/// lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
+///
+/// Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no room for an
+/// element either, unless the handle is `MBA_EXACT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_append(array: *mut mba_array, value: *const c_void) -> c_int {
     // SAFETY: the caller promises an element.
@@ -49,7 +53,7 @@ pub unsafe extern "C" fn mba_remove(array: *mut mba_array, index: usize, out: *m
 /// Appends `count` elements: all of them or, if it fails or the process is killed, none. `values` may point
 /// into the array itself.
 ///
-/// Errors: as `mba_append`; `(NULL, 0)` is allowed.
+/// Errors: as `mba_append`; `(NULL, 0)` is allowed where the length can change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_extend(array: *mut mba_array, values: *const c_void, count: usize) -> c_int {
     // SAFETY: the caller promises the elements.
@@ -57,7 +61,8 @@ pub unsafe extern "C" fn mba_extend(array: *mut mba_array, values: *const c_void
 }
 
 /// Replaces `removed` elements from `start` on by `count` others, and moves those behind them. `values` may
-/// point into the array itself. A kill may leave it half done.
+/// point into the array itself. A kill may leave it half done. With as many values as it removes it is
+/// `mba_write`, which needs no lock.
 ///
 /// Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array can't be put
 /// aside; as `mba_append`; `(NULL, 0)` is allowed.

@@ -19,9 +19,8 @@ pub const MBA_ADVICE_WILLNEED: i32 = 3;
 pub const MBA_ADVICE_DONTNEED: i32 = 4;
 
 /// A descriptor of the file or memory behind the array, to send to another process, which opens it by
-/// `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It never is
-/// the one that carries the growth lock. -1 where there is none: NULL, the caller's memory, and if the file
-/// can't be opened once more.
+/// `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
+/// that carries the growth lock. -1 where there is none: NULL, and the caller's memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_fd(array: *const mba_array) -> c_int {
     ask(array, -1, |array| array.fd().unwrap_or(-1))
