@@ -54,9 +54,12 @@
  * WHAT IS NOT PROMISED. Calls that move or rewrite elements (insert, remove, splice, reverse, byteswap,
  * fill, write) can be half done after a kill. Stores into holes of a sparse file, into reflinked files,
  * and on btrfs and ZFS can meet a full disk as SIGBUS. A process that makes the file shorter under us,
- * by truncating it or by popping and closing, makes pointers into the part given up fault. Writers that
- * don't use the library may collide with ours. The kernel's out-of-memory killer and network file
- * systems are beyond us. Elements of 16 bytes can be read half written.
+ * by truncating it or by popping and closing, makes the part given up fault (SIGBUS): for pointers into
+ * it, and for calls that reach elements there, as mba_get() does by a length that wasn't refreshed
+ * since. Anonymous arrays can't become shorter. Who stores in the last 64 bytes of a file without spare
+ * room what reads as a tail record, without holding the growth lock, makes it one. Writers that don't
+ * use the library may collide with ours. The kernel's out-of-memory killer and network file systems are
+ * beyond us. Elements of 16 bytes can be read half written.
  *
  * ABI. Compare mba_version() with MBA_VERSION. While the major version is 0, the library's soname is
  * libmmap_backed_array.so.0, and a new minor version may change the ABI.
@@ -600,7 +603,7 @@ int mba_extend(struct mba_array *array,
 
 /*
  Replaces `removed` elements from `start` on by `count` others, and moves those behind them. `values` may
- point into the array itself. A kill may leave it half done. With as many values as it removes it is
+ point into the array itself, but not into another handle's mapping of it. A kill may leave it half done. With as many values as it removes it is
  `mba_write`, which needs no lock.
 
  Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array can't be put
@@ -682,7 +685,8 @@ const char *mba_type_name(mba_type type);
 int mba_fd(const struct mba_array *array);
 
 /*
- Puts elements and length on the disk, and of a new file the name too; they are there when it returns.
+ Puts elements and length on the disk, and of a new file the name too, if its directory can be opened for
+ reading; they are there when it returns.
  A no-op for memory, and for handles that can't change the file.
 
  Errors: those of msync(2) and fsync(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who

@@ -374,6 +374,7 @@ impl Array {
         if len > old {
             // SAFETY: a capacity beyond the length means that the file has a record.
             unsafe { storage.publish(len) };
+            storage.settle();
         }
         Ok(())
     }

@@ -245,8 +245,9 @@ unsafe fn load_other(to: *mut u8, from: *const u8, size: usize) {
 /// A Rust type that can be the element of an [`MmapArray`](crate::MmapArray).
 ///
 /// # Safety
-/// `TYPE` must describe `Self`: same size, and bytes that mean the same. `ANY_BITS` may be true only if
-/// every bit pattern is a value of `Self`; otherwise `from_memory` must make one out of any bytes.
+/// `CODE` must name the type that describes `Self`: same size, bytes that mean the same, no padding, and an
+/// alignment of at most its size, or half of it for complex numbers. `ANY_BITS` may be true only if every bit
+/// pattern is a value of `Self`; otherwise `from_memory` must make one out of any bytes.
 pub unsafe trait Element: Copy + Send + Sync + 'static {
     /// The row of the table that describes this type.
     const CODE: i32;
@@ -320,7 +321,7 @@ unsafe impl Element for char {
     const CODE: i32 = MBA_UCS4;
     const ANY_BITS: bool = false;
 
-    /// A number that is no Unicode scalar value reads as U+FFFD.
+    /// A number that is no Unicode scalar value reads as U+FFFD; searches and comparisons go by the number.
     #[inline(always)]
     unsafe fn from_memory(from: *const u8) -> char {
         // SAFETY: the caller promises `from`.

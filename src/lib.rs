@@ -42,6 +42,12 @@
 //! A [`MmapArray`] is `Send` and `Sync`: reading and setting elements goes through `&self`, by relaxed atomics
 //! for elements of up to 8 bytes; what changes the length takes `&mut self`. An [`Array`] is `Send`. Other
 //! processes can store at any time what they like, as with any shared map, so no safe call gives out a slice.
+//! What copies or searches many elements (`to_vec`, `find`, `count`, `==`) does so by plain copies: beside a thread
+//! that sets the same elements it can see old and new ones mixed, as beside another process. Rust's rules have no
+//! word for memory that is shared so; this crate relies on copies being just copies.
+//!
+//! A handle's length can be out of date: if another process made the file shorter since the last `refresh`, elements
+//! in the part given up are gone, and reading them is a SIGBUS, by safe calls too.
 //!
 //! # Fork
 //! A forked child keeps the mapping, and neither the lock nor the parent's descriptor: its first change of the

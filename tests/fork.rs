@@ -94,3 +94,35 @@ fn a_killed_parents_lock_ends_while_its_forked_child_idles() {
     next.push(2).unwrap();
     assert_eq!(next.to_vec(..), Ok(vec![1, 2]));
 }
+
+/// Between fork or vfork and exec a child of another thread has every descriptor, that of the lock too.
+#[test]
+fn closing_gives_the_lock_back_while_other_threads_start_processes() {
+    alone("closing_gives_the_lock_back_while_other_threads_start_processes", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let started = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let status = std::process::Command::new("/bin/true").status().unwrap();
+                    assert!(status.success());
+                    started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+            let mut round = 0u32;
+            while round < 1000 || started.load(std::sync::atomic::Ordering::Relaxed) < 100 {
+                let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+                let pushed = array.push(round);
+                if pushed.is_err() {
+                    done.store(true, std::sync::atomic::Ordering::Relaxed);
+                }
+                assert_eq!(pushed, Ok(()), "in round {round}");
+                array.close().unwrap();
+                round += 1;
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    });
+}

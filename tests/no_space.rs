@@ -302,3 +302,31 @@ fn the_next_grower_finds_all_intact() {
         check_closed(&path, len + 1);
     });
 }
+
+/// Spare room without blocks, as a file restored from a backup in its place has it: whoever takes the lock next
+/// gets blocks for it or does without it, and never meets the full disk as a signal.
+#[test]
+fn spare_room_that_lost_its_blocks_is_not_trusted() {
+    on_a_small_tmpfs("spare_room_that_lost_its_blocks_is_not_trusted", |small| {
+        let path = small.path("array");
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        for at in 0..100_000 {
+            array.push(number(at)).unwrap();
+        }
+        array.unlock().unwrap();
+        let (end, size) = ((100_000 * 8u64).next_multiple_of(PAGE), common::file_size(&path));
+        assert!(size - end > 4 * PAGE, "there is spare room of some pages");
+        let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        // SAFETY: no memory is passed.
+        let punched =
+            unsafe { libc::fallocate(array.fd().unwrap(), mode, end as i64, (size - end - PAGE) as i64) };
+        assert_eq!(punched, 0);
+        small.leave(2 * PAGE);
+        let len = fill(&mut array);
+        check(&array, len, "after the disk was full");
+        small.give_back();
+        array.push(number(len)).unwrap();
+        array.close().unwrap();
+        check_closed(&path, len + 1);
+    });
+}

@@ -230,7 +230,10 @@ impl Array {
         let mut copy = Vec::new();
         let values = if count > 0 && self.overlaps(values, count * itemsize) {
             // The elements that the values are may be about to move.
-            copy.try_reserve_exact(count * itemsize).map_err(|_| Error::NO_MEMORY)?;
+            if copy.try_reserve_exact(count * itemsize).is_err() {
+                storage.settle();
+                return Err(Error::NO_MEMORY);
+            }
             // SAFETY: the caller promises the values, and the copy has room for them.
             unsafe { core::ptr::copy_nonoverlapping(values, copy.as_mut_ptr(), count * itemsize) };
             copy.as_ptr()
@@ -258,8 +261,13 @@ impl Array {
     /// # Safety
     /// `value` must be valid for reads of an element; it may point into the array.
     pub(crate) unsafe fn insert_from(&self, index: usize, value: *const u8) -> Result<()> {
-        // SAFETY: the caller promises the value.
-        unsafe { self.splice_from(index, 0, value, 1) }
+        let mut own = [0; LARGEST];
+        // SAFETY: the caller promises the value, which is copied first: it may lie among the elements that are
+        // about to move, also in another mapping of them.
+        unsafe {
+            core::ptr::copy_nonoverlapping(value, own.as_mut_ptr(), self.itemsize());
+            self.splice_from(index, 0, own.as_ptr(), 1)
+        }
     }
 
     /// # Safety

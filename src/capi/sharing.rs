@@ -26,7 +26,8 @@ pub unsafe extern "C" fn mba_fd(array: *const mba_array) -> c_int {
     ask(array, -1, |array| array.fd().unwrap_or(-1))
 }
 
-/// Puts elements and length on the disk, and of a new file the name too; they are there when it returns.
+/// Puts elements and length on the disk, and of a new file the name too, if its directory can be opened for
+/// reading; they are there when it returns.
 /// A no-op for memory, and for handles that can't change the file.
 ///
 /// Errors: those of msync(2) and fsync(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who

@@ -28,6 +28,11 @@ fn handles() -> MutexGuard<'static, Vec<Entry>> {
     HANDLES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Keeps other threads from forking until the guard is dropped.
+pub(super) fn hold_off() -> impl Drop {
+    handles()
+}
+
 /// Puts a handle on the list. It must stay where it is until [`unregister`].
 pub(super) fn register(storage: *const Storage) -> Result<()> {
     static ONCE: Once = Once::new();

@@ -106,8 +106,6 @@ struct File {
     /// Whether this handle came here by fork and hasn't taken the lock since.
     forked: AtomicBool,
     tenure: tenure::Tenure,
-    /// The file's size when it was opened, if it had no record then.
-    plain_size: Option<u64>,
     /// Whether the directory must still be synced, for the name of a new file to last.
     is_new: Cell<bool>,
 }
@@ -173,7 +171,6 @@ impl Storage {
             held: AtomicBool::new(false),
             forked: AtomicBool::new(false),
             tenure: tenure::Tenure::default(),
-            plain_size: state.record.is_none().then_some(state.stat.size),
             is_new: Cell::new(backing.is_new),
         };
         let storage = try_box(Storage::new(data, state.len, access, Some(file), shape))?;
@@ -371,12 +368,16 @@ impl File {
         if known != CLOSED {
             return Ok(known);
         }
-        match sys::reopen(self.fd(), libc::O_RDWR) {
-            Ok(fd) => {
-                let fd = fd.into_raw_fd();
-                self.lock_fd.0.store(fd, Relaxed);
-                Ok(fd)
-            }
+        // A child must not inherit a descriptor that its handle doesn't know of yet.
+        let no_fork = fork::hold_off();
+        let own = sys::reopen(self.fd(), libc::O_RDWR).map(|fd| {
+            let fd = fd.into_raw_fd();
+            self.lock_fd.0.store(fd, Relaxed);
+            fd
+        });
+        drop(no_fork);
+        match own {
+            Ok(fd) => Ok(fd),
             Err(error) if self.forked.load(Relaxed) => Err(error),
             // Writes must go where they are aimed, whoever has got the descriptor since.
             Err(error) => match sys::status_flags(self.fd()) {

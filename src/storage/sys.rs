@@ -16,6 +16,8 @@ pub(super) struct Stat {
     /// How many names the file has; 0 for a memfd.
     pub names: u64,
     pub block_size: i64,
+    /// Bytes of memory or disk that the file takes.
+    pub allocated: u64,
 }
 
 pub(super) fn last_error() -> Error {
@@ -121,6 +123,7 @@ pub(super) fn stat(fd: RawFd) -> Result<Stat> {
         mode: stat.st_mode,
         names: stat.st_nlink,
         block_size: stat.st_blksize,
+        allocated: stat.st_blocks as u64 * 512,
     })
 }
 
@@ -177,7 +180,8 @@ pub(super) fn sync_directory(fd: RawFd) -> Result<()> {
     let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();
     let directory = match open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
         // The file was deleted together with its directory: there is no name left to keep.
-        Err(Error::Os(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
+        // Or it can't be opened for reading: then the file's own metadata must do.
+        Err(Error::Os(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) => return Ok(()),
         directory => directory?,
     };
     // SAFETY: no memory is passed.

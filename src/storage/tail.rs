@@ -130,8 +130,8 @@ impl State {
     }
 }
 
-/// How often a file that changes all the time is looked at before giving up with `EBUSY`.
-const TRIES: usize = 100_000;
+/// How often a file that changes all the time is looked at before giving up.
+const TRIES: usize = 20_000;
 
 /// Reads size and record until they belong together.
 ///
@@ -140,38 +140,56 @@ const TRIES: usize = 100_000;
 /// system looks at the size first and copies then, so that the bytes may be those of a file that has grown
 /// in between: the part of the record that stays as it is must be the same once more. The length itself may
 /// move all the while: any value it had during the call is right.
+///
+/// `EBUSY` if the file never holds still; `ENODEV` if it never has the bytes that its size promises, as the
+/// files of sysfs, which can't be mapped either.
 pub(super) fn read_state(fd: RawFd, shape: &Shape) -> Result<State> {
     read_state_from(fd, shape, sys::stat(fd)?)
 }
 
 /// As [`read_state`], beginning with what was known of the file a moment ago.
 pub(super) fn read_state_from(fd: RawFd, shape: &Shape, mut stat: Stat) -> Result<State> {
+    let mut always_short = true;
     for _ in 0..TRIES {
         if stat.size < GRAIN || !stat.size.is_multiple_of(GRAIN) {
             return whole_file(stat, shape);
         }
         let first = read_record(fd, stat.size)?;
         let second = read_record(fd, stat.size)?;
-        if let (Some(first), Some(second)) = (first, second)
+        if let (LastBytes::Here(first), LastBytes::Here(second)) = (&first, &second)
             && first[..LENGTH_AT as usize] == second[..LENGTH_AT as usize]
         {
-            return match Record::decode(&second, shape, stat.size)? {
+            return match Record::decode(second, shape, stat.size)? {
                 None => whole_file(stat, shape),
                 Some(record) => {
                     Ok(State { stat, len: record.len as usize, record: Some(record), partial: false })
                 }
             };
         }
+        always_short &= matches!(first, LastBytes::Short) && matches!(second, LastBytes::Short);
         stat = sys::stat(fd)?;
     }
-    Err(Error::Os(libc::EBUSY))
+    Err(Error::Os(if always_short { libc::ENODEV } else { libc::EBUSY }))
 }
 
-/// The last 64 bytes of a file of this size; `None` if it has another size meanwhile.
-fn read_record(fd: RawFd, size: u64) -> Result<Option<Bytes>> {
+/// The last 64 bytes of a file that had a certain size a moment ago.
+enum LastBytes {
+    /// It still has this size.
+    Here(Bytes),
+    /// It has become longer.
+    Long,
+    /// There are fewer bytes.
+    Short,
+}
+
+fn read_record(fd: RawFd, size: u64) -> Result<LastBytes> {
     let mut bytes = [0; SIZE as usize + 1];
     let count = sys::pread(fd, &mut bytes, size - SIZE)?;
-    Ok(bytes.first_chunk().copied().filter(|_| count == SIZE as usize))
+    Ok(match (bytes.first_chunk(), count.cmp(&(SIZE as usize))) {
+        (Some(bytes), core::cmp::Ordering::Equal) => LastBytes::Here(*bytes),
+        (_, core::cmp::Ordering::Greater) => LastBytes::Long,
+        _ => LastBytes::Short,
+    })
 }
 
 fn whole_file(stat: Stat, shape: &Shape) -> Result<State> {

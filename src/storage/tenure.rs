@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 
 use super::backing::Access;
 use super::lock::{self, Wait};
-use super::tail::{self, GRAIN};
+use super::tail::{self, GRAIN, State};
 use super::{File, Storage, sys};
 use crate::error::{Error, Result};
 
@@ -85,9 +85,11 @@ impl Storage {
         if !file.held.load(Relaxed) {
             return Ok(());
         }
+        let fd = file.lock_fd()?;
+        let result = self.guard_last_elements(file, fd);
         self.close_room(file);
         file.held.store(false, Relaxed);
-        lock::release(file.lock_fd()?)
+        result.and(lock::release(fd))
     }
 
     /// Whether this handle may change the length at all.
@@ -139,11 +141,22 @@ impl Storage {
         if in_reach {
             self.open_room(file);
         }
-        let is_foreign = state.is_copy() && !tenure.traits().sealed;
-        if state.record.is_some() && (is_foreign || self.is_exact() || !in_reach) {
+        let keeps_room = tenure.traits().sealed
+            || (in_reach && !self.is_exact() && !state.is_copy() && self.has_blocks(&state, fd, end));
+        if state.record.is_some() && !keeps_room {
             self.cut(file, fd, state.len)?;
         }
         Ok(())
+    }
+
+    /// Whether there are blocks behind the spare room that was found. A file that was restored from a backup in
+    /// its place has holes there, as a copy has. What the record says was true for the file it was written to.
+    fn has_blocks(&self, state: &State, fd: RawFd, end: u64) -> bool {
+        let traits = self.file.as_ref().map(|file| file.tenure.traits());
+        let whole_in_memory =
+            traits.is_some_and(|traits| traits.in_memory) && state.stat.allocated >= state.stat.size;
+        // Where memory counts by whole pages, the sum tells; asking anew would take longer.
+        whole_in_memory || sys::reserve_blocks(fd, end / GRAIN * GRAIN, state.stat.size).is_ok()
     }
 
     /// Lets appends go up to what the file has room for.

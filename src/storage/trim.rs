@@ -19,7 +19,9 @@ impl Storage {
         }
         match self.grow(file, self.len(), Pace::Exact) {
             // A file that can't have a record is cut.
-            Err(error) if error.is_no_room() || error == Error::Limit => Ok(()),
+            Err(error) if (error.is_no_room() || error == Error::Limit) && !file.tenure.traits().sealed => {
+                Ok(())
+            }
             result => result.map(drop),
         }
     }
@@ -70,7 +72,10 @@ impl Storage {
     /// cuts it to its elements. That also repairs what a killed process has left.
     pub fn trim_at_close(&self) -> Result<()> {
         let Ok(file) = self.growable() else { return Ok(()) };
-        if file.forked.load(Relaxed) || self.is_poisoned() {
+        if self.is_poisoned() {
+            return self.unlock();
+        }
+        if file.forked.load(Relaxed) {
             return Ok(());
         }
         if file.held.load(Relaxed) {
@@ -79,18 +84,9 @@ impl Storage {
             // A child that is being forked at this moment may have the description open for a little longer.
             return result.and(self.unlock());
         }
-        // Without a record there is nothing to do, and no lock needed to see that. A size as it was at the
-        // opening means that the file is as it was, or was left alike by someone: then whoever opens it
-        // next cleans up.
-        let stat = sys::stat(file.fd())?;
-        let has_record = || {
-            let state = tail::read_state_from(file.fd(), &self.shape, stat);
-            matches!(state, Ok(State { record: Some(_), .. }))
-        };
-        if file.plain_size == Some(stat.size)
-            || !has_record()
-            || sys::seals(file.fd()) & libc::F_SEAL_SHRINK != 0
-        {
+        // Without a record there is nothing to do, and no lock needed to see that.
+        let seems_to_have_record = looks_like_record(file.fd(), sys::stat(file.fd())?.size)?;
+        if !seems_to_have_record || sys::seals(file.fd()) & libc::F_SEAL_SHRINK != 0 {
             return Ok(());
         }
         let fd = file.lock_fd()?;
@@ -124,6 +120,17 @@ impl Storage {
         self.len.store(len, Release);
         self.close_room(file);
         Ok(())
+    }
+
+    /// Before a file without a record is given out of hand: if its last elements were set so that they read as a
+    /// record, puts a true one behind them.
+    pub(super) fn guard_last_elements(&self, file: &File, fd: RawFd) -> Result<()> {
+        let end = self.end_of(self.len())?;
+        if file.tenure.record.get() || !looks_like_record(fd, end)? {
+            return Ok(());
+        }
+        self.check_size(file)?;
+        self.cut_to_record(file, fd, self.len(), end)
     }
 
     /// The one case in which spare room must stay: the last elements would read as a record if they were at

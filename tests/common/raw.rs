@@ -223,6 +223,13 @@ impl Raw {
         code(unsafe { mba_insert(self.array, index, self.own(from)) })
     }
 
+    /// Inserts an element of another handle, by its address there.
+    pub fn insert_from_other(&self, index: usize, other: &Raw, from: usize) -> Code<()> {
+        assert!(from < other.len());
+        // SAFETY: both handles exist, and the other one has an element there.
+        code(unsafe { mba_insert(self.array, index, other.own(from)) })
+    }
+
     pub fn fill_from_itself(&self, start: usize, count: usize, from: usize) -> Code<()> {
         assert!(from < self.len());
         // SAFETY: the handle exists, and has an element there.

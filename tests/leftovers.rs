@@ -1,0 +1,123 @@
+//! What a file is left as, in the cases where sizes and bytes look like something else than they are.
+
+mod common;
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use common::raw::Raw;
+use common::{Place, alone, file_size, writable};
+use mmap_backed_array::capi::{MBA_CREATE, MBA_RDONLY, MBA_RDWR};
+use mmap_backed_array::{Error, MmapArray, OpenOptions, Type};
+
+/// What a tail record begins with.
+const MAGIC: [u8; 8] = *b"\x93MBAtail";
+
+/// The first step of growth takes a file to 64 KiB, so that a file which was so large to begin with seems to be as
+/// it was.
+#[test]
+fn a_file_that_has_the_size_it_had_is_trimmed_all_the_same() {
+    for place in [Place::Disk, Place::Memory] {
+        let directory = place.directory();
+        let path = directory.path().join("array");
+        std::fs::write(&path, [1; 65536]).unwrap();
+        let mut array = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+        array.clear().unwrap();
+        array.shrink_to_fit().unwrap();
+        array.push(7).unwrap();
+        array.unlock().unwrap();
+        assert_eq!(file_size(&path), 65536, "or this test is about nothing");
+        array.close().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), 7u32.to_ne_bytes());
+    }
+}
+
+/// Elements at the end of a file without spare room that are set so that they read as a tail record: the handle
+/// that holds the lock puts a true record behind them before anyone else relies on the file.
+#[test]
+fn elements_set_to_what_reads_as_a_record_stay_elements() {
+    for (exact, ends_by_unlock) in [(false, false), (false, true), (true, false), (true, true)] {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u8>::open_with(&path, writable().create(true).exact(exact)).unwrap();
+        array.resize(4096).unwrap();
+        array.shrink_to_fit().unwrap();
+        array.write(4032, &MAGIC).unwrap();
+        let expected = array.to_vec(..).unwrap();
+        if ends_by_unlock {
+            array.unlock().unwrap();
+            let other = MmapArray::<u8>::open(&path).unwrap();
+            assert_eq!(other.to_vec(..), Ok(expected.clone()));
+        }
+        array.close().unwrap();
+        let mut again = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+        assert_eq!(again.to_vec(..), Ok(expected), "exact: {exact}, by unlock: {ends_by_unlock}");
+        again.set(4032, 0).unwrap();
+        again.shrink_to_fit().unwrap();
+        assert_eq!(file_size(&path), 4096, "without the likeness the page goes");
+    }
+}
+
+#[test]
+fn an_exact_file_is_exact_after_a_commit_too() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut array = MmapArray::<u8>::open_with(&path, writable().create(true).exact(true)).unwrap();
+    let mut bytes = vec![5; 4096];
+    bytes[4032..4040].copy_from_slice(&MAGIC);
+    array.extend_from_slice(&bytes).unwrap();
+    assert_eq!(file_size(&path), 8192, "these elements need a page behind them");
+    array.commit(4100).unwrap();
+    assert_eq!(file_size(&path), 4100);
+}
+
+/// Sealed memory can't be cut, so that where it can't get a record either nothing may have moved.
+#[test]
+fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
+    alone("sealed_memory_without_room_for_a_record_stays_as_it_is", || {
+        let name = CString::new("sealed").unwrap();
+        // SAFETY: the name is a string; the descriptor is new.
+        let memory = unsafe {
+            OwnedFd::from_raw_fd(libc::memfd_create(
+                name.as_ptr(),
+                libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
+            ))
+        };
+        let bytes: Vec<u8> = (0..4096u32).map(|at| (at % 251) as u8).collect();
+        // SAFETY: the bytes are valid for their length; then only numbers are passed.
+        unsafe {
+            assert_eq!(libc::write(memory.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()), 4096);
+            assert_eq!(libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK), 0);
+            let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+        }
+        let mut array = MmapArray::<u8>::from_fd(memory.as_fd(), OpenOptions::new().write(true)).unwrap();
+        let full = Err(Error::Os(libc::EFBIG));
+        assert_eq!(array.remove(0).map(drop), full);
+        assert_eq!(array.splice(0..100, &[1, 2]), full);
+        assert_eq!(array.pop().map(drop), full);
+        assert_eq!(array.to_vec(..), Ok(bytes));
+    });
+}
+
+/// Two handles of one array have it at two addresses.
+#[test]
+fn a_value_in_another_mapping_is_inserted_as_it_was() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let ty = Type::from_char('B').unwrap();
+    let array = Raw::open(&path, ty, MBA_RDWR | MBA_CREATE).unwrap();
+    array.extend(&(0..100).collect::<Vec<u8>>()).unwrap();
+    let other = Raw::open(&path, ty, MBA_RDONLY).unwrap();
+    array.insert_from_other(0, &other, 50).unwrap();
+    assert_eq!(array.get(0), Ok(vec![50]));
+}
+
+/// The files of sysfs say that they have a page, and give fewer bytes.
+#[test]
+fn a_file_that_has_not_the_bytes_it_claims_is_no_array() {
+    let path = "/sys/kernel/mm/transparent_hugepage/enabled";
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 4096) {
+        assert_eq!(MmapArray::<u8>::open(path).err(), Some(Error::Os(libc::ENODEV)));
+    }
+}
