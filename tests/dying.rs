@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use common::trace::{Stop, Traced};
-use common::{Place, Words, alone, writable};
+use common::{Place, Words, alone, fail_always, writable};
 use mmap_backed_array::capi::*;
 use mmap_backed_array::{Array, MmapArray, OpenOptions, Type, Wait};
 
@@ -187,31 +187,12 @@ fn between_any_two_system_calls_on_an_exact_file() {
     alone("between_any_two_system_calls_on_an_exact_file", || kill_at_every_system_call(true, || {}));
 }
 
-/// Makes `fallocate` fail in this process, as where the file system doesn't know it.
-fn lose_fallocate() {
-    let step = |code: u32, yes, no, k| libc::sock_filter { code: code as u16, jt: yes, jf: no, k };
-    let answer = |k| step(libc::BPF_RET | libc::BPF_K, 0, 0, k);
-    let mut program = [
-        // The number of the call is the first field of what the filter gets.
-        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_fallocate as u32),
-        answer(libc::SECCOMP_RET_ERRNO | libc::EOPNOTSUPP as u32),
-        answer(libc::SECCOMP_RET_ALLOW),
-    ];
-    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: the filter is one, and is there during the call, which copies it.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let mode = libc::SECCOMP_MODE_FILTER;
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter), 0);
-    }
-}
-
-/// There the blocks come by writing zeros, and until they have, nobody may adopt the spare room.
+/// Where the file system can't reserve blocks they come by writing zeros, and until they have come, nobody may
+/// adopt the spare room.
 #[test]
 fn between_any_two_system_calls_without_fallocate() {
     alone("between_any_two_system_calls_without_fallocate", || {
-        kill_at_every_system_call(false, lose_fallocate);
+        kill_at_every_system_call(false, || fail_always(libc::SYS_fallocate, libc::EOPNOTSUPP));
     });
 }
 

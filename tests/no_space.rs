@@ -6,11 +6,12 @@ mod common;
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::{io, ptr};
 
-use common::{Place, Process, arguments, part, skipped};
+use common::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 /// Bytes of the small file system.
@@ -300,5 +301,37 @@ fn the_next_grower_finds_all_intact() {
         check(&first, len + 1, "the first writer's view");
         first.close().unwrap();
         check_closed(&path, len + 1);
+    });
+}
+
+/// The blocks come first and the record second. Where there is space for those and not for this, they go back.
+#[test]
+fn a_record_that_finds_no_space_leaves_no_block_behind() {
+    alone("a_record_that_finds_no_space_leaves_no_block_behind", || {
+        let directories = [Place::Disk, Place::Memory].map(Place::directory);
+        let mut arrays = Vec::new();
+        for directory in &directories {
+            for exact in [false, true] {
+                let path = directory.path().join(format!("exact {exact}"));
+                std::fs::write(&path, [1; 5000]).unwrap();
+                let array = MmapArray::<u64>::open_with(&path, writable().exact(exact)).unwrap();
+                arrays.push((array, std::fs::metadata(&path).unwrap().blocks(), path));
+            }
+        }
+        fail_always(libc::SYS_pwrite64, libc::ENOSPC);
+        for (array, blocks, path) in &mut arrays {
+            let len = array.len();
+            for result in [array.push(7), array.extend_from_slice(&[7; 100_000]), array.resize(len + 10_000)]
+            {
+                assert_eq!(result, Err(FULL), "{path:?}");
+                assert_eq!((array.len(), file_size(path)), (len, 5000), "{path:?}");
+                let left = std::fs::metadata(&path).unwrap().blocks();
+                assert_eq!(left, *blocks, "{path:?}: blocks of 512 bytes");
+            }
+        }
+        for (array, _, path) in arrays {
+            array.close().unwrap();
+            assert_eq!(std::fs::read(path).unwrap(), [1; 5000]);
+        }
     });
 }

@@ -103,6 +103,26 @@ pub fn alone(test: &str, body: impl FnOnce()) {
     assert!(status.success(), "{test}, in a process of its own: {status}");
 }
 
+/// Makes a system call fail from now on, in this thread and its children.
+pub fn fail_always(call: libc::c_long, errno: i32) {
+    let step = |code: u32, yes, no, k| libc::sock_filter { code: code as u16, jt: yes, jf: no, k };
+    let answer = |k| step(libc::BPF_RET | libc::BPF_K, 0, 0, k);
+    let mut program = [
+        // The number of the call is the first field of what the filter gets.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32),
+        answer(libc::SECCOMP_RET_ERRNO | errno as u32),
+        answer(libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the filter is one, and is there during the call, which copies it.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let mode = libc::SECCOMP_MODE_FILTER;
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter), 0);
+    }
+}
+
 /// How long a process of a test may take, on the slowest machine.
 const PATIENCE_MS: i32 = 120_000;
 
