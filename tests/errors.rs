@@ -2,12 +2,14 @@
 
 mod common;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::{Place, alone, file_size, output_of, writable};
+use common::{Place, alone, fail_from, file_size, output_of, writable};
 use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 #[test]
@@ -303,5 +305,88 @@ fn little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error(
         drop(array);
         let wish = MmapArray::<u64>::open_with(&path, writable().reservation(4 << 30));
         assert_eq!(wish.err(), Some(Error::Os(libc::ENOMEM)));
+    });
+}
+
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_signal(_: i32) {
+    SIGNALS.fetch_add(1, SeqCst);
+}
+
+/// A program may have timers whose signals interrupt system calls.
+#[test]
+fn signals_do_not_end_waiting_for_the_lock() {
+    alone("signals_do_not_end_waiting_for_the_lock", || {
+        // SAFETY: the action has no field that mustn't be zero; it lets system calls be interrupted, and its
+        // handler does what handlers may. The thread is this one.
+        let thread = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = count_signal as *const () as usize;
+            assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+            libc::pthread_self()
+        };
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut first = MmapArray::<u64>::open_or_create(&path).unwrap();
+        let mut second = MmapArray::<u64>::open_or_create(&path).unwrap();
+        first.push(1).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while SIGNALS.load(SeqCst) < 50 {
+                    // SAFETY: the thread outlives this one.
+                    unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+                first.unlock().unwrap();
+            });
+            assert_eq!(second.lock(Wait::Forever), Ok(()));
+        });
+        assert!(SIGNALS.load(SeqCst) >= 50);
+        second.push(2).unwrap();
+        assert_eq!(second.to_vec(..), Ok(vec![1, 2]));
+    });
+}
+
+/// On some kernels tmpfs undoes a `fallocate` that a signal interrupts. With a timer that is faster than the call
+/// trying again would take for ever, and so growth goes on by smaller pieces.
+#[test]
+fn growth_that_is_interrupted_goes_on_by_smaller_pieces() {
+    alone("growth_that_is_interrupted_goes_on_by_smaller_pieces", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        fail_from(libc::SYS_fallocate, 3, 100_000, libc::EINTR);
+        array.reserve(1_000_000).unwrap();
+        let blocks = std::fs::metadata(&path).unwrap().blocks();
+        assert!(blocks * 512 >= 8_000_000, "all of it is reserved, not {blocks} blocks");
+        array.resize(1_000_000).unwrap();
+        array.close().unwrap();
+        assert_eq!(file_size(&path), 8_000_000);
+    });
+}
+
+/// What is handed out or taken in by descriptor shares no lock with it, so that neither a holder of the one keeps
+/// the other's lock nor two handles of one descriptor take each other's for their own.
+#[test]
+fn a_descriptor_carries_no_lock() {
+    // A process that another test is just starting would have the closed handle's lock for a moment.
+    alone("a_descriptor_carries_no_lock", || {
+        let directory = Place::Disk.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        // SAFETY: the descriptor is the handle's, which exists.
+        let fd = unsafe { BorrowedFd::borrow_raw(array.fd().unwrap()) };
+        let handed = fd.try_clone_to_owned().unwrap();
+        array.push(1).unwrap();
+        let mut first = MmapArray::<u32>::from_fd(handed.as_fd(), &writable()).unwrap();
+        let mut second = MmapArray::<u32>::from_fd(handed.as_fd(), &writable()).unwrap();
+        assert_eq!(first.push(2), Err(Error::Locked));
+        array.close().unwrap();
+        first.push(2).unwrap();
+        assert_eq!(second.push(3), Err(Error::Locked));
+        first.close().unwrap();
+        second.push(3).unwrap();
+        assert_eq!(second.to_vec(..), Ok(vec![1, 2, 3]));
     });
 }

@@ -83,6 +83,29 @@ fn elements_that_look_like_a_record_stay_elements() {
     assert_eq!(file_size(&path), 65_535);
 }
 
+/// The same for whoever closes a file that another has left with spare room.
+#[test]
+fn elements_that_look_like_a_record_stay_elements_when_others_clean_up() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut elements = vec![5; 8192 - 64];
+    elements.extend_from_slice(b"\x93MBAtail");
+    elements.resize(8192, 6);
+    let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
+    array.extend_from_slice(&elements).unwrap();
+    let other = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+    array.unlock().unwrap();
+    other.close().unwrap();
+    assert_eq!(MmapArray::<u8>::open(&path).unwrap().to_vec(..), Ok(elements.clone()));
+    array.refresh().unwrap();
+    array.close().unwrap();
+    let mut array = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+    assert_eq!(array.to_vec(..), Ok(elements));
+    array.push(7).unwrap();
+    array.close().unwrap();
+    assert_eq!(file_size(&path), 8193);
+}
+
 /// The last page of a file has room behind its end, where anyone who maps it can store; in memory that comes
 /// back when the file grows.
 #[test]
