@@ -106,6 +106,26 @@ fn elements_that_look_like_a_record_stay_elements_when_others_clean_up() {
     assert_eq!(file_size(&path), 8193);
 }
 
+/// And for an exact file, whose elements come one by one.
+#[test]
+fn elements_that_look_like_a_record_stay_elements_in_an_exact_file() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let magic = u64::from_ne_bytes(*b"\x93MBAtail");
+    let mut elements: Vec<u64> = (1..=504).chain([magic]).chain(1..=7).collect();
+    let mut array = MmapArray::<u64>::open_with(&path, writable().create(true).exact(true)).unwrap();
+    for element in &elements {
+        array.push(*element).unwrap();
+    }
+    assert_eq!(MmapArray::<u64>::open(&path).map(|reader| reader.len()), Ok(512));
+    assert_eq!(array.to_vec(..), Ok(elements.clone()));
+    array.push(8).unwrap();
+    elements.push(8);
+    assert_eq!(file_size(&path), 513 * 8, "exact again as soon as that can be");
+    array.close().unwrap();
+    assert_eq!(MmapArray::<u64>::open(&path).unwrap().to_vec(..), Ok(elements));
+}
+
 /// The last page of a file has room behind its end, where anyone who maps it can store; in memory that comes
 /// back when the file grows.
 #[test]
