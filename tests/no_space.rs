@@ -335,3 +335,28 @@ fn a_record_that_finds_no_space_leaves_no_block_behind() {
         }
     });
 }
+
+/// Where blocks can't be reserved they come by writing zeros, before anyone may store there.
+#[test]
+fn capacity_has_blocks_behind_it_also_without_fallocate() {
+    alone("capacity_has_blocks_behind_it_also_without_fallocate", || {
+        fail_always(libc::SYS_fallocate, libc::EOPNOTSUPP);
+        for exact in [false, true] {
+            let directory = Place::Memory.directory();
+            let path = directory.path().join("array");
+            let mut array = MmapArray::<u64>::open_with(&path, &options(exact)).unwrap();
+            for at in 0..50_000 {
+                if at % 1000 == 0 {
+                    array.reserve(at + 3000).unwrap();
+                }
+                array.push(number(at)).unwrap();
+                if at % 500 == 0 {
+                    let blocks = std::fs::metadata(&path).unwrap().blocks();
+                    assert!(array.capacity() as u64 * 8 <= blocks * 512, "{at} elements, exact: {exact}");
+                }
+            }
+            array.close().unwrap();
+            check_closed(&path, 50_000);
+        }
+    });
+}

@@ -239,6 +239,22 @@ fn a_copy_that_is_only_opened_is_trimmed_too() {
     assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3].map(u32::to_ne_bytes).concat());
 }
 
+#[test]
+fn closing_a_handle_leaves_the_spare_room_of_the_one_that_has_the_lock() {
+    for place in [Place::Disk, Place::Memory] {
+        let directory = place.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        array.push(1).unwrap();
+        let (other, size) = (MmapArray::<u32>::open_with(&path, &writable()).unwrap(), file_size(&path));
+        other.close().unwrap();
+        assert_eq!(file_size(&path), size, "{place:?}");
+        array.push(2).unwrap();
+        array.close().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [1u32, 2].map(u32::to_ne_bytes).concat());
+    }
+}
+
 /// The system may copy a record while another process, which has just made the file longer, stores elements where
 /// it was. Here it is made to seem so, in either of the two readings that must agree.
 #[test]
