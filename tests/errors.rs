@@ -82,6 +82,21 @@ fn a_file_that_ends_inside_an_element_is_read_and_not_grown() {
 }
 
 #[test]
+fn a_file_that_cannot_be_grown_is_no_ones_to_lock() {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("partial");
+    std::fs::write(&path, [1; 4099]).unwrap();
+    let mut first = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+    let mut second = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+    assert_eq!(first.push(2), Err(Error::Partial));
+    assert_eq!(second.push(2), Err(Error::Partial), "the first one has not kept the lock");
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(4096).unwrap();
+    second.push(2).unwrap();
+    assert_eq!(first.push(2), Err(Error::Locked));
+    assert_eq!((second.len(), second.last()), (1025, Some(2)));
+}
+
+#[test]
 fn a_read_only_handle_refuses_to_change_anything() {
     let directory = Place::Disk.directory();
     let path = directory.path().join("array");
@@ -305,6 +320,34 @@ fn little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error(
         drop(array);
         let wish = MmapArray::<u64>::open_with(&path, writable().reservation(4 << 30));
         assert_eq!(wish.err(), Some(Error::Os(libc::ENOMEM)));
+    });
+}
+
+/// Files are as open(2) makes them; named memory is its owner's alone if nothing else is asked for.
+#[test]
+fn what_is_made_has_the_permissions_that_are_promised() {
+    alone("what_is_made_has_the_permissions_that_are_promised", || {
+        let directory = Place::Disk.directory();
+        let name = format!("mba-permissions-{}", std::process::id());
+        let shared = std::ffi::CString::new(format!("/{name}")).unwrap();
+        let ty = Type::from_char('I').unwrap();
+        let permissions = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
+        for (umask, asked, of_file, of_memory) in
+            [(0o022, 0, 0o644, 0o600), (0, 0, 0o666, 0o600), (0o027, 0o664, 0o640, 0o640)]
+        {
+            // SAFETY: no memory is passed.
+            unsafe { libc::umask(umask) };
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(asked);
+            let path = directory.path().join("array");
+            drop(Array::open(&path, ty, &options).unwrap());
+            assert_eq!(permissions(&path), of_file, "a file, umask {umask:o}, asked for {asked:o}");
+            std::fs::remove_file(&path).unwrap();
+            drop(Array::shm_open(&shared, ty, &options).unwrap());
+            let found = permissions(&Path::new("/dev/shm").join(&name));
+            Array::shm_unlink(&shared).unwrap();
+            assert_eq!(found, of_memory, "named memory, umask {umask:o}, asked for {asked:o}");
+        }
     });
 }
 
