@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::ptr;
@@ -193,6 +194,38 @@ fn between_any_two_system_calls_on_an_exact_file() {
 fn between_any_two_system_calls_without_fallocate() {
     alone("between_any_two_system_calls_without_fallocate", || {
         kill_at_every_system_call(false, || fail_always(libc::SYS_fallocate, libc::EOPNOTSUPP));
+    });
+}
+
+/// Anonymous memory outlives the process that dies in giving some back, in those who have it too. None of them may
+/// take the hole for room.
+#[test]
+fn between_any_two_system_calls_that_give_memory_back() {
+    alone("between_any_two_system_calls_that_give_memory_back", || {
+        for moment in 0.. {
+            let array = MmapArray::<u64>::anonymous().unwrap();
+            // SAFETY: the descriptor is the handle's, which exists.
+            let fd = unsafe { BorrowedFd::borrow_raw(array.fd().unwrap()) };
+            let file = std::fs::File::from(fd.try_clone_to_owned().unwrap());
+            let mut child = Traced::start(|| {
+                let mut array = MmapArray::<u64>::from_fd(fd, &writable()).unwrap();
+                array.extend_from_slice(&[7; 50_000]).unwrap();
+                array.resize(100).unwrap();
+                array.shrink_to_fit().unwrap();
+            });
+            let stop = (0..=moment).map_while(|_| child.next_stop()).last();
+            let ended = child.has_ended();
+            drop(child);
+            let mut next = MmapArray::<u64>::from_fd(fd, &writable()).unwrap();
+            next.lock(Wait::No).unwrap();
+            assert!(matches!(next.len(), 0 | 100 | 50_000) && next.iter().all(|element| element == 7));
+            let (capacity, memory) = (next.capacity() as u64 * 8, file.metadata().unwrap().blocks() * 512);
+            assert!(capacity <= memory, "killed at stop {moment}, {stop:?}: {capacity} bytes in {memory}");
+            if ended {
+                assert!(moment > 20 && memory < 100_000, "{moment} stops, {memory} bytes left");
+                return;
+            }
+        }
     });
 }
 

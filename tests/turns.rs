@@ -239,6 +239,25 @@ fn a_copy_that_is_only_opened_is_trimmed_too() {
     assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3].map(u32::to_ne_bytes).concat());
 }
 
+/// Whoever wants no spare room gives back what others have left, as soon as the file is its to change.
+#[test]
+fn an_exact_handle_cuts_the_file_when_it_takes_the_lock() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+    array.extend_from_slice(&[1, 2]).unwrap();
+    let mut exact = MmapArray::<u32>::open_with(&path, writable().exact(true)).unwrap();
+    assert_eq!(exact.lock(Wait::No), Err(Error::Locked));
+    array.push(3).unwrap();
+    array.unlock().unwrap();
+    exact.lock(Wait::No).unwrap();
+    assert_eq!((exact.len(), file_size(&path)), (3, 12));
+    exact.push(4).unwrap();
+    exact.unlock().unwrap();
+    array.push(5).unwrap();
+    assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3, 4, 5]));
+}
+
 #[test]
 fn closing_a_handle_leaves_the_spare_room_of_the_one_that_has_the_lock() {
     for place in [Place::Disk, Place::Memory] {
