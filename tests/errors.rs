@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use common::{Place, alone, fail_from, file_size, output_of, writable};
-use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type, Wait};
+use mmap_backed_array::{Advise, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 #[test]
 fn opening_what_is_no_array_is_an_error() {
@@ -321,6 +321,39 @@ fn little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error(
         let wish = MmapArray::<u64>::open_with(&path, writable().reservation(4 << 30));
         assert_eq!(wish.err(), Some(Error::Os(libc::ENOMEM)));
     });
+}
+
+/// The system drops the pages that won't be needed; in a private copy those are the only ones with the elements.
+#[test]
+fn no_advice_changes_an_element() {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("array");
+    std::fs::write(&path, [1; 400_000]).unwrap();
+    let ty = Type::from_char('I').unwrap();
+    let mut memory = vec![0u32; 100_000];
+    // SAFETY: the memory outlives the handle, and nobody else uses it meanwhile.
+    let callers = unsafe { Array::from_memory(memory.as_mut_ptr().cast(), 400_000, ty, &writable()) };
+    let anonymous = Array::anonymous(ty).unwrap();
+    anonymous.resize(100_000).unwrap();
+    for array in [
+        Array::open(&path, ty, OpenOptions::new().private(true)).unwrap(),
+        Array::open(&path, ty, &writable()).unwrap(),
+        callers.unwrap(),
+        anonymous,
+    ] {
+        let values: Vec<u8> = (0..100_000u32).flat_map(u32::to_ne_bytes).collect();
+        array.write(0, &values).unwrap();
+        for advise in [Advise::DontNeed, Advise::WillNeed, Advise::Random, Advise::Sequential, Advise::Normal]
+        {
+            for (start, count) in [(0, 100_000), (1024, 2048), (3, 5000), (100_000, 0)] {
+                array.advise(start, count, advise).unwrap_or_else(|error| panic!("{advise:?}: {error}"));
+            }
+            assert_eq!(array.advise(0, 100_001, advise), Err(Error::Index));
+            let mut found = vec![0; values.len()];
+            array.read(0, &mut found).unwrap();
+            assert!(found == values, "{array:?} after {advise:?}");
+        }
+    }
 }
 
 /// Files are as open(2) makes them; named memory is its owner's alone if nothing else is asked for.
