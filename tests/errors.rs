@@ -2,13 +2,15 @@
 
 mod common;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::{Place, alone, file_size, output_of, writable};
-use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type, Wait};
+use common::{Place, alone, fail_from, file_size, output_of, writable};
+use mmap_backed_array::{Advise, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 #[test]
 fn opening_what_is_no_array_is_an_error() {
@@ -77,6 +79,21 @@ fn a_file_that_ends_inside_an_element_is_read_and_not_grown() {
     assert!(!array.has_lock());
     array.close().unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), [&[7, 0, 0, 0][..], &[1; 4095]].concat());
+}
+
+#[test]
+fn a_file_that_cannot_be_grown_is_no_ones_to_lock() {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("partial");
+    std::fs::write(&path, [1; 4099]).unwrap();
+    let mut first = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+    let mut second = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+    assert_eq!(first.push(2), Err(Error::Partial));
+    assert_eq!(second.push(2), Err(Error::Partial), "the first one has not kept the lock");
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(4096).unwrap();
+    second.push(2).unwrap();
+    assert_eq!(first.push(2), Err(Error::Locked));
+    assert_eq!((second.len(), second.last()), (1025, Some(2)));
 }
 
 #[test]
@@ -303,5 +320,149 @@ fn little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error(
         drop(array);
         let wish = MmapArray::<u64>::open_with(&path, writable().reservation(4 << 30));
         assert_eq!(wish.err(), Some(Error::Os(libc::ENOMEM)));
+    });
+}
+
+/// The system drops the pages that won't be needed; in a private copy those are the only ones with the elements.
+#[test]
+fn no_advice_changes_an_element() {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("array");
+    std::fs::write(&path, [1; 400_000]).unwrap();
+    let ty = Type::from_char('I').unwrap();
+    let mut memory = vec![0u32; 100_000];
+    // SAFETY: the memory outlives the handle, and nobody else uses it meanwhile.
+    let callers = unsafe { Array::from_memory(memory.as_mut_ptr().cast(), 400_000, ty, &writable()) };
+    let anonymous = Array::anonymous(ty).unwrap();
+    anonymous.resize(100_000).unwrap();
+    for array in [
+        Array::open(&path, ty, OpenOptions::new().private(true)).unwrap(),
+        Array::open(&path, ty, &writable()).unwrap(),
+        callers.unwrap(),
+        anonymous,
+    ] {
+        let values: Vec<u8> = (0..100_000u32).flat_map(u32::to_ne_bytes).collect();
+        array.write(0, &values).unwrap();
+        for advise in [Advise::DontNeed, Advise::WillNeed, Advise::Random, Advise::Sequential, Advise::Normal]
+        {
+            for (start, count) in [(0, 100_000), (1024, 2048), (3, 5000), (100_000, 0)] {
+                array.advise(start, count, advise).unwrap_or_else(|error| panic!("{advise:?}: {error}"));
+            }
+            assert_eq!(array.advise(0, 100_001, advise), Err(Error::Index));
+            let mut found = vec![0; values.len()];
+            array.read(0, &mut found).unwrap();
+            assert!(found == values, "{array:?} after {advise:?}");
+        }
+    }
+}
+
+/// Files are as open(2) makes them; named memory is its owner's alone if nothing else is asked for.
+#[test]
+fn what_is_made_has_the_permissions_that_are_promised() {
+    alone("what_is_made_has_the_permissions_that_are_promised", || {
+        let directory = Place::Disk.directory();
+        let name = format!("mba-permissions-{}", std::process::id());
+        let shared = std::ffi::CString::new(format!("/{name}")).unwrap();
+        let ty = Type::from_char('I').unwrap();
+        let permissions = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
+        for (umask, asked, of_file, of_memory) in
+            [(0o022, 0, 0o644, 0o600), (0, 0, 0o666, 0o600), (0o027, 0o664, 0o640, 0o640)]
+        {
+            // SAFETY: no memory is passed.
+            unsafe { libc::umask(umask) };
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(asked);
+            let path = directory.path().join("array");
+            drop(Array::open(&path, ty, &options).unwrap());
+            assert_eq!(permissions(&path), of_file, "a file, umask {umask:o}, asked for {asked:o}");
+            std::fs::remove_file(&path).unwrap();
+            drop(Array::shm_open(&shared, ty, &options).unwrap());
+            let found = permissions(&Path::new("/dev/shm").join(&name));
+            Array::shm_unlink(&shared).unwrap();
+            assert_eq!(found, of_memory, "named memory, umask {umask:o}, asked for {asked:o}");
+        }
+    });
+}
+
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_signal(_: i32) {
+    SIGNALS.fetch_add(1, SeqCst);
+}
+
+/// A program may have timers whose signals interrupt system calls.
+#[test]
+fn signals_do_not_end_waiting_for_the_lock() {
+    alone("signals_do_not_end_waiting_for_the_lock", || {
+        // SAFETY: the action has no field that mustn't be zero; it lets system calls be interrupted, and its
+        // handler does what handlers may. The thread is this one.
+        let thread = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = count_signal as *const () as usize;
+            assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+            libc::pthread_self()
+        };
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut first = MmapArray::<u64>::open_or_create(&path).unwrap();
+        let mut second = MmapArray::<u64>::open_or_create(&path).unwrap();
+        first.push(1).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while SIGNALS.load(SeqCst) < 50 {
+                    // SAFETY: the thread outlives this one.
+                    unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+                first.unlock().unwrap();
+            });
+            assert_eq!(second.lock(Wait::Forever), Ok(()));
+        });
+        assert!(SIGNALS.load(SeqCst) >= 50);
+        second.push(2).unwrap();
+        assert_eq!(second.to_vec(..), Ok(vec![1, 2]));
+    });
+}
+
+/// On some kernels tmpfs undoes a `fallocate` that a signal interrupts. With a timer that is faster than the call
+/// trying again would take for ever, and so growth goes on by smaller pieces.
+#[test]
+fn growth_that_is_interrupted_goes_on_by_smaller_pieces() {
+    alone("growth_that_is_interrupted_goes_on_by_smaller_pieces", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        fail_from(libc::SYS_fallocate, 3, 100_000, libc::EINTR);
+        array.reserve(1_000_000).unwrap();
+        let blocks = std::fs::metadata(&path).unwrap().blocks();
+        assert!(blocks * 512 >= 8_000_000, "all of it is reserved, not {blocks} blocks");
+        array.resize(1_000_000).unwrap();
+        array.close().unwrap();
+        assert_eq!(file_size(&path), 8_000_000);
+    });
+}
+
+/// What is handed out or taken in by descriptor shares no lock with it, so that neither a holder of the one keeps
+/// the other's lock nor two handles of one descriptor take each other's for their own.
+#[test]
+fn a_descriptor_carries_no_lock() {
+    // A process that another test is just starting would have the closed handle's lock for a moment.
+    alone("a_descriptor_carries_no_lock", || {
+        let directory = Place::Disk.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        // SAFETY: the descriptor is the handle's, which exists.
+        let fd = unsafe { BorrowedFd::borrow_raw(array.fd().unwrap()) };
+        let handed = fd.try_clone_to_owned().unwrap();
+        array.push(1).unwrap();
+        let mut first = MmapArray::<u32>::from_fd(handed.as_fd(), &writable()).unwrap();
+        let mut second = MmapArray::<u32>::from_fd(handed.as_fd(), &writable()).unwrap();
+        assert_eq!(first.push(2), Err(Error::Locked));
+        array.close().unwrap();
+        first.push(2).unwrap();
+        assert_eq!(second.push(3), Err(Error::Locked));
+        first.close().unwrap();
+        second.push(3).unwrap();
+        assert_eq!(second.to_vec(..), Ok(vec![1, 2, 3]));
     });
 }

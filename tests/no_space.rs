@@ -6,11 +6,12 @@ mod common;
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::{io, ptr};
 
-use common::{Place, Process, arguments, part, skipped};
+use common::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 /// Bytes of the small file system.
@@ -314,7 +315,7 @@ fn spare_room_that_lost_its_blocks_is_not_trusted() {
             array.push(number(at)).unwrap();
         }
         array.unlock().unwrap();
-        let (end, size) = ((100_000 * 8u64).next_multiple_of(PAGE), common::file_size(&path));
+        let (end, size) = ((100_000 * 8u64).next_multiple_of(PAGE), file_size(&path));
         assert!(size - end > 4 * PAGE, "there is spare room of some pages");
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
         // SAFETY: no memory is passed.
@@ -328,5 +329,62 @@ fn spare_room_that_lost_its_blocks_is_not_trusted() {
         array.push(number(len)).unwrap();
         array.close().unwrap();
         check_closed(&path, len + 1);
+    });
+}
+
+/// The blocks come first and the record second. Where there is space for those and not for this, they go back.
+#[test]
+fn a_record_that_finds_no_space_leaves_no_block_behind() {
+    alone("a_record_that_finds_no_space_leaves_no_block_behind", || {
+        let directories = [Place::Disk, Place::Memory].map(Place::directory);
+        let mut arrays = Vec::new();
+        for directory in &directories {
+            for exact in [false, true] {
+                let path = directory.path().join(format!("exact {exact}"));
+                std::fs::write(&path, [1; 5000]).unwrap();
+                let array = MmapArray::<u64>::open_with(&path, writable().exact(exact)).unwrap();
+                arrays.push((array, std::fs::metadata(&path).unwrap().blocks(), path));
+            }
+        }
+        fail_always(libc::SYS_pwrite64, libc::ENOSPC);
+        for (array, blocks, path) in &mut arrays {
+            let len = array.len();
+            for result in [array.push(7), array.extend_from_slice(&[7; 100_000]), array.resize(len + 10_000)]
+            {
+                assert_eq!(result, Err(FULL), "{path:?}");
+                assert_eq!((array.len(), file_size(path)), (len, 5000), "{path:?}");
+                let left = std::fs::metadata(&path).unwrap().blocks();
+                assert_eq!(left, *blocks, "{path:?}: blocks of 512 bytes");
+            }
+        }
+        for (array, _, path) in arrays {
+            array.close().unwrap();
+            assert_eq!(std::fs::read(path).unwrap(), [1; 5000]);
+        }
+    });
+}
+
+/// Where blocks can't be reserved they come by writing zeros, before anyone may store there.
+#[test]
+fn capacity_has_blocks_behind_it_also_without_fallocate() {
+    alone("capacity_has_blocks_behind_it_also_without_fallocate", || {
+        fail_always(libc::SYS_fallocate, libc::EOPNOTSUPP);
+        for exact in [false, true] {
+            let directory = Place::Memory.directory();
+            let path = directory.path().join("array");
+            let mut array = MmapArray::<u64>::open_with(&path, &options(exact)).unwrap();
+            for at in 0..50_000 {
+                if at % 1000 == 0 {
+                    array.reserve(at + 3000).unwrap();
+                }
+                array.push(number(at)).unwrap();
+                if at % 500 == 0 {
+                    let blocks = std::fs::metadata(&path).unwrap().blocks();
+                    assert!(array.capacity() as u64 * 8 <= blocks * 512, "{at} elements, exact: {exact}");
+                }
+            }
+            array.close().unwrap();
+            check_closed(&path, 50_000);
+        }
     });
 }

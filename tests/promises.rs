@@ -4,6 +4,8 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeSet;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -81,6 +83,49 @@ fn elements_that_look_like_a_record_stay_elements() {
     assert_eq!(file_size(&path), 65_535);
 }
 
+/// The same for whoever closes a file that another has left with spare room.
+#[test]
+fn elements_that_look_like_a_record_stay_elements_when_others_clean_up() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut elements = vec![5; 8192 - 64];
+    elements.extend_from_slice(b"\x93MBAtail");
+    elements.resize(8192, 6);
+    let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
+    array.extend_from_slice(&elements).unwrap();
+    let other = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+    array.unlock().unwrap();
+    other.close().unwrap();
+    assert_eq!(MmapArray::<u8>::open(&path).unwrap().to_vec(..), Ok(elements.clone()));
+    array.refresh().unwrap();
+    array.close().unwrap();
+    let mut array = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+    assert_eq!(array.to_vec(..), Ok(elements));
+    array.push(7).unwrap();
+    array.close().unwrap();
+    assert_eq!(file_size(&path), 8193);
+}
+
+/// And for an exact file, whose elements come one by one.
+#[test]
+fn elements_that_look_like_a_record_stay_elements_in_an_exact_file() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let magic = u64::from_ne_bytes(*b"\x93MBAtail");
+    let mut elements: Vec<u64> = (1..=504).chain([magic]).chain(1..=7).collect();
+    let mut array = MmapArray::<u64>::open_with(&path, writable().create(true).exact(true)).unwrap();
+    for element in &elements {
+        array.push(*element).unwrap();
+    }
+    assert_eq!(MmapArray::<u64>::open(&path).map(|reader| reader.len()), Ok(512));
+    assert_eq!(array.to_vec(..), Ok(elements.clone()));
+    array.push(8).unwrap();
+    elements.push(8);
+    assert_eq!(file_size(&path), 513 * 8, "exact again as soon as that can be");
+    array.close().unwrap();
+    assert_eq!(MmapArray::<u64>::open(&path).unwrap().to_vec(..), Ok(elements));
+}
+
 /// The last page of a file has room behind its end, where anyone who maps it can store; in memory that comes
 /// back when the file grows.
 #[test]
@@ -144,6 +189,54 @@ fn the_address_never_moves_over_hundreds_of_megabytes() {
 // 3. Nothing is lost: see the tests of crashes, turns and full disks.
 
 // 4. Every call answers: see the tests of errors, and the C programs.
+
+/// Whoever gets the descriptor of anonymous memory could cut it, and make a pointer fault, if it weren't sealed.
+#[test]
+fn nobody_can_make_anonymous_memory_shorter() {
+    let mut array = MmapArray::<u64>::anonymous().unwrap();
+    array.extend_from_slice(&[7; 3000]).unwrap();
+    // SAFETY: the descriptor is the handle's, which exists.
+    let fd = unsafe { BorrowedFd::borrow_raw(array.fd().unwrap()) };
+    let file = std::fs::File::from(fd.try_clone_to_owned().unwrap());
+    let size = file.metadata().unwrap().len();
+    for shorter in [0, 4096, size - 1] {
+        assert_eq!(file.set_len(shorter).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    }
+    assert_eq!(file.metadata().unwrap().len(), size);
+    array.push(8).unwrap();
+    assert_eq!((array.len(), array.count(7), array.last()), (3001, 3000, Some(8)));
+}
+
+/// Memory that is given back leaves a hole in the spare room. Who takes the lock next must not take that for room:
+/// a store there would meet a full memory as a signal.
+#[test]
+fn capacity_has_memory_behind_it_also_where_it_was_given_back() {
+    let mut array = MmapArray::<u64>::anonymous().unwrap();
+    array.resize(1_000_000).unwrap();
+    // SAFETY: the descriptor is the handle's, which exists.
+    let fd = unsafe { BorrowedFd::borrow_raw(array.fd().unwrap()) };
+    let file = std::fs::File::from(fd.try_clone_to_owned().unwrap());
+    let bytes = || file.metadata().unwrap().blocks() * 512;
+    array.fill(.., 7).unwrap();
+    array.resize(1000).unwrap();
+    array.shrink_to_fit().unwrap();
+    assert!(bytes() < 100_000, "the memory is given back: {} bytes", bytes());
+    let check = |array: &MmapArray<u64>| {
+        let (capacity, bytes) = (array.capacity() as u64 * 8, bytes());
+        assert!(capacity <= bytes, "{capacity} bytes of capacity in {bytes} bytes of memory");
+    };
+    check(&array);
+    array.unlock().unwrap();
+    let mut other = MmapArray::<u64>::from_fd(fd, &writable()).unwrap();
+    for len in [1000, 1001, 5000, 100_000, 900_000] {
+        other.reserve(len).unwrap();
+        assert!(other.capacity() >= len);
+        check(&other);
+        other.resize(len).unwrap();
+        check(&other);
+    }
+    assert_eq!((other.count(7), other.count(0)), (1000, 899_000));
+}
 
 // 5. As fast as the hardware: the benchmarks measure it; here is what it rests on.
 

@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use common::{Numbers, Place, Process, Words, arguments, file_size, output_of, part, writable};
+use common::trace::{Stop, Traced};
+use common::{Numbers, Place, Process, Words, alone, arguments, file_size, output_of, part, writable};
 use mmap_backed_array::{Error, MmapArray, Wait};
 
 /// How often each writer takes its turn.
@@ -235,4 +237,76 @@ fn a_copy_that_is_only_opened_is_trimmed_too() {
     assert!(file_size(&copy) > 12, "a reader leaves the file alone");
     MmapArray::<u32>::open_with(&copy, &writable()).unwrap().close().unwrap();
     assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3].map(u32::to_ne_bytes).concat());
+}
+
+/// Whoever wants no spare room gives back what others have left, as soon as the file is its to change.
+#[test]
+fn an_exact_handle_cuts_the_file_when_it_takes_the_lock() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+    array.extend_from_slice(&[1, 2]).unwrap();
+    let mut exact = MmapArray::<u32>::open_with(&path, writable().exact(true)).unwrap();
+    assert_eq!(exact.lock(Wait::No), Err(Error::Locked));
+    array.push(3).unwrap();
+    array.unlock().unwrap();
+    exact.lock(Wait::No).unwrap();
+    assert_eq!((exact.len(), file_size(&path)), (3, 12));
+    exact.push(4).unwrap();
+    exact.unlock().unwrap();
+    array.push(5).unwrap();
+    assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3, 4, 5]));
+}
+
+#[test]
+fn closing_a_handle_leaves_the_spare_room_of_the_one_that_has_the_lock() {
+    for place in [Place::Disk, Place::Memory] {
+        let directory = place.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        array.push(1).unwrap();
+        let (other, size) = (MmapArray::<u32>::open_with(&path, &writable()).unwrap(), file_size(&path));
+        other.close().unwrap();
+        assert_eq!(file_size(&path), size, "{place:?}");
+        array.push(2).unwrap();
+        array.close().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [1u32, 2].map(u32::to_ne_bytes).concat());
+    }
+}
+
+/// The system may copy a record while another process, which has just made the file longer, stores elements where
+/// it was. Here it is made to seem so, in either of the two readings that must agree.
+#[test]
+fn a_record_that_is_read_torn_is_read_again() {
+    alone("a_record_that_is_read_torn_is_read_again", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        array.extend_from_slice(&[7; 1000]).unwrap();
+        for torn in [0, 1] {
+            // All of the record, its magic alone, and all but that.
+            for part in [0..64, 0..8, 8..64] {
+                let mut child = Traced::start(|| {
+                    let reader = MmapArray::<u64>::open(&path);
+                    assert_eq!(reader.map(|reader| reader.len()), Ok(1000));
+                });
+                let memory =
+                    std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/mem", child.id()));
+                let memory = memory.unwrap();
+                let mut readings = 0;
+                while let Some(stop) = child.next_stop() {
+                    let Stop::Entry { call: libc::SYS_pread64, arguments } = stop else { continue };
+                    assert_eq!(child.next_stop(), Some(Stop::Exit));
+                    if readings == torn {
+                        let elements = [7; 64];
+                        memory
+                            .write_all_at(&elements[part.clone()], arguments[1] + part.start as u64)
+                            .unwrap();
+                    }
+                    readings += 1;
+                }
+                assert!(readings > 2, "torn in reading {torn}: {readings} readings");
+            }
+        }
+    });
 }

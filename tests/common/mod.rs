@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod raw;
+pub mod trace;
 
 use std::fs::{File, OpenOptions};
 use std::ops::Deref;
@@ -100,6 +101,35 @@ pub fn alone(test: &str, body: impl FnOnce()) {
     }
     let status = Process::start(&mut part(test, &[])).wait();
     assert!(status.success(), "{test}, in a process of its own: {status}");
+}
+
+/// Makes a system call fail from now on, in this thread and its children.
+pub fn fail_always(call: libc::c_long, errno: i32) {
+    fail_from(call, 0, 0, errno);
+}
+
+/// As [`fail_always`], where the number `argument` of the call, counted from 0, is at least `from`.
+pub fn fail_from(call: libc::c_long, argument: u32, from: u32, errno: i32) {
+    let step = |code: u32, yes, no, k| libc::sock_filter { code: code as u16, jt: yes, jf: no, k };
+    let load = |at| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);
+    let answer = |k| step(libc::BPF_RET | libc::BPF_K, 0, 0, k);
+    let arguments = std::mem::offset_of!(libc::seccomp_data, args) as u32;
+    let mut program = [
+        load(std::mem::offset_of!(libc::seccomp_data, nr) as u32),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, call as u32),
+        // The lower half of the argument, on machines that put it first.
+        load(arguments + argument * 8),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, from),
+        answer(libc::SECCOMP_RET_ERRNO | errno as u32),
+        answer(libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the filter is one, and is there during the call, which copies it.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let mode = libc::SECCOMP_MODE_FILTER;
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter), 0);
+    }
 }
 
 /// How long a process of a test may take, on the slowest machine.

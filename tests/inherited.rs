@@ -1,0 +1,197 @@
+//! What a forked child does with the handles that it has inherited, and what a started program inherits.
+//!
+//! Each test runs in a process of its own, since it forks.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use common::{Place, alone, file_size, writable};
+use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type, Wait};
+
+/// A forked child that waits for a byte before each of its steps.
+struct Child {
+    id: libc::pid_t,
+    wire: UnixStream,
+}
+
+impl Child {
+    /// `body` gets a function that tells the parent that a step is done, and waits for the word to go on.
+    fn fork(body: impl FnOnce(&mut dyn FnMut())) -> Child {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        // SAFETY: the child runs the body, and ends by _exit.
+        let id = unsafe { libc::fork() };
+        assert!(id >= 0);
+        if id > 0 {
+            return Child { id, wire: ours };
+        }
+        drop(ours);
+        let mut step = || {
+            theirs.write_all(&[0]).unwrap();
+            theirs.read_exact(&mut [0]).unwrap();
+        };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(&mut step)));
+        // SAFETY: ends the child without running the destructors that are the parent's.
+        unsafe { libc::_exit(result.is_err().into()) };
+    }
+
+    /// Waits until the child has done its step.
+    fn step_done(&mut self) {
+        self.wire.read_exact(&mut [0]).expect("the child is there");
+    }
+
+    fn go_on(&mut self) {
+        self.wire.write_all(&[0]).unwrap();
+    }
+
+    fn join(self) {
+        let mut status = 0;
+        // SAFETY: waits for the child made above, and stores its status.
+        assert_eq!(unsafe { libc::waitpid(self.id, &raw mut status, 0) }, self.id);
+        assert_eq!(status, 0, "a forked child");
+    }
+}
+
+/// The parent has the lock and room to append without a system call; its child has neither.
+#[test]
+fn a_child_cannot_change_the_length_while_its_parent_has_the_lock() {
+    alone("a_child_cannot_change_the_length_while_its_parent_has_the_lock", || {
+        for place in [Place::Disk, Place::Memory] {
+            let directory = place.directory();
+            let path = directory.path().join("array");
+            let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+            array.extend_from_slice(&[1, 2, 3]).unwrap();
+            let inherited = &raw mut array;
+            let mut child = Child::fork(|step| {
+                // SAFETY: the child's own copy, of which there is no other use here.
+                let array = unsafe { &mut *inherited };
+                assert!(!array.has_lock());
+                assert_eq!(array.capacity(), 3);
+                assert_eq!(array.push(9), Err(Error::Locked));
+                assert_eq!(array.extend_from_slice(&[9]), Err(Error::Locked));
+                assert_eq!(array.pop(), Err(Error::Locked));
+                assert_eq!(array.commit(3), Err(Error::Locked));
+                assert_eq!(array.clear(), Err(Error::Locked));
+                // The lock isn't the child's to give back.
+                array.unlock().unwrap();
+                step();
+                assert_eq!(array.len(), 3, "what the parent appends is seen when it is asked for");
+                array.push(5).unwrap();
+                assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3, 4, 5]));
+                step();
+            });
+            child.step_done();
+            let mut other = MmapArray::<u64>::open_with(&path, &writable()).unwrap();
+            assert_eq!(other.push(9), Err(Error::Locked), "{place:?}: the parent still has the lock");
+            array.push(4).unwrap();
+            array.unlock().unwrap();
+            child.go_on();
+            child.step_done();
+            assert_eq!(array.push(9), Err(Error::Locked), "{place:?}: the child has the lock now");
+            child.go_on();
+            child.join();
+            array.push(6).unwrap();
+            assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3, 4, 5, 6]));
+        }
+    });
+}
+
+#[test]
+fn a_child_that_ends_its_handle_leaves_the_parents_spare_room_alone() {
+    alone("a_child_that_ends_its_handle_leaves_the_parents_spare_room_alone", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = Some(MmapArray::<u64>::open_or_create(&path).unwrap());
+        for has_lock in [true, false] {
+            let parents = array.as_mut().unwrap();
+            parents.push(1).unwrap();
+            if !has_lock {
+                parents.unlock().unwrap();
+            }
+            let (size, inherited) = (file_size(&path), &raw mut array);
+            Child::fork(|_| {
+                // SAFETY: the child's own copy, of which there is no other use here.
+                unsafe { (*inherited).take() }.unwrap().close().unwrap();
+            })
+            .join();
+            assert_eq!(file_size(&path), size, "with the lock: {has_lock}");
+            assert_eq!(array.as_ref().unwrap().has_lock(), has_lock);
+        }
+        let mut other = MmapArray::<u64>::open_with(&path, &writable()).unwrap();
+        assert_eq!(other.lock(Wait::No), Ok(()));
+        other.unlock().unwrap();
+        // A child that has taken the lock is like any other handle.
+        let inherited = &raw mut array;
+        Child::fork(|_| {
+            // SAFETY: as above.
+            let mut array = unsafe { (*inherited).take() }.unwrap();
+            array.push(1).unwrap();
+            array.close().unwrap();
+        })
+        .join();
+        assert_eq!(std::fs::read(&path).unwrap(), [1; 3].map(u64::to_ne_bytes).concat());
+    });
+}
+
+/// The descriptors of this process, and what each is.
+fn descriptors() -> BTreeMap<i32, String> {
+    let names = std::fs::read_dir("/proc/self/fd").unwrap();
+    let of = |name: std::fs::DirEntry| {
+        // But the one that reads the directory.
+        let target = std::fs::read_link(name.path()).ok()?;
+        Some((name.file_name().to_str()?.parse().ok()?, target.display().to_string()))
+    };
+    let all: BTreeMap<_, _> = names.filter_map(|name| of(name.unwrap())).collect();
+    // SAFETY: no memory is passed.
+    all.into_iter().filter(|(fd, _)| unsafe { libc::fcntl(*fd, libc::F_GETFD) } >= 0).collect()
+}
+
+/// Or the program could keep the lock of a handle that is closed, or write where it must not.
+#[test]
+fn a_started_program_inherits_no_descriptor() {
+    alone("a_started_program_inherits_no_descriptor", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let name = std::ffi::CString::new(format!("/mba-inherited-{}", std::process::id())).unwrap();
+        let mut both = std::fs::OpenOptions::new();
+        let file = both.read(true).write(true).create_new(true).open(directory.path().join("file")).unwrap();
+        let ty = Type::from_char('I').unwrap();
+        let mut create = OpenOptions::new();
+        create.write(true).create(true);
+        let before = descriptors();
+        let arrays = [
+            Array::open(&path, ty, &create),
+            Array::open(&path, ty, &OpenOptions::new()),
+            Array::anonymous(ty),
+            Array::shm_open(&name, ty, &create),
+            Array::from_fd(file.as_fd(), ty, &writable()),
+            Array::from_fd(file.as_fd(), ty, &OpenOptions::new()),
+        ]
+        .map(Result::unwrap);
+        Array::shm_unlink(&name).unwrap();
+        for array in &arrays {
+            assert!(array.fd().is_some());
+            assert!(array.is_readonly() || array.lock(Wait::No).is_ok());
+        }
+        let after = descriptors();
+        let new: Vec<_> = after.iter().filter(|(fd, _)| !before.contains_key(fd)).collect();
+        assert!(new.len() >= 10, "a writer has two, a reader one: {new:?}");
+        for (fd, target) in new {
+            // SAFETY: no memory is passed.
+            let flags = unsafe { libc::fcntl(*fd, libc::F_GETFD) };
+            assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC, "descriptor {fd}: {target}");
+        }
+        // Nor one from a fork on.
+        Child::fork(|_| {
+            for fd in descriptors().keys().filter(|fd| !before.contains_key(fd)) {
+                // SAFETY: no memory is passed.
+                let flags = unsafe { libc::fcntl(*fd, libc::F_GETFD) };
+                assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC, "descriptor {fd} in a child");
+            }
+        })
+        .join();
+    });
+}
