@@ -155,6 +155,7 @@ static void too_many(void)
         mba_array *array = (mba_array *)&path;
         mba_array *first = open_u32(path, MBA_RDWR);
         uint32_t value = 9;
+        int i;
         while (dup(2) != -1) {
         }
         GIVES(EMFILE, mba_anon(MBA_UINT32, &array));
@@ -163,6 +164,17 @@ static void too_many(void)
         (void)mba_shm_unlink("/mba-ctest-many"); /* valgrind says EMFILE when the file is there already */
         CHECK(array == (mba_array *)&path);
         OK(mba_append(first, &value)); /* what is open already works */
+        /* And the lock goes as it came when there are descriptors again. */
+        for (i = 50; i < 100; i++) {
+            close(i);
+        }
+        OK(mba_append(first, &value));
+        OK(mba_unlock(first));
+        array = open_u32(path, MBA_RDWR);
+        OK(mba_append(array, &value));
+        GIVES(MBA_ELOCKED, mba_append(first, &value));
+        OK(mba_close(array));
+        OK(mba_append(first, &value));
         OK(mba_close(first));
     });
 }

@@ -42,9 +42,10 @@
  * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and what
  * takes no handle may be called from any thread.
  *
- * FORK. A forked child keeps its parent's handles with their pointers, and neither the growth lock nor
+ * FORK. A child by fork() keeps its parent's handles with their pointers, and neither the growth lock nor
  * the right to trim: its first change of the length takes the lock for itself, or says MBA_ELOCKED. A
  * child that exits or frees its copy leaves the parent's array alone. Descriptors are close-on-exec.
+ * Children by a bare clone(2) are not told apart from their parents.
  *
  * WHAT SURVIVES. Under kill -9 at any moment, append, extend, pop, resize, commit and clear have
  * happened wholly or not at all. After power loss the elements up to the last mba_flush() are intact,
@@ -720,7 +721,9 @@ int mba_lock(struct mba_array *array,
  Gives the growth lock back, and leaves the spare room to whoever takes it next. 0 (`MBA_OK`) also without
  the lock. A later call that changes the length takes it again.
 
- Errors: `EINVAL` for NULL.
+ Errors: `EINVAL` for NULL; `ENOSPC`, `EDQUOT`, `EFBIG` and `MBA_ELIMIT` if the last elements of a file without
+ spare room were set so that they would read as a tail record, and there is no room for a true one behind
+ them: then the lock is kept.
  */
 int mba_unlock(struct mba_array *array);
 

@@ -126,3 +126,43 @@ fn closing_gives_the_lock_back_while_other_threads_start_processes() {
         });
     });
 }
+
+/// The array that the handler below appends to, and what it got for it.
+static HANDLERS_ARRAY: std::sync::atomic::AtomicPtr<MmapArray<u32>> =
+    std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
+static HANDLERS_CODE: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(-1);
+
+extern "C" fn append_in_the_child() {
+    let array = HANDLERS_ARRAY.load(std::sync::atomic::Ordering::Relaxed);
+    // SAFETY: set to an array that lives, in a child that has one thread.
+    let result = unsafe { (*array).push(666) };
+    HANDLERS_CODE.store(result.map_or_else(Error::code, |()| 0), std::sync::atomic::Ordering::Relaxed);
+}
+
+/// A program's own fork handlers come after the library's, even if they are registered before its first use.
+#[test]
+fn a_programs_fork_handler_meets_an_array_that_knows_it_is_a_childs() {
+    alone("a_programs_fork_handler_meets_an_array_that_knows_it_is_a_childs", || {
+        // SAFETY: the handler has the required form, and stays.
+        assert_eq!(unsafe { libc::pthread_atfork(None, None, Some(append_in_the_child)) }, 0);
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        array.push(1).unwrap();
+        HANDLERS_ARRAY.store(&raw mut array, std::sync::atomic::Ordering::Relaxed);
+        // SAFETY: the child ends at once, and tells by its status what its handler got.
+        let status = unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let code = HANDLERS_CODE.load(std::sync::atomic::Ordering::Relaxed);
+                libc::_exit(if code == Error::Locked.code() { 0 } else { 1 });
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+            status
+        };
+        assert_eq!(status, 0, "the child's handler was refused");
+        array.push(2).unwrap();
+        assert_eq!(array.to_vec(..), Ok(vec![1, 2]));
+    });
+}

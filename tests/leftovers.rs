@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use common::raw::Raw;
 use common::{Place, alone, file_size, writable};
 use mmap_backed_array::capi::{MBA_CREATE, MBA_RDONLY, MBA_RDWR};
-use mmap_backed_array::{Error, MmapArray, OpenOptions, Type};
+use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, Wait};
 
 /// What a tail record begins with.
 const MAGIC: [u8; 8] = *b"\x93MBAtail";
@@ -88,9 +88,8 @@ fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
         unsafe {
             assert_eq!(libc::write(memory.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()), 4096);
             assert_eq!(libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK), 0);
-            let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
-            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
         }
+        limit_files_to(4096);
         let mut array = MmapArray::<u8>::from_fd(memory.as_fd(), OpenOptions::new().write(true)).unwrap();
         let full = Err(Error::Os(libc::EFBIG));
         assert_eq!(array.remove(0).map(drop), full);
@@ -120,4 +119,56 @@ fn a_file_that_has_not_the_bytes_it_claims_is_no_array() {
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 4096) {
         assert_eq!(MmapArray::<u8>::open(path).err(), Some(Error::Os(libc::ENODEV)));
     }
+}
+
+/// Limits the size of this process's files, as a full disk does.
+fn limit_files_to(size: u64) {
+    let limit = libc::rlimit { rlim_cur: size, rlim_max: size };
+    // SAFETY: the structure is read only.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) }, 0);
+}
+
+/// Elements that come to read as a record by moving to the end need a page behind them. Where there is none to be
+/// had, nothing moves.
+#[test]
+fn what_would_read_as_a_record_after_a_move_stays_where_it_is() {
+    alone("what_would_read_as_a_record_after_a_move_stays_where_it_is", || {
+        let directories = [Place::Disk, Place::Memory].map(Place::directory);
+        limit_files_to(8200);
+        for directory in &directories {
+            for exact in [false, true] {
+                let path = directory.path().join(format!("exact {exact}"));
+                let mut elements: Vec<u64> = (0..1025).collect();
+                elements[1017] = u64::from_ne_bytes(MAGIC);
+                let bytes: Vec<u8> = elements.iter().flat_map(|element| element.to_ne_bytes()).collect();
+                std::fs::write(&path, bytes).unwrap();
+                let mut array = MmapArray::<u64>::open_with(&path, writable().exact(exact)).unwrap();
+                assert_eq!(array.remove(0), Err(Error::Os(libc::EFBIG)), "exact: {exact}");
+                assert_eq!(array.to_vec(..), Ok(elements), "exact: {exact}");
+                // Another element can go: then there is no likeness at the end.
+                assert_eq!(array.remove(1020), Ok(1020), "exact: {exact}");
+            }
+        }
+    });
+}
+
+/// A file that can't be left as it is keeps its lock, and with it the chance to mend it.
+#[test]
+fn unlocking_what_reads_as_a_record_needs_room() {
+    alone("unlocking_what_reads_as_a_record_needs_room", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        std::fs::write(&path, [0; 8192]).unwrap();
+        limit_files_to(8192);
+        let mut array = MmapArray::<u64>::open_with(&path, &writable()).unwrap();
+        array.lock(Wait::No).unwrap();
+        array.set(1016, u64::from_ne_bytes(MAGIC)).unwrap();
+        assert_eq!(array.unlock(), Err(Error::Os(libc::EFBIG)));
+        assert!(array.has_lock());
+        array.set(1016, 1).unwrap();
+        array.unlock().unwrap();
+        assert!(!array.has_lock());
+        let other = MmapArray::<u64>::open(&path).unwrap();
+        assert_eq!((other.len(), other.get(1016)), (1024, Some(1)));
+    });
 }

@@ -6,7 +6,7 @@ use crate::array::Array;
 use crate::element;
 use crate::error::{Error, Result};
 use crate::ops::{self, Span};
-use crate::storage::{Pace, Wait};
+use crate::storage::{Pace, Wait, is_magic};
 
 /// The largest element.
 const LARGEST: usize = 16;
@@ -224,7 +224,9 @@ impl Array {
         if new > len {
             storage.ensure(new, Pace::Amortized)?;
         } else {
-            storage.prepare_to_shorten()?;
+            // SAFETY: the range lies within the array; the caller promises the values.
+            let alike = unsafe { self.will_look_like_record(start, removed, values, count) };
+            storage.prepare_to_shorten(alike)?;
         }
         let itemsize = self.itemsize();
         let mut copy = Vec::new();
@@ -256,6 +258,36 @@ impl Array {
         unsafe { storage.publish(new) };
         storage.settle();
         Ok(())
+    }
+
+    /// Whether the array's last bytes will read as a tail record once a range is replaced by fewer values.
+    ///
+    /// # Safety
+    /// The range must lie within the array, and `values` be valid for reads of `count` elements.
+    unsafe fn will_look_like_record(
+        &self,
+        start: usize,
+        removed: usize,
+        values: *const u8,
+        count: usize,
+    ) -> bool {
+        let (storage, size) = (self.storage(), self.itemsize());
+        let Some(place) = storage.place_of_magic(self.len() - removed + count) else { return false };
+        let (first, behind) = (start * size, (start + count) * size);
+        let mut bytes = [0; 8];
+        for (at, byte) in (place..).zip(&mut bytes) {
+            // SAFETY: a byte before the range, of the values, or of the elements behind the range.
+            *byte = unsafe {
+                if at < first {
+                    storage.data().add(at).read()
+                } else if at < behind {
+                    values.add(at - first).read()
+                } else {
+                    storage.data().add(at + (removed - count) * size).read()
+                }
+            };
+        }
+        is_magic(bytes)
     }
 
     /// # Safety

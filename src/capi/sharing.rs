@@ -69,7 +69,9 @@ pub unsafe extern "C" fn mba_lock(array: *mut mba_array, timeout_ms: c_int) -> c
 /// Gives the growth lock back, and leaves the spare room to whoever takes it next. 0 (`MBA_OK`) also without
 /// the lock. A later call that changes the length takes it again.
 ///
-/// Errors: `EINVAL` for NULL.
+/// Errors: `EINVAL` for NULL; `ENOSPC`, `EDQUOT`, `EFBIG` and `MBA_ELIMIT` if the last elements of a file without
+/// spare room were set so that they would read as a tail record, and there is no room for a true one behind
+/// them: then the lock is kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_unlock(array: *mut mba_array) -> c_int {
     with(array, |array| array.unlock())

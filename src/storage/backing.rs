@@ -4,6 +4,7 @@ use core::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::sys::{self, Stat};
+use super::tenure::is_sealed;
 use crate::error::{Error, Result};
 use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDWR, OpenOptions};
 
@@ -98,9 +99,6 @@ impl Backing {
         }
         regular_file(&sys::stat(fd)?)?;
         let own = if options.has(MBA_RDWR) {
-            if options.has(MBA_EXACT) && sys::seals(fd) & libc::F_SEAL_SHRINK != 0 {
-                return Err(Error::INVALID);
-            }
             sys::reopen(fd, libc::O_RDWR)?
         } else {
             // A reader takes no lock and reads at offsets, so it may share the caller's description; and
@@ -124,6 +122,9 @@ impl Backing {
                 Access::Read => Access::FixedRead,
                 other => other,
             };
+        }
+        if options.has(MBA_EXACT) && is_sealed(fd.as_raw_fd()) {
+            return Err(Error::INVALID);
         }
         let is_new = options.has(MBA_CREATE) && stat.size == 0;
         Ok(Backing { fd, stat, access, is_new })

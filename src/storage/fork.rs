@@ -33,8 +33,8 @@ pub(super) fn hold_off() -> impl Drop {
     handles()
 }
 
-/// Puts a handle on the list. It must stay where it is until [`unregister`].
-pub(super) fn register(storage: *const Storage) -> Result<()> {
+/// Has the C library call the three functions below at each fork.
+extern "C" fn watch_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the three functions have the required form, and stay loaded as long as this code: the C
@@ -42,6 +42,19 @@ pub(super) fn register(storage: *const Storage) -> Result<()> {
         // only; then children keep a shared description, which costs them what this file is about.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     });
+}
+
+/// Runs when the library is loaded, so that a program's own handlers come later: before a fork ours run after
+/// them and take the mutex last, and in the child they run first, so that no handler of the program's meets an array
+/// that still takes itself for the parent's.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_LOAD: extern "C" fn() = watch_forks;
+
+/// Puts a handle on the list. It must stay where it is until [`unregister`].
+pub(super) fn register(storage: *const Storage) -> Result<()> {
+    // A linker that was given an archive may have left the above out.
+    watch_forks();
     let mut handles = handles();
     handles.try_reserve(1).map_err(|_| Error::NO_MEMORY)?;
     handles.push(Entry(storage));

@@ -23,6 +23,7 @@ pub(crate) use grow::Pace;
 pub use lock::Wait;
 use memmap2::Advice;
 use reserve::Reservation;
+pub(crate) use tail::is_magic;
 
 use crate::error::{Error, Result};
 use crate::options::OpenOptions;
@@ -101,6 +102,8 @@ struct File {
     /// The description that carries the lock, and that all writes go through: opened when the lock is first
     /// taken, and closed in a forked child.
     lock_fd: Descriptor,
+    /// Whether the mapped description stands in for it, from taking the lock to giving it back.
+    stands_in: AtomicBool,
     /// Whether this handle holds the growth lock.
     held: AtomicBool,
     /// Whether this handle came here by fork and hasn't taken the lock since.
@@ -168,6 +171,7 @@ impl Storage {
             reservation,
             fd: backing.fd,
             lock_fd: Descriptor(AtomicI32::new(CLOSED)),
+            stands_in: AtomicBool::new(false),
             held: AtomicBool::new(false),
             forked: AtomicBool::new(false),
             tenure: tenure::Tenure::default(),
@@ -269,6 +273,11 @@ impl Storage {
         self.file.as_ref().map(File::fd)
     }
 
+    /// Where, counted from element 0, what reads as a record's beginning would lie in an array of `len` elements.
+    pub fn place_of_magic(&self, len: usize) -> Option<usize> {
+        trim::place_of_magic(&self.shape, len)
+    }
+
     /// Takes up the length that others have published.
     pub fn refresh(&self) -> Result<()> {
         let file = match &self.file {
@@ -368,6 +377,9 @@ impl File {
         if known != CLOSED {
             return Ok(known);
         }
+        if self.stands_in.load(Relaxed) {
+            return Ok(self.fd());
+        }
         // A child must not inherit a descriptor that its handle doesn't know of yet.
         let no_fork = fork::hold_off();
         let own = sys::reopen(self.fd(), libc::O_RDWR).map(|fd| {
@@ -381,16 +393,28 @@ impl File {
             Err(error) if self.forked.load(Relaxed) => Err(error),
             // Writes must go where they are aimed, whoever has got the descriptor since.
             Err(error) => match sys::status_flags(self.fd()) {
-                Ok(flags) if flags & libc::O_APPEND == 0 => Ok(self.fd()),
+                Ok(flags) if flags & libc::O_APPEND == 0 => {
+                    self.stands_in.store(true, Relaxed);
+                    Ok(self.fd())
+                }
                 _ => Err(error),
             },
         }
+    }
+
+    /// Gives the lock back, on the description that carries it.
+    fn release(&self) -> Result<()> {
+        self.held.store(false, Relaxed);
+        let result = self.lock_fd().and_then(lock::release);
+        self.stands_in.store(false, Relaxed);
+        result
     }
 
     /// Lets go of the parent's lock in a forked child.
     fn disown(&self) {
         self.held.store(false, Relaxed);
         self.forked.store(true, Relaxed);
+        self.stands_in.store(false, Relaxed);
         let parents = self.lock_fd.0.swap(CLOSED, Relaxed);
         if parents != CLOSED {
             drop(take_fd(parents));

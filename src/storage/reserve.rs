@@ -1,9 +1,8 @@
 //! The address reservation: one mapping, made at open, that reaches far beyond the end of the file.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::os::fd::RawFd;
-use std::sync::Once;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
@@ -68,8 +67,11 @@ impl Reservation {
             }
             return Reservation::map(fd, bytes, access);
         }
-        static FIRST: Once = Once::new();
-        FIRST.call_once(keep_apart);
+        // Not a `Once`, which a child forked meanwhile would wait for in vain.
+        static DONE: AtomicBool = AtomicBool::new(false);
+        if !DONE.swap(true, Relaxed) {
+            keep_apart();
+        }
         let total = TOTAL.load(Relaxed);
         let mut bytes = default_size(need, total, address_space_limit());
         loop {

@@ -96,7 +96,7 @@ impl Record {
 }
 
 /// Whether the bytes would be taken for the beginning of a record.
-pub(super) fn is_magic(bytes: [u8; 8]) -> bool {
+pub(crate) fn is_magic(bytes: [u8; 8]) -> bool {
     let magic = u64::from_ne_bytes(bytes);
     magic == MAGIC || magic == MAGIC.swap_bytes()
 }

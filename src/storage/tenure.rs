@@ -44,10 +44,15 @@ impl Traits {
     fn of(fd: RawFd) -> Result<Traits> {
         Ok(Traits {
             in_memory: matches!(sys::file_system(fd)?, TMPFS_MAGIC | RAMFS_MAGIC),
-            sealed: sys::seals(fd) & libc::F_SEAL_SHRINK != 0,
+            sealed: is_sealed(fd),
             no_fallocate: false,
         })
     }
+}
+
+/// Whether the file can't become shorter.
+pub(super) fn is_sealed(fd: RawFd) -> bool {
+    sys::seals(fd) & libc::F_SEAL_SHRINK != 0
 }
 
 impl Tenure {
@@ -64,7 +69,7 @@ impl Storage {
             return Ok(());
         }
         let fd = file.lock_fd()?;
-        lock::take(fd, wait)?;
+        lock::take(fd, wait).inspect_err(|_| file.stands_in.store(false, Relaxed))?;
         match self.adopt(file, fd) {
             Ok(()) => {
                 file.held.store(true, Relaxed);
@@ -73,23 +78,22 @@ impl Storage {
             }
             Err(error) => {
                 self.close_room(file);
-                let _ = lock::release(fd);
+                let _ = file.release();
                 Err(error)
             }
         }
     }
 
-    /// Gives the lock back; the spare room stays for whoever takes it next.
+    /// Gives the lock back; the spare room stays for whoever takes it next. Keeps it if the file can't be left as
+    /// it is.
     pub fn unlock(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         if !file.held.load(Relaxed) {
             return Ok(());
         }
-        let fd = file.lock_fd()?;
-        let result = self.guard_last_elements(file, fd);
+        self.guard_last_elements(file, file.lock_fd()?)?;
         self.close_room(file);
-        file.held.store(false, Relaxed);
-        result.and(lock::release(fd))
+        file.release()
     }
 
     /// Whether this handle may change the length at all.
@@ -112,8 +116,10 @@ impl Storage {
 
     fn adopt(&self, file: &File, fd: RawFd) -> Result<()> {
         let tenure = &file.tenure;
-        if tenure.traits.get().is_none() {
-            tenure.traits.set(Some(Traits::of(fd)?));
+        match tenure.traits.get() {
+            None => tenure.traits.set(Some(Traits::of(fd)?)),
+            // Seals can come to a file at any time.
+            Some(known) => tenure.traits.set(Some(Traits { sealed: is_sealed(fd), ..known })),
         }
         let state = tail::read_state(fd, &self.shape)?;
         if state.partial {

@@ -6,20 +6,26 @@ use std::os::fd::RawFd;
 use super::grow::Pace;
 use super::lock::{self, Wait};
 use super::tail::{self, GRAIN, State};
-use super::{File, Storage, sys};
+use super::tenure::is_sealed;
+use super::{File, Shape, Storage, sys};
 use crate::error::{Error, Result};
 
 impl Storage {
     /// Does what can fail about becoming shorter, so that the elements can be moved before [`Storage::shorten`].
-    pub fn prepare_to_shorten(&self) -> Result<()> {
+    /// If the elements will read as a record then, the file needs a true one behind them.
+    pub fn prepare_to_shorten(&self, will_look_like_record: bool) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        if file.tenure.record.get() || self.is_exact() {
+        if file.tenure.record.get() || (self.is_exact() && !will_look_like_record) {
             return self.check_size(file);
         }
         match self.grow(file, self.len(), Pace::Exact) {
             // A file that can't have a record is cut.
-            Err(error) if (error.is_no_room() || error == Error::Limit) && !file.tenure.traits().sealed => {
+            Err(error)
+                if (error.is_no_room() || error == Error::Limit)
+                    && !file.tenure.traits().sealed
+                    && !will_look_like_record =>
+            {
                 Ok(())
             }
             result => result.map(drop),
@@ -32,7 +38,7 @@ impl Storage {
         self.lock(Wait::No)?;
         let file = self.growable()?;
         if !file.tenure.record.get() {
-            self.prepare_to_shorten()?;
+            self.prepare_to_shorten(false)?;
         }
         if !file.tenure.record.get() {
             return self.cut(file, file.lock_fd()?, len);
@@ -73,20 +79,22 @@ impl Storage {
     pub fn trim_at_close(&self) -> Result<()> {
         let Ok(file) = self.growable() else { return Ok(()) };
         if self.is_poisoned() {
-            return self.unlock();
+            return if file.held.load(Relaxed) { file.release() } else { Ok(()) };
         }
         if file.forked.load(Relaxed) {
             return Ok(());
         }
         if file.held.load(Relaxed) {
             let needed = file.tenure.record.get() && !file.tenure.traits().sealed;
-            let result = if needed { self.cut(file, file.lock_fd()?, self.len()) } else { Ok(()) };
+            let result = file.lock_fd().and_then(|fd| {
+                if needed { self.cut(file, fd, self.len()) } else { self.guard_last_elements(file, fd) }
+            });
             // A child that is being forked at this moment may have the description open for a little longer.
-            return result.and(self.unlock());
+            return result.and(file.release());
         }
         // Without a record there is nothing to do, and no lock needed to see that.
         let seems_to_have_record = looks_like_record(file.fd(), sys::stat(file.fd())?.size)?;
-        if !seems_to_have_record || sys::seals(file.fd()) & libc::F_SEAL_SHRINK != 0 {
+        if !seems_to_have_record || is_sealed(file.fd()) {
             return Ok(());
         }
         let fd = file.lock_fd()?;
@@ -99,7 +107,7 @@ impl Storage {
                 .and_then(|end| if looks_like_record(fd, end)? { Ok(()) } else { sys::ftruncate(fd, end) }),
             _ => Ok(()),
         };
-        result.and(lock::release(fd))
+        result.and(file.release())
     }
 
     /// Cuts the file to `len` elements, and the handle's length with it.
@@ -171,6 +179,14 @@ impl Storage {
         self.open_room(file);
         sys::punch_hole(fd, start, end)
     }
+}
+
+/// Where, counted from element 0, the bytes lie that would read as a record's beginning if a file of the given shape
+/// ended after `len` elements; `None` if no such file can seem to have a record.
+pub(super) fn place_of_magic(shape: &Shape, len: usize) -> Option<usize> {
+    let end = shape.end_of(len as u64)?;
+    let at = end.checked_sub(tail::SIZE)?.checked_sub(shape.offset)?;
+    (end >= GRAIN && end.is_multiple_of(GRAIN)).then_some(at as usize)
 }
 
 /// Whether a file that ended at `end` would seem to have a record.
