@@ -163,7 +163,7 @@ impl Storage {
     /// appending. Nothing depends on it, so that errors don't matter.
     ///
     /// On a disk, zeros written in large pieces make the system keep the range in large units, which it maps with
-    /// few faults. In memory a second reservation makes it clear the pages at once, and then a fault for reading
+    /// few faults; not where they would use up the blocks that were reserved. In memory a second reservation makes it clear the pages at once, and then a fault for reading
     /// maps many of them, to write to as well.
     fn warm(&self, file: &File, start: u64, end: u64) {
         let Ok(fd) = file.lock_fd() else { return };
@@ -175,7 +175,7 @@ impl Storage {
             let _ = sys::reserve_blocks(fd, start, end);
             file.reservation.populate(Advice::PopulateRead, start, end);
         } else {
-            if !traits.no_fallocate {
+            if traits.in_place && !traits.no_fallocate {
                 let _ = write_zeros(fd, start, end);
             }
             file.reservation.populate(Advice::PopulateWrite, start, end);

@@ -26,11 +26,14 @@ pub(super) struct Tenure {
     pub(super) ino: Cell<u64>,
 }
 
-/// What doesn't change about a file.
+/// What kind of file it is.
 #[derive(Clone, Copy)]
 pub(super) struct Traits {
     /// The bytes are in memory for good, not on a disk.
     pub in_memory: bool,
+    /// A block that was written once is written again in its place. Others (btrfs, ZFS) find a new place each time,
+    /// so that a reserved block is good for one write only.
+    pub in_place: bool,
     /// The file can't become shorter.
     pub sealed: bool,
     /// The file system can't reserve blocks.
@@ -39,11 +42,16 @@ pub(super) struct Traits {
 
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
+/// ext2, ext3 and ext4.
+const EXT_MAGIC: i64 = 0xef53;
+const XFS_MAGIC: i64 = 0x5846_5342;
 
 impl Traits {
     fn of(fd: RawFd) -> Result<Traits> {
+        let file_system = sys::file_system(fd)?;
         Ok(Traits {
-            in_memory: matches!(sys::file_system(fd)?, TMPFS_MAGIC | RAMFS_MAGIC),
+            in_memory: matches!(file_system, TMPFS_MAGIC | RAMFS_MAGIC),
+            in_place: matches!(file_system, EXT_MAGIC | XFS_MAGIC),
             sealed: is_sealed(fd),
             no_fallocate: false,
         })
@@ -57,7 +65,12 @@ pub(super) fn is_sealed(fd: RawFd) -> bool {
 
 impl Tenure {
     pub(super) fn traits(&self) -> Traits {
-        self.traits.get().unwrap_or(Traits { in_memory: false, sealed: false, no_fallocate: false })
+        self.traits.get().unwrap_or(Traits {
+            in_memory: false,
+            in_place: false,
+            sealed: false,
+            no_fallocate: false,
+        })
     }
 }
 
