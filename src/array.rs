@@ -52,7 +52,7 @@ impl Array {
     /// # Errors
     /// Those of `memfd_create(2)`; `ENOMEM` if there is no address space.
     pub fn anonymous(ty: Type) -> Result<Array> {
-        Storage::anonymous(&OpenOptions::new(), shape(ty)).map(Array::from_storage)
+        Storage::anonymous(shape(ty)).map(Array::from_storage)
     }
 
     /// Opens named shared memory (`shm_open(3)`), which lasts until [`Array::shm_unlink`] or a restart.
@@ -135,10 +135,18 @@ impl Array {
     /// Those of `ftruncate(2)`; [`Error::Truncated`] and [`Error::Corrupt`] if someone else has changed the
     /// file's size.
     pub fn close(self) -> Result<()> {
+        // SAFETY: what isn't dropped isn't ended a second time.
+        unsafe { ManuallyDrop::new(self).end() }
+    }
+
+    /// Trims the file and ends the storage.
+    ///
+    /// # Safety
+    /// Nobody may use the handle afterwards, nor drop it.
+    unsafe fn end(&mut self) -> Result<()> {
         let result = self.storage().trim_at_close();
-        let this = ManuallyDrop::new(self);
-        // SAFETY: the pointer came from a box, and `this` won't be dropped.
-        drop(unsafe { Box::from_raw(this.0.as_ptr()) });
+        // SAFETY: the pointer came from a box; the caller promises that this is its end.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
         result
     }
 
@@ -151,9 +159,8 @@ impl Array {
 
 impl Drop for Array {
     fn drop(&mut self) {
-        let _ = self.storage().trim_at_close();
-        // SAFETY: the pointer came from a box, and nobody uses the handle any more.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        // SAFETY: a handle is dropped once, and nobody uses it any more.
+        let _ = unsafe { self.end() };
     }
 }
 

@@ -28,6 +28,11 @@ impl Access {
         !matches!(self, Access::Read | Access::FixedRead)
     }
 
+    /// Whether the length can change through this handle.
+    pub fn can_change_length(self) -> bool {
+        matches!(self, Access::Write { .. })
+    }
+
     /// Whether the length can change at all, here or elsewhere.
     pub fn has_fixed_length(self) -> bool {
         matches!(self, Access::Fixed | Access::Private | Access::FixedRead)

@@ -183,7 +183,7 @@ impl Storage {
     }
 
     /// Gives back blocks beyond the end, and bytes of a write that went wrong.
-    pub(super) fn undo(&self, file: &File, fd: RawFd) {
+    fn undo(&self, file: &File, fd: RawFd) {
         // It can't fail for lack of space, and if it does the old record, or a record with the same length,
         // is at the file's end all the same.
         let _ = sys::ftruncate(fd, file.tenure.size.get());

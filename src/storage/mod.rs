@@ -126,8 +126,8 @@ impl Storage {
         Storage::map(Backing::shared_memory(name, options)?, options.reservation, shape)
     }
 
-    pub fn anonymous(options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
-        Storage::map(Backing::anonymous()?, options.reservation, shape)
+    pub fn anonymous(shape: Shape) -> Result<Box<Storage>> {
+        Storage::map(Backing::anonymous()?, 0, shape)
     }
 
     pub fn from_fd(fd: RawFd, options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
@@ -178,7 +178,7 @@ impl Storage {
             is_new: Cell::new(backing.is_new),
         };
         let storage = try_box(Storage::new(data, state.len, access, Some(file), shape))?;
-        if matches!(access, Access::Write { .. }) {
+        if access.can_change_length() {
             fork::register(&raw const *storage)?;
         }
         Ok(storage)
@@ -241,12 +241,13 @@ impl Storage {
 
     /// The most elements that the array can come to have through this handle.
     pub fn reserved(&self) -> usize {
-        match &self.file {
-            Some(file) if !self.access.has_fixed_length() => {
-                self.shape.fitting(file.reservation.bytes() - tail::SIZE).max(self.len())
-            }
-            _ => self.len(),
-        }
+        let fitting = |file: &File| self.shape.fitting(file.reservation.bytes() - tail::SIZE);
+        self.changing_file().map_or(0, fitting).max(self.len())
+    }
+
+    /// The file, if its length can change: through this handle or, for a reader to follow, through others.
+    fn changing_file(&self) -> Option<&File> {
+        self.file.as_ref().filter(|_| !self.access.has_fixed_length())
     }
 
     /// Where element `at` lies. The caller must see to it that there is one.
@@ -275,15 +276,13 @@ impl Storage {
 
     /// Where, counted from element 0, what reads as a record's beginning would lie in an array of `len` elements.
     pub fn place_of_magic(&self, len: usize) -> Option<usize> {
-        trim::place_of_magic(&self.shape, len)
+        let at = tail::place_in(self.shape.end_of(len as u64)?)?.checked_sub(self.shape.offset)?;
+        Some(at as usize)
     }
 
     /// Takes up the length that others have published.
     pub fn refresh(&self) -> Result<()> {
-        let file = match &self.file {
-            Some(file) if !self.access.has_fixed_length() => file,
-            _ => return Ok(()),
-        };
+        let Some(file) = self.changing_file() else { return Ok(()) };
         if file.held.load(Relaxed) {
             return self.check_size(file);
         }
@@ -304,16 +303,15 @@ impl Storage {
 
     /// Puts elements, record and size on the disk, in this order.
     pub fn flush(&self) -> Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
-        if !matches!(self.access, Access::Write { .. }) {
-            return Ok(());
-        }
+        let Ok(file) = self.growable() else { return Ok(()) };
         let fd = file.fd();
-        let end = self.shape.end_of(self.len() as u64).ok_or(Error::Limit)?;
-        if file.held.load(Relaxed) {
+        let end = self.end_of(self.len())?;
+        let size = if file.held.load(Relaxed) {
             self.check_size(file)?;
-        }
-        let size = sys::stat(fd)?.size;
+            file.tenure.size.get()
+        } else {
+            sys::stat(fd)?.size
+        };
         file.reservation.flush(0, end.min(size))?;
         if size > end {
             file.reservation.flush(size.saturating_sub(tail::SIZE), size)?;
@@ -332,8 +330,8 @@ impl Storage {
     /// Advises the system on the use of a range of elements. Does nothing where the length is fixed: there
     /// the memory may be the only place that has the elements.
     pub fn advise(&self, start: usize, count: usize, advise: Advise) -> Result<()> {
-        let file = match &self.file {
-            Some(file) if !self.access.has_fixed_length() && count > 0 => file,
+        let file = match self.changing_file() {
+            Some(file) if count > 0 => file,
             _ => return Ok(()),
         };
         let itemsize = self.shape.itemsize as u64;
@@ -353,9 +351,7 @@ impl Storage {
 
     /// Runs in a forked child, where only calls that a signal handler may make are safe.
     fn disown_after_fork(&self) {
-        self.room.store(0, Relaxed);
-        self.publish.store(core::ptr::null_mut(), Relaxed);
-        self.capacity.store(self.len.load(Relaxed), Relaxed);
+        self.close_room();
         if let Some(file) = &self.file {
             file.disown();
         }
@@ -415,10 +411,7 @@ impl File {
         self.held.store(false, Relaxed);
         self.forked.store(true, Relaxed);
         self.stands_in.store(false, Relaxed);
-        let parents = self.lock_fd.0.swap(CLOSED, Relaxed);
-        if parents != CLOSED {
-            drop(take_fd(parents));
-        }
+        self.lock_fd.close();
     }
 }
 
@@ -428,26 +421,28 @@ const CLOSED: RawFd = -1;
 /// A descriptor that a file owns, or `CLOSED`.
 struct Descriptor(AtomicI32);
 
+impl Descriptor {
+    fn close(&self) {
+        let fd = self.0.swap(CLOSED, Relaxed);
+        if fd != CLOSED {
+            // SAFETY: the descriptor was this one's, and isn't any more.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+    }
+}
+
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        let fd = *self.0.get_mut();
-        if fd != CLOSED {
-            drop(take_fd(fd));
-        }
+        self.close();
     }
 }
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        if matches!(self.access, Access::Write { .. }) && self.file.is_some() {
+        if self.access.can_change_length() {
             fork::unregister(&raw const *self);
         }
     }
-}
-
-fn take_fd(fd: RawFd) -> OwnedFd {
-    // SAFETY: the callers take the descriptor out of the file that owned it.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 /// Removes the name of a shared-memory object.

@@ -95,6 +95,11 @@ impl Record {
     }
 }
 
+/// Where the record of a file of `size` bytes begins; `None` if a file of this size can't have one.
+pub(super) fn place_in(size: u64) -> Option<u64> {
+    (size >= GRAIN && size.is_multiple_of(GRAIN)).then(|| size - SIZE)
+}
+
 /// Whether the bytes would be taken for the beginning of a record.
 pub(crate) fn is_magic(bytes: [u8; 8]) -> bool {
     let magic = u64::from_ne_bytes(bytes);
@@ -151,11 +156,9 @@ pub(super) fn read_state(fd: RawFd, shape: &Shape) -> Result<State> {
 pub(super) fn read_state_from(fd: RawFd, shape: &Shape, mut stat: Stat) -> Result<State> {
     let mut always_short = true;
     for _ in 0..TRIES {
-        if stat.size < GRAIN || !stat.size.is_multiple_of(GRAIN) {
-            return whole_file(stat, shape);
-        }
-        let first = read_record(fd, stat.size)?;
-        let second = read_record(fd, stat.size)?;
+        let Some(at) = place_in(stat.size) else { return whole_file(stat, shape) };
+        let first = read_record(fd, at)?;
+        let second = read_record(fd, at)?;
         if let (LastBytes::Here(first), LastBytes::Here(second)) = (&first, &second)
             && first[..LENGTH_AT as usize] == second[..LENGTH_AT as usize]
         {
@@ -182,9 +185,9 @@ enum LastBytes {
     Short,
 }
 
-fn read_record(fd: RawFd, size: u64) -> Result<LastBytes> {
+fn read_record(fd: RawFd, at: u64) -> Result<LastBytes> {
     let mut bytes = [0; SIZE as usize + 1];
-    let count = sys::pread(fd, &mut bytes, size - SIZE)?;
+    let count = sys::pread(fd, &mut bytes, at)?;
     Ok(match (bytes.first_chunk(), count.cmp(&(SIZE as usize))) {
         (Some(bytes), core::cmp::Ordering::Equal) => LastBytes::Here(*bytes),
         (_, core::cmp::Ordering::Greater) => LastBytes::Long,

@@ -27,7 +27,7 @@ pub(super) struct Tenure {
 }
 
 /// What kind of file it is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Traits {
     /// The bytes are in memory for good, not on a disk.
     pub in_memory: bool,
@@ -65,12 +65,7 @@ pub(super) fn is_sealed(fd: RawFd) -> bool {
 
 impl Tenure {
     pub(super) fn traits(&self) -> Traits {
-        self.traits.get().unwrap_or(Traits {
-            in_memory: false,
-            in_place: false,
-            sealed: false,
-            no_fallocate: false,
-        })
+        self.traits.get().unwrap_or_default()
     }
 }
 
@@ -90,7 +85,7 @@ impl Storage {
                 Ok(())
             }
             Err(error) => {
-                self.close_room(file);
+                self.close_room();
                 let _ = file.release();
                 Err(error)
             }
@@ -105,7 +100,7 @@ impl Storage {
             return Ok(());
         }
         self.guard_last_elements(file, file.lock_fd()?)?;
-        self.close_room(file);
+        self.close_room();
         file.release()
     }
 
@@ -116,9 +111,9 @@ impl Storage {
 
     /// The file, if this handle may change its length.
     pub(super) fn growable(&self) -> Result<&File> {
-        match (self.access, &self.file) {
-            (Access::Write { .. }, Some(file)) => Ok(file),
-            (Access::Read | Access::FixedRead, _) => Err(Error::ReadOnly),
+        match &self.file {
+            Some(file) if self.access.can_change_length() => Ok(file),
+            _ if !self.access.can_write() => Err(Error::ReadOnly),
             _ => Err(Error::Fixed),
         }
     }
@@ -161,28 +156,21 @@ impl Storage {
             self.open_room(file);
         }
         let keeps_room = tenure.traits().sealed
-            || (in_reach && !self.is_exact() && !state.is_copy() && self.has_blocks(&state, fd, end));
+            || (in_reach
+                && !self.is_exact()
+                && !state.is_copy()
+                && has_blocks(tenure.traits(), &state, fd, end));
         if state.record.is_some() && !keeps_room {
             self.cut(file, fd, state.len)?;
         }
         Ok(())
     }
 
-    /// Whether there are blocks behind the spare room that was found. A file that was restored from a backup in
-    /// its place has holes there, as a copy has. What the record says was true for the file it was written to.
-    fn has_blocks(&self, state: &State, fd: RawFd, end: u64) -> bool {
-        let traits = self.file.as_ref().map(|file| file.tenure.traits());
-        let whole_in_memory =
-            traits.is_some_and(|traits| traits.in_memory) && state.stat.allocated >= state.stat.size;
-        // Where memory counts by whole pages, the sum tells; asking anew would take longer.
-        whole_in_memory || sys::reserve_blocks(fd, end / GRAIN * GRAIN, state.stat.size).is_ok()
-    }
-
     /// Lets appends go up to what the file has room for.
     pub(super) fn open_room(&self, file: &File) {
         let tenure = &file.tenure;
         if !tenure.record.get() {
-            self.close_room(file);
+            self.close_room();
             return;
         }
         let size = tenure.size.get();
@@ -193,9 +181,17 @@ impl Storage {
         self.room.store(if self.is_exact() { 0 } else { capacity }, Relaxed);
     }
 
-    pub(super) fn close_room(&self, _: &File) {
+    pub(super) fn close_room(&self) {
         self.room.store(0, Relaxed);
         self.publish.store(core::ptr::null_mut(), Relaxed);
         self.capacity.store(self.len.load(Relaxed), Relaxed);
     }
+}
+
+/// Whether there are blocks behind the spare room that was found. A file that was restored from a backup in its
+/// place has holes there, as a copy has. What the record says was true for the file it was written to.
+fn has_blocks(traits: Traits, state: &State, fd: RawFd, end: u64) -> bool {
+    // Where memory counts by whole pages, the sum tells; asking anew would take longer.
+    let whole_in_memory = traits.in_memory && state.stat.allocated >= state.stat.size;
+    whole_in_memory || sys::reserve_blocks(fd, end / GRAIN * GRAIN, state.stat.size).is_ok()
 }

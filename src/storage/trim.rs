@@ -7,7 +7,7 @@ use super::grow::Pace;
 use super::lock::{self, Wait};
 use super::tail::{self, GRAIN, State};
 use super::tenure::is_sealed;
-use super::{File, Shape, Storage, sys};
+use super::{File, Storage, sys};
 use crate::error::{Error, Result};
 
 impl Storage {
@@ -119,14 +119,14 @@ impl Storage {
             return self.cut_to_record(file, fd, len, end);
         }
         debug_assert!(!tenure.record.get() || len == self.len(), "a record's length changes by publishing");
-        self.close_room(file);
+        self.close_room();
         sys::ftruncate(fd, end).inspect_err(|_| self.open_room(file))?;
         tenure.size.set(end);
         tenure.backed.set(end);
         tenure.record.set(false);
         tenure.step.set(0);
         self.len.store(len, Release);
-        self.close_room(file);
+        self.close_room();
         Ok(())
     }
 
@@ -181,20 +181,10 @@ impl Storage {
     }
 }
 
-/// Where, counted from element 0, the bytes lie that would read as a record's beginning if a file of the given shape
-/// ended after `len` elements; `None` if no such file can seem to have a record.
-pub(super) fn place_of_magic(shape: &Shape, len: usize) -> Option<usize> {
-    let end = shape.end_of(len as u64)?;
-    let at = end.checked_sub(tail::SIZE)?.checked_sub(shape.offset)?;
-    (end >= GRAIN && end.is_multiple_of(GRAIN)).then_some(at as usize)
-}
-
 /// Whether a file that ended at `end` would seem to have a record.
 fn looks_like_record(fd: RawFd, end: u64) -> Result<bool> {
-    if end < GRAIN || !end.is_multiple_of(GRAIN) {
-        return Ok(false);
-    }
+    let Some(at) = tail::place_in(end) else { return Ok(false) };
     let mut bytes = [0; 8];
-    let count = sys::pread(fd, &mut bytes, end - tail::SIZE)?;
+    let count = sys::pread(fd, &mut bytes, at)?;
     Ok(count == bytes.len() && tail::is_magic(bytes))
 }
