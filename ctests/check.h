@@ -68,6 +68,31 @@ static inline void check_equal(const char *file, int line, const char *what, lon
     }
 }
 
+/* Every call that changes the length, or takes the lock for that, gives this code and hands nothing out. */
+#define CHANGES_GIVE(code, array) check_changes(__FILE__, __LINE__, (array), (code))
+
+static inline void check_changes(const char *file, int line, mba_array *array, int code)
+{
+    const size_t len = mba_len(array), more = len + 6;
+    uint32_t value = 9;
+#define REFUSED(call) check_code(file, line, #call, (call), code)
+    REFUSED(mba_append(array, &value));
+    REFUSED(mba_pop(array, &value));
+    REFUSED(mba_insert(array, 0, &value));
+    REFUSED(mba_remove(array, 0, &value));
+    REFUSED(mba_extend(array, &value, 1));
+    REFUSED(mba_splice(array, 0, 1, NULL, 0));
+    REFUSED(mba_resize(array, more));
+    REFUSED(mba_clear(array));
+    REFUSED(mba_reserve(array, more));
+    REFUSED(mba_shrink_to_fit(array));
+    REFUSED(mba_commit(array, len));
+    REFUSED(mba_lock(array, 0));
+#undef REFUSED
+    check_equal(file, line, "the value", (long long)value, 9);
+    check_equal(file, line, "mba_has_lock(array)", mba_has_lock(array), 0);
+}
+
 /* HOLDS: an array of uint32_t has just these elements, by length, by mba_read and through the pointer. */
 #define HOLDS(array, ...)                                                                             \
     check_elements(__FILE__, __LINE__, (array), (const uint32_t[]){__VA_ARGS__},                      \
