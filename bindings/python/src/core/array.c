@@ -1,0 +1,317 @@
+/* The type: how arrays are made and end, and how others see their memory. */
+#include "core.h"
+
+/* The making of it. */
+
+State *mbapy_state(PyTypeObject *type) {
+    /* A subclass made in Python has no module; its base has. */
+    while (type != NULL) {
+        PyObject *module = PyType_GetModule(type);
+        if (module != NULL) {
+            State *state = PyModule_GetState(module);
+            if (state != NULL && PyModule_GetDef(module) == &mbapy_module)
+                return state;
+        }
+        PyErr_Clear();
+        type = PyType_GetSlot(type, Py_tp_base);
+    }
+    PyErr_SetString(PyExc_TypeError, "not an mmaparray type");
+    return NULL;
+}
+
+MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind) {
+    allocfunc allocate = PyType_GetSlot(type, Py_tp_alloc);
+    MmapArray *array = (MmapArray *)allocate(type, 0);
+    if (array == NULL)
+        return NULL;
+    /* The allocator has zeroed the rest. */
+    array->kind = kind;
+    array->state = state;
+    array->mode = "r+";
+    return array;
+}
+
+static int open_anonymous(MmapArray *array) {
+    int code = mba_anon(array->kind->type, &array->handle);
+    if (code != MBA_OK)
+        return mbapy_fail(array, code);
+    mbapy_settle(array);
+    return 0;
+}
+
+MmapArray *mbapy_new_anonymous(State *state, const Kind *kind) {
+    MmapArray *array = mbapy_allocate(state->array_type, state, kind);
+    if (array != NULL && open_anonymous(array) < 0)
+        Py_CLEAR(array);
+    return array;
+}
+
+/* Newer Pythons warn of 'u'; whoever changes one import wants to hear it here too. */
+static int warn_of(const Kind *kind) {
+    if (kind->type != 'u' || Py_Version < 0x030D0000)
+        return 0;
+    return PyErr_WarnEx(PyExc_DeprecationWarning,
+                        "The 'u' type code is deprecated and will be removed in Python 3.16", 1);
+}
+
+/* The constructor's keyword argument; others are an error, but for a subclass, whose __init__ may take them. */
+static int parse_keywords(PyTypeObject *type, State *state, PyObject *keywords, PyObject **mmap) {
+    *mmap = NULL;
+    if (keywords == NULL)
+        return 0;
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(keywords, &at, &key, &value)) {
+        if (PyUnicode_CompareWithASCIIString(key, "mmap") == 0) {
+            *mmap = value == Py_None ? NULL : value;
+        } else if (type == state->array_type) {
+            PyErr_Format(PyExc_TypeError, "mmaparray() got an unexpected keyword argument %R", key);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *new_array(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    State *state = mbapy_state(type);
+    PyObject *mmap, *typecode, *initializer = NULL;
+    if (state == NULL || parse_keywords(type, state, keywords, &mmap) < 0)
+        return NULL;
+    if (!PyArg_ParseTuple(arguments, "O|O:mmaparray", &typecode, &initializer))
+        return NULL;
+    const Kind *kind = mbapy_kind_of_object(typecode);
+    if (kind == NULL || warn_of(kind) < 0)
+        return NULL;
+    MmapArray *array = mbapy_allocate(type, state, kind);
+    if (array == NULL)
+        return NULL;
+    int result = mmap != NULL ? mbapy_adopt_mmap(array, mmap) : open_anonymous(array);
+    if (result == 0 && initializer != NULL)
+        result = mbapy_initialize(array, initializer);
+    if (result < 0)
+        Py_CLEAR(array);
+    return (PyObject *)array;
+}
+
+/* The end of it. */
+
+static int traverse(PyObject *self, visitproc visit, void *arg) {
+    MmapArray *array = (MmapArray *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(array->mmap);
+    return 0;
+}
+
+static void deallocate(PyObject *self) {
+    MmapArray *array = (MmapArray *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (array->weak_references != NULL)
+        PyObject_ClearWeakRefs(self);
+    /* Views and capsules keep the object alive, so that there are none. */
+    PyObject *pending_type, *pending, *traceback;
+    PyErr_Fetch(&pending_type, &pending, &traceback);
+    mbapy_release(array, false);
+    PyErr_Restore(pending_type, pending, traceback);
+    Py_CLEAR(array->name);
+    if (array->turn != NULL)
+        PyThread_free_lock(array->turn);
+    freefunc release = PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+/* The buffer protocol. */
+
+static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
+    if (view == NULL) {
+        PyErr_SetString(PyExc_BufferError, "a view is required");
+        return -1;
+    }
+    view->obj = NULL;
+    if (mbapy_must_be_open(array) < 0)
+        return -1;
+    bool readonly = mba_is_readonly(array->handle);
+    if (readonly && (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE) {
+        PyErr_SetString(PyExc_BufferError, "the array is read-only");
+        return -1;
+    }
+    if (!readonly && mbapy_may_write(array) < 0)
+        return -1;
+    Py_ssize_t count = mbapy_length(array);
+    view->buf = array->data;
+    view->len = count * array->kind->size;
+    view->readonly = readonly;
+    view->itemsize = array->kind->size;
+    view->ndim = 1;
+    view->format = (flags & PyBUF_FORMAT) == PyBUF_FORMAT ? (char *)array->kind->format : NULL;
+    /* Each view keeps the length it was made with, in the field that is the exporter's own. */
+    view->internal = (void *)count;
+    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? (Py_ssize_t *)&view->internal : NULL;
+    view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? &view->itemsize : NULL;
+    view->suboffsets = NULL;
+    view->obj = Py_NewRef((PyObject *)array);
+    array->exports++;
+    return 0;
+}
+
+static int get_buffer(PyObject *self, Py_buffer *view, int flags) {
+    ENTER(self);
+    int result = get_buffer_inside((MmapArray *)self, view, flags);
+    LEAVE();
+    return result;
+}
+
+static void release_buffer(PyObject *self, Py_buffer *view) {
+    (void)view;
+    ENTER(self);
+    ((MmapArray *)self)->exports--;
+    LEAVE();
+}
+
+/* What it says of itself. */
+
+static PyObject *repr_inside(MmapArray *array) {
+    PyObject *name = PyType_GetName(Py_TYPE((PyObject *)array));
+    if (name == NULL)
+        return NULL;
+    if (Py_TYPE((PyObject *)array) == array->state->array_type) {
+        Py_DECREF(name);
+        name = PyUnicode_FromString("array");
+    }
+    PyObject *text = NULL;
+    if (name == NULL) {
+        return NULL;
+    } else if (array->handle == NULL) {
+        text = PyUnicode_FromFormat("<closed %U('%s')>", name, array->kind->code);
+    } else if (mbapy_length(array) == 0) {
+        text = PyUnicode_FromFormat("%U('%s')", name, array->kind->code);
+    } else {
+        PyObject *content;
+        if (array->kind->class == TEXT)
+            content = mbapy_to_text(array);
+        else if (array->kind->class == BYTE)
+            content = PyBytes_FromStringAndSize(array->data, mbapy_length(array));
+        else
+            content = mbapy_to_list(array);
+        if (content != NULL)
+            text = PyUnicode_FromFormat("%U('%s', %R)", name, array->kind->code, content);
+        Py_XDECREF(content);
+    }
+    Py_DECREF(name);
+    return text;
+}
+
+static PyObject *repr(PyObject *self) {
+    ENTER(self);
+    PyObject *result = repr_inside((MmapArray *)self);
+    LEAVE();
+    return result;
+}
+
+static PyObject *get_typecode(PyObject *self, void *closure) {
+    (void)closure;
+    return PyUnicode_FromString(((MmapArray *)self)->kind->code);
+}
+
+static PyObject *get_itemsize(PyObject *self, void *closure) {
+    (void)closure;
+    return PyLong_FromLong(((MmapArray *)self)->kind->size);
+}
+
+static PyGetSetDef own_properties[] = {
+    {"typecode", get_typecode, NULL, "the typecode character that names the type of the elements", NULL},
+    {"itemsize", get_itemsize, NULL, "the size of an element in bytes", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* The type wants each of these as one table; the files have one each. */
+static PyMethodDef methods[64];
+static PyGetSetDef properties[16];
+
+static void join_methods(void) {
+    PyMethodDef *const tables[] = {mbapy_sequence_methods, mbapy_content_methods, mbapy_mapping_methods};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (PyMethodDef *method = tables[i]; method->ml_name != NULL; method++)
+            methods[count++] = *method;
+}
+
+static void join_properties(void) {
+    PyGetSetDef *const tables[] = {own_properties, mbapy_mapping_properties};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (PyGetSetDef *property = tables[i]; property->name != NULL; property++)
+            properties[count++] = *property;
+}
+
+static PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(MmapArray, weak_references), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(documentation,
+"mmaparray(typecode[, initializer], *, mmap=None)\n"
+"--\n"
+"\n"
+"An array of elements of one type in mapped memory, with the interface of array.array.\n"
+"\n"
+"typecode: b B h H i I l L q Q  integers, as in array.array\n"
+"          e f d                floats of 2, 4 and 8 bytes\n"
+"          F D (or Zf Zd)       complex numbers of 8 and 16 bytes\n"
+"          u w                  characters of 4 bytes\n"
+"          c                    bytes objects of length one\n"
+"          ?                    bool\n"
+"\n"
+"The initializer is an iterable of elements, bytes or bytearray that hold them as in memory, or a str for 'u'\n"
+"and 'w'. The array is in anonymous shared memory, which forked children share and multiprocessing can send;\n"
+"with mmap it is in the memory of that mmap.mmap object, whose length follows the array's. open(), shm() and\n"
+"from_fd() make arrays on files, in named shared memory, and over descriptors.\n"
+"\n"
+"Memory never moves, so that an array can grow while memoryviews and NumPy arrays look at it; each view keeps\n"
+"its own length. What would make it shorter, or close it, raises BufferError while there are views.");
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)documentation},
+    {Py_tp_new, new_array},
+    {Py_tp_dealloc, deallocate},
+    {Py_tp_traverse, traverse},
+    {Py_tp_repr, repr},
+    {Py_tp_hash, PyObject_HashNotImplemented},
+    {Py_tp_iter, mbapy_iterate},
+    {Py_tp_richcompare, mbapy_compare},
+    {Py_tp_members, members},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
+    {Py_bf_getbuffer, get_buffer},
+    {Py_bf_releasebuffer, release_buffer},
+    {Py_sq_length, mbapy_len},
+    {Py_sq_item, mbapy_item},
+    {Py_sq_contains, mbapy_contains},
+    {Py_sq_concat, mbapy_concat},
+    {Py_sq_inplace_concat, mbapy_inplace_concat},
+    {Py_sq_repeat, mbapy_repeat},
+    {Py_sq_inplace_repeat, mbapy_inplace_repeat},
+    {Py_mp_length, mbapy_len},
+    {Py_mp_subscript, mbapy_subscript},
+    {Py_mp_ass_subscript, mbapy_assign},
+    {0, NULL},
+};
+
+#ifndef Py_TPFLAGS_SEQUENCE /* the limited API leaves it out; match statements look for it */
+#define Py_TPFLAGS_SEQUENCE (1UL << 5)
+#endif
+
+static PyType_Spec spec = {
+    .name = "mmap_backed_array.mmaparray",
+    .basicsize = sizeof(MmapArray),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_SEQUENCE,
+    .slots = slots,
+};
+
+PyTypeObject *mbapy_make_array_type(PyObject *module) {
+    join_methods();
+    join_properties();
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+}

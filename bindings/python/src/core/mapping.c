@@ -1,0 +1,622 @@
+/* What an array in mapped memory has beyond array.array: files and names, closing, flushing, the growth lock. */
+#include "core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Opening. */
+
+typedef struct {
+    const char *name;
+    uint32_t flags;
+    bool makes; /* or may make what it opens */
+    bool empties;
+} Mode;
+
+static const Mode modes[] = {
+    {"r", MBA_RDONLY, false, false},
+    {"r+", MBA_RDWR, false, false},
+    {"w+", MBA_RDWR | MBA_CREATE, true, true},
+    {"a+", MBA_RDWR | MBA_CREATE, true, false},
+    {"x", MBA_RDWR | MBA_CREATE | MBA_EXCL, true, false},
+    {"c", MBA_PRIVATE, false, false},
+};
+
+/* Where an array is to come from, and how. */
+typedef struct {
+    const char *path; /* of a file, or the name of shared memory */
+    bool shared_memory;
+    int fd; /* where there is no path */
+    const Kind *kind;
+    const Mode *mode;
+    uint32_t flags;
+    mba_options options;
+} Source;
+
+static int parse_mode(Source *source, const char *mode, int exact) {
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(modes[i].name, mode) == 0)
+            source->mode = &modes[i];
+    if (source->mode == NULL || (source->path == NULL && source->mode->makes)) {
+        PyErr_Format(PyExc_ValueError, source->path == NULL ? "mode must be 'r', 'r+' or 'c', not '%s'"
+                                                            : "mode must be 'r', 'r+', 'w+', 'a+', 'x' or 'c', not '%s'",
+                     mode);
+        return -1;
+    }
+    source->flags = source->mode->flags;
+    if (exact) {
+        if ((source->flags & MBA_RDWR) == 0) {
+            PyErr_Format(PyExc_ValueError, "exact arrays must be writable, and mode is '%s'", mode);
+            return -1;
+        }
+        source->flags |= MBA_EXACT;
+    }
+    return 0;
+}
+
+static int parse_options(Source *source, PyObject *permissions, PyObject *reservation) {
+    source->options.size = sizeof source->options;
+    if (permissions != Py_None) {
+        unsigned long mode = PyLong_AsUnsignedLong(permissions);
+        if (mode == (unsigned long)-1 && PyErr_Occurred())
+            return -1;
+        if (mode == 0 || mode > 07777) {
+            PyErr_SetString(PyExc_ValueError, "permissions must be in 0o1 to 0o7777");
+            return -1;
+        }
+        source->options.mode = (uint32_t)mode;
+    }
+    if (reservation != Py_None) {
+        source->options.reservation = PyLong_AsUnsignedLongLong(reservation);
+        if (source->options.reservation == (uint64_t)-1 && PyErr_Occurred())
+            return -1;
+        if (source->options.reservation == 0) {
+            PyErr_SetString(PyExc_ValueError, "the reservation must be a positive number of bytes");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int open_source(const Source *source, mba_array **handle) {
+    if (source->path == NULL)
+        return mba_from_fd(source->fd, source->kind->type, source->flags, handle);
+    if (source->shared_memory)
+        return mba_shm_open(source->path, source->kind->type, source->flags, handle);
+    return mba_open_with(source->path, source->kind->type, source->flags, &source->options, handle);
+}
+
+/* Cuts what isn't a whole array of this type, so that it can't be opened as one and emptied. */
+static int cut(const Source *source) {
+    int fd = source->shared_memory ? shm_open(source->path, O_RDWR | O_CLOEXEC, 0)
+                                   : open(source->path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int code = ftruncate(fd, 0) < 0 ? errno : MBA_OK;
+    close(fd);
+    return code;
+}
+
+/* Takes all elements away, unless another handle has the growth lock. */
+static int empty(mba_array *handle) {
+    int code = mba_clear(handle);
+    if (code == MBA_OK)
+        code = mba_shrink_to_fit(handle);
+    if (code == MBA_OK)
+        code = mba_unlock(handle);
+    return code;
+}
+
+static int open_and_empty(const Source *source, mba_array **handle) {
+    int code = open_source(source, handle);
+    if (code != MBA_OK)
+        *handle = NULL;
+    if (code == MBA_OK && source->mode->empties)
+        code = empty(*handle);
+    if (source->mode->empties && (code == MBA_ETYPE || code == MBA_ECORRUPT || code == MBA_EPARTIAL)) {
+        mba_free(*handle);
+        *handle = NULL;
+        code = cut(source);
+        if (code == MBA_OK)
+            code = open_source(source, handle);
+        return code;
+    }
+    if (code != MBA_OK) {
+        mba_free(*handle);
+        *handle = NULL;
+    }
+    return code;
+}
+
+static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject *name) {
+    State *state = mbapy_state(type);
+    MmapArray *array = state == NULL ? NULL : mbapy_allocate(type, state, source->kind);
+    if (array == NULL)
+        return NULL;
+    array->mode = source->mode->name;
+    array->shared_memory = source->shared_memory;
+    array->exact = (source->flags & MBA_EXACT) != 0;
+    array->private = (source->flags & MBA_PRIVATE) != 0;
+    int code;
+    Py_BEGIN_ALLOW_THREADS
+    code = open_and_empty(source, &array->handle);
+    Py_END_ALLOW_THREADS
+    if (code != MBA_OK) {
+        array->handle = NULL;
+        mbapy_raise(state, code, name);
+        Py_DECREF((PyObject *)array);
+        return NULL;
+    }
+    array->name = Py_XNewRef(name);
+    mbapy_settle(array);
+    return array;
+}
+
+/* The path as a str that holds wherever this process goes. */
+static PyObject *absolute(PyObject *bytes) {
+    PyObject *path = PyUnicode_DecodeFSDefaultAndSize(PyBytes_AsString(bytes), PyBytes_Size(bytes));
+    if (path == NULL || PyBytes_AsString(bytes)[0] == '/')
+        return path;
+    PyObject *module = PyImport_ImportModule("os.path");
+    PyObject *result = module == NULL ? NULL : PyObject_CallMethod(module, "abspath", "O", path);
+    Py_XDECREF(module);
+    Py_DECREF(path);
+    return result;
+}
+
+static PyObject *open_method(PyObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"path", "typecode", "mode", "exact", "permissions", "reservation", NULL};
+    PyObject *path, *typecode, *permissions = Py_None, *reservation = Py_None;
+    const char *mode = "r";
+    int exact = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O&O|s$pOO:open", names, PyUnicode_FSConverter, &path,
+                                     &typecode, &mode, &exact, &permissions, &reservation))
+        return NULL;
+    Source source = {.path = PyBytes_AsString(path), .kind = mbapy_kind_of_object(typecode)};
+    PyObject *array = NULL, *name = NULL;
+    if (source.kind != NULL && parse_mode(&source, mode, exact) == 0 &&
+        parse_options(&source, permissions, reservation) == 0 && (name = absolute(path)) != NULL)
+        array = (PyObject *)open_array((PyTypeObject *)type, &source, name);
+    Py_XDECREF(name);
+    Py_DECREF(path);
+    return array;
+}
+
+/* A name of shared memory, with the slash in front that the system wants. */
+static PyObject *slashed(PyObject *name) {
+    if (!PyUnicode_Check(name)) {
+        PyErr_Format(PyExc_TypeError, "the name must be a str, not %R", Py_TYPE(name));
+        return NULL;
+    }
+    PyObject *full = PyUnicode_GetLength(name) > 0 && PyUnicode_ReadChar(name, 0) == '/'
+                         ? Py_NewRef(name)
+                         : PyUnicode_FromFormat("/%U", name);
+    PyObject *bytes = NULL;
+    if (full != NULL && !PyUnicode_FSConverter(full, &bytes))
+        bytes = NULL;
+    Py_XDECREF(full);
+    return bytes;
+}
+
+static PyObject *shm_method(PyObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"name", "typecode", "mode", "exact", NULL};
+    PyObject *name, *typecode;
+    const char *mode = "r";
+    int exact = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|s$p:shm", names, &name, &typecode, &mode, &exact))
+        return NULL;
+    PyObject *bytes = slashed(name);
+    if (bytes == NULL)
+        return NULL;
+    Source source = {
+        .path = PyBytes_AsString(bytes), .shared_memory = true, .kind = mbapy_kind_of_object(typecode)};
+    PyObject *array = NULL;
+    if (source.kind != NULL && parse_mode(&source, mode, exact) == 0)
+        array = (PyObject *)open_array((PyTypeObject *)type, &source, name);
+    Py_DECREF(bytes);
+    return array;
+}
+
+PyObject *mbapy_shm_unlink(PyObject *module, PyObject *name) {
+    PyObject *bytes = slashed(name);
+    if (bytes == NULL)
+        return NULL;
+    int code = mba_shm_unlink(PyBytes_AsString(bytes));
+    Py_DECREF(bytes);
+    if (code != MBA_OK) {
+        mbapy_raise(PyModule_GetState(module), code, name);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *from_fd_method(PyObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"fd", "typecode", "mode", "exact", NULL};
+    PyObject *file, *typecode;
+    const char *mode = "r+";
+    int exact = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|s$p:from_fd", names, &file, &typecode, &mode, &exact))
+        return NULL;
+    Source source = {.fd = PyObject_AsFileDescriptor(file)};
+    if (source.fd < 0 || (source.kind = mbapy_kind_of_object(typecode)) == NULL ||
+        parse_mode(&source, mode, exact) < 0)
+        return NULL;
+    return (PyObject *)open_array((PyTypeObject *)type, &source, NULL);
+}
+
+/* Closing. */
+
+static int close_inside(MmapArray *array) {
+    if (array->handle == NULL)
+        return 0;
+    if (array->exports > 0 || array->pins > 0) {
+        PyErr_SetString(PyExc_BufferError, "an array can't be made shorter or closed while views of it exist");
+        return -1;
+    }
+    if (mbapy_may_change(array, true) < 0)
+        return -1;
+    return mbapy_release(array, true);
+}
+
+static PyObject *none_unless(int result) {
+    if (result < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *close_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    ENTER(self);
+    int result = close_inside((MmapArray *)self);
+    LEAVE();
+    return none_unless(result);
+}
+
+static PyObject *enter_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return mbapy_must_be_open((MmapArray *)self) < 0 ? NULL : Py_NewRef(self);
+}
+
+static PyObject *exit_method(PyObject *self, PyObject *arguments) {
+    (void)arguments;
+    return close_method(self, NULL);
+}
+
+/* The disk, others' length, room. */
+
+static int flush_inside(MmapArray *array) {
+    if (array->mmap == NULL)
+        return mbapy_at_leisure(array, mba_flush);
+    if (mbapy_must_be_open(array) < 0)
+        return -1;
+    PyObject *mmap = Py_NewRef(array->mmap);
+    PyObject *done = PyObject_CallMethod(mmap, "flush", NULL);
+    Py_DECREF(mmap);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyObject *flush_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    ENTER(self);
+    int result = flush_inside((MmapArray *)self);
+    LEAVE();
+    return none_unless(result);
+}
+
+/* A call of the library that has no meaning over an mmap object, where it does nothing. */
+static int call(MmapArray *array, int (*work)(mba_array *)) {
+    if (mbapy_must_be_open(array) < 0)
+        return -1;
+    if (array->mmap != NULL)
+        return 0;
+    if (mbapy_may_change(array, false) < 0)
+        return -1;
+    int code = work(array->handle);
+    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+}
+
+static PyObject *refresh_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    ENTER(self);
+    int result = call((MmapArray *)self, mba_refresh);
+    LEAVE();
+    return none_unless(result);
+}
+
+static PyObject *shrink_to_fit_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    ENTER(self);
+    int result = call((MmapArray *)self, mba_shrink_to_fit);
+    LEAVE();
+    return none_unless(result);
+}
+
+static int reserve_inside(MmapArray *array, size_t capacity) {
+    if (mbapy_must_be_open(array) < 0)
+        return -1;
+    if (array->mmap != NULL)
+        return 0;
+    if (mbapy_may_change(array, false) < 0)
+        return -1;
+    int code = mba_reserve(array->handle, capacity);
+    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+}
+
+static PyObject *reserve_method(PyObject *self, PyObject *capacity) {
+    Py_ssize_t wanted = PyNumber_AsSsize_t(capacity, PyExc_OverflowError);
+    if (wanted == -1 && PyErr_Occurred())
+        return NULL;
+    if (wanted < 0) {
+        PyErr_SetString(PyExc_ValueError, "negative capacity");
+        return NULL;
+    }
+    ENTER(self);
+    int result = reserve_inside((MmapArray *)self, (size_t)wanted);
+    LEAVE();
+    return none_unless(result);
+}
+
+/* The growth lock. */
+
+static double now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* Asks again and again, so that signals are heard and other threads run; a negative limit is none. */
+static int lock_inside(MmapArray *array, double limit) {
+    double end = limit > 0 ? now() + limit : 0, pause = 50e-6;
+    for (;;) {
+        /* Someone else may have closed it while this thread slept. */
+        if (mbapy_may_change(array, false) < 0)
+            return -1;
+        int code = mba_lock(array->handle, 0);
+        if (code == MBA_OK) {
+            array->lock_depth++;
+            return 0;
+        }
+        if (code != MBA_ELOCKED || limit == 0)
+            return mbapy_fail(array, code);
+        double left = limit < 0 ? pause : end - now();
+        if (left <= 0)
+            return mbapy_fail(array, ETIMEDOUT);
+        struct timespec rest = {0, (long)((left < pause ? left : pause) * 1e9)};
+        Py_BEGIN_ALLOW_THREADS
+        nanosleep(&rest, NULL);
+        Py_END_ALLOW_THREADS
+        if (PyErr_CheckSignals() < 0)
+            return -1;
+        if (pause < 5e-3)
+            pause *= 2;
+    }
+}
+
+static PyObject *lock_method(PyObject *self, PyObject *arguments, PyObject *keywords) {
+    static char *names[] = {"timeout", NULL};
+    PyObject *timeout = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O:lock", names, &timeout))
+        return NULL;
+    double limit = -1;
+    if (timeout != Py_None) {
+        limit = PyFloat_AsDouble(timeout);
+        if (limit == -1 && PyErr_Occurred())
+            return NULL;
+        if (!(limit >= 0)) {
+            PyErr_SetString(PyExc_ValueError, "the timeout must not be negative; None waits for ever");
+            return NULL;
+        }
+    }
+    ENTER(self);
+    int result = lock_inside((MmapArray *)self, limit);
+    LEAVE();
+    return result < 0 ? NULL : mbapy_new_guard((MmapArray *)self);
+}
+
+static PyObject *unlock_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    MmapArray *array = (MmapArray *)self;
+    ENTER(self);
+    int result = call(array, mba_unlock);
+    if (result == 0)
+        array->lock_depth = 0;
+    LEAVE();
+    return none_unless(result);
+}
+
+/* For others: C code, and pickling. */
+
+static PyObject *fileno_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    MmapArray *array = (MmapArray *)self;
+    PyObject *result = NULL;
+    ENTER(self);
+    if (mbapy_must_be_open(array) == 0) {
+        int fd = mba_fd(array->handle);
+        if (fd >= 0)
+            result = PyLong_FromLong(fd);
+        else
+            PyErr_SetString(array->state->unsupported, "an array over an mmap object has no descriptor");
+    }
+    LEAVE();
+    return result;
+}
+
+#define CAPSULE "mmap_backed_array.mba_array"
+
+static void end_capsule(PyObject *capsule) {
+    MmapArray *array = PyCapsule_GetContext(capsule);
+    ENTER(array);
+    array->pins--;
+    LEAVE();
+    Py_DECREF((PyObject *)array);
+}
+
+static PyObject *capsule_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    MmapArray *array = (MmapArray *)self;
+    PyObject *capsule = NULL;
+    ENTER(self);
+    if (mbapy_must_be_open(array) == 0)
+        capsule = PyCapsule_New(array->handle, CAPSULE, NULL);
+    if (capsule != NULL && array->private)
+        array->written = true; /* for all we know */
+    if (capsule != NULL) {
+        PyCapsule_SetContext(capsule, Py_NewRef(self));
+        PyCapsule_SetDestructor(capsule, end_capsule);
+        array->pins++;
+        mbapy_settle(array);
+    }
+    LEAVE();
+    return capsule;
+}
+
+static PyObject *reference_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    MmapArray *array = (MmapArray *)self;
+    if (mbapy_must_be_open(array) < 0)
+        return NULL;
+    if (array->name == NULL || array->written)
+        Py_RETURN_NONE;
+    return Py_BuildValue("OOsO", array->shared_memory ? Py_True : Py_False, array->name, array->mode,
+                         array->exact ? Py_True : Py_False);
+}
+
+static PyObject *init_subclass_method(PyObject *type, PyObject *arguments, PyObject *keywords) {
+    State *state = mbapy_state((PyTypeObject *)type);
+    if (state == NULL)
+        return NULL;
+    PyObject *super = PyObject_CallFunction((PyObject *)&PySuper_Type, "OO", state->array_type, type);
+    PyObject *above = super == NULL ? NULL : PyObject_GetAttrString(super, "__init_subclass__");
+    PyObject *done = above == NULL ? NULL : PyObject_Call(above, arguments, keywords);
+    Py_XDECREF(super);
+    Py_XDECREF(above);
+    if (done == NULL)
+        return NULL;
+    Py_DECREF(done);
+    PyObject *module = PyImport_ImportModule("mmap_backed_array._pickle");
+    if (module == NULL)
+        return NULL;
+    done = PyObject_CallMethod(module, "register", "O", type);
+    Py_DECREF(module);
+    return done;
+}
+
+PyMethodDef mbapy_mapping_methods[] = {
+    {"open", (PyCFunction)(void (*)(void))open_method, METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR(
+         "open(path, typecode, mode='r', *, exact=False, permissions=None, reservation=None)\n--\n\n"
+         "Open a file of elements, which is nothing but its elements.\n\n"
+         "mode: 'r'   for reading\n"
+         "      'r+'  for reading and writing\n"
+         "      'w+'  the same, and made if it isn't there, and emptied if it is\n"
+         "      'a+'  the same, and made if it isn't there\n"
+         "      'x'   the same, and made; FileExistsError if it is there\n"
+         "      'c'   copy on write: changes stay in this process, and the length is fixed\n\n"
+         "exact: no spare room while it grows: the file's size follows the length at every call, which takes a\n"
+         "system call each time.\n"
+         "permissions: of a file that is made, by default 0o666; the umask applies.\n"
+         "reservation: the most bytes that the elements can come to take, by default 64 GiB or twice the file. It\n"
+         "costs address space, not memory.")},
+    {"shm", (PyCFunction)(void (*)(void))shm_method, METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("shm(name, typecode, mode='r', *, exact=False)\n--\n\n"
+               "Open named shared memory; the modes are those of open(). It is there until shm_unlink(), whoever "
+               "closes it.")},
+    {"from_fd", (PyCFunction)(void (*)(void))from_fd_method, METH_CLASS | METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("from_fd(fd, typecode, mode='r+', *, exact=False)\n--\n\n"
+               "Open the file or memory behind a descriptor or file object, which stays the caller's; mode is 'r', "
+               "'r+' or 'c'.")},
+    {"close", close_method, METH_NOARGS,
+     PyDoc_STR("close($self, /)\n--\n\nClose the array, and cut the file to its elements unless another handle is "
+               "growing it. BufferError while there are views. A second close does nothing.")},
+    {"__enter__", enter_method, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nReturn the array.")},
+    {"__exit__", exit_method, METH_VARARGS, PyDoc_STR("__exit__($self, /, *exception)\n--\n\nClose the array.")},
+    {"flush", flush_method, METH_NOARGS,
+     PyDoc_STR("flush($self, /)\n--\n\nReturn when elements and length are on the disk. Other threads run meanwhile.")},
+    {"refresh", refresh_method, METH_NOARGS,
+     PyDoc_STR("refresh($self, /)\n--\n\nTake up the length that others have published.")},
+    {"lock", (PyCFunction)(void (*)(void))lock_method, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("lock($self, /, timeout=None)\n--\n\n"
+               "Take the growth lock, and the length with it; return a context manager that gives it back.\n\n"
+               "timeout: seconds; None waits for ever, then TimeoutError; 0 doesn't wait: BlockingIOError. Calls within "
+               "each other count. Without a with statement, unlock() gives it back. The first call that changes the "
+               "length takes the lock too, without waiting, and keeps it until unlock() or close().")},
+    {"unlock", unlock_method, METH_NOARGS,
+     PyDoc_STR("unlock($self, /)\n--\n\nGive the growth lock back; nothing happens without it.")},
+    {"reserve", reserve_method, METH_O,
+     PyDoc_STR("reserve($self, capacity, /)\n--\n\nMake room for so many elements in all; appends up to there can't "
+               "fail.")},
+    {"shrink_to_fit", shrink_to_fit_method, METH_NOARGS,
+     PyDoc_STR("shrink_to_fit($self, /)\n--\n\nGive spare room back; a file is then exactly its elements.")},
+    {"fileno", fileno_method, METH_NOARGS,
+     PyDoc_STR("fileno($self, /)\n--\n\nReturn the descriptor of the file or memory; it is the array's, and is closed "
+               "with it.")},
+    {"capsule", capsule_method, METH_NOARGS,
+     PyDoc_STR("capsule($self, /)\n--\n\nReturn the mba_array * as a PyCapsule named \"" CAPSULE "\". The array can't "
+               "be closed while the capsule exists, and stays Python's: C code must not free it.")},
+    {"_reference", reference_method, METH_NOARGS, NULL},
+    {"__init_subclass__", (PyCFunction)(void (*)(void))init_subclass_method,
+     METH_CLASS | METH_VARARGS | METH_KEYWORDS, NULL},
+    {"__class_getitem__", Py_GenericAlias, METH_CLASS | METH_O,
+     PyDoc_STR("__class_getitem__($type, item, /)\n--\n\nFor annotations, such as mmaparray[int].")},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Properties. */
+
+static PyObject *get_closed(PyObject *self, void *closure) {
+    (void)closure;
+    return PyBool_FromLong(((MmapArray *)self)->handle == NULL);
+}
+
+static PyObject *get_locked(PyObject *self, void *closure) {
+    (void)closure;
+    return PyBool_FromLong(mba_has_lock(((MmapArray *)self)->handle));
+}
+
+static PyObject *get_name(PyObject *self, void *closure) {
+    (void)closure;
+    PyObject *name = ((MmapArray *)self)->name;
+    return Py_NewRef(name == NULL ? Py_None : name);
+}
+
+static PyObject *get_mode(PyObject *self, void *closure) {
+    (void)closure;
+    return PyUnicode_FromString(((MmapArray *)self)->mode);
+}
+
+static PyObject *get_readonly(PyObject *self, void *closure) {
+    (void)closure;
+    MmapArray *array = (MmapArray *)self;
+    PyObject *result = NULL;
+    ENTER(self);
+    if (mbapy_must_be_open(array) == 0)
+        result = PyBool_FromLong(mba_is_readonly(array->handle));
+    LEAVE();
+    return result;
+}
+
+static PyObject *get_capacity(PyObject *self, void *closure) {
+    (void)closure;
+    MmapArray *array = (MmapArray *)self;
+    PyObject *result = NULL;
+    ENTER(self);
+    if (mbapy_must_be_open(array) == 0)
+        result = PyLong_FromSize_t(mba_capacity(array->handle));
+    LEAVE();
+    return result;
+}
+
+PyGetSetDef mbapy_mapping_properties[] = {
+    {"closed", get_closed, NULL, "whether the array has been closed", NULL},
+    {"locked", get_locked, NULL, "whether this array has the growth lock", NULL},
+    {"name", get_name, NULL, "the absolute path of the file, or the name of the shared memory; else None", NULL},
+    {"mode", get_mode, NULL, "the mode it was opened in", NULL},
+    {"readonly", get_readonly, NULL, "whether elements can't be set", NULL},
+    {"capacity", get_capacity, NULL, "how many elements fit before the file must grow", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,28 @@
+"""Arrays in mapped memory, with the interface of array.array: shared between processes, persistent, growing."""
+
+import collections.abc
+
+from ._core import ECORRUPT, EPARTIAL, ETRUNCATED, FileStateError, mmaparray, shm_unlink, typecodes
+from ._library import get_include, get_library
+from ._pickle import _array_reconstructor
+
+__all__ = [
+    "ECORRUPT",
+    "EPARTIAL",
+    "ETRUNCATED",
+    "FileStateError",
+    "from_fd",
+    "get_include",
+    "get_library",
+    "mmaparray",
+    "open",
+    "shm",
+    "shm_unlink",
+    "typecodes",
+]
+
+open = mmaparray.open
+shm = mmaparray.shm
+from_fd = mmaparray.from_fd
+
+collections.abc.MutableSequence.register(mmaparray)
