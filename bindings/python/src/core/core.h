@@ -22,6 +22,22 @@
 
 #include "mmap_backed_array.h"
 
+#ifdef Py_LIMITED_API
+/*
+ * The headers of 3.11 count references in the object itself, also those of immortal objects of later Pythons, which
+ * must stay as they are: 2**31 elements that are the same small int would take its immortality away. The functions
+ * of the running interpreter know.
+ */
+#undef Py_INCREF
+#undef Py_DECREF
+#undef Py_XDECREF
+#undef Py_NewRef
+#undef Py_XNewRef
+#define Py_INCREF(object) Py_IncRef((PyObject *)(object))
+#define Py_DECREF(object) Py_DecRef((PyObject *)(object))
+#define Py_XDECREF(object) Py_DecRef((PyObject *)(object))
+#endif
+
 #ifdef Py_GIL_DISABLED
 #define ENTER(object)                                                                                        \
     PyCriticalSection critical_section;                                                                      \

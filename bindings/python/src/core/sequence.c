@@ -598,9 +598,11 @@ static int other_array(MmapArray *array, PyObject *object, Other *other) {
     for (int i = 0; i < KINDS && other->kind == NULL; i++)
         if (mbapy_format_is(&mbapy_kinds[i], other->view.format, other->view.itemsize))
             other->kind = &mbapy_kinds[i];
-    int code = other->kind == NULL ? MBA_ETYPE
-                                   : mba_from_memory(other->view.buf, (size_t)other->view.len, other->kind->type,
-                                                     MBA_RDONLY, &other->handle);
+    static _Alignas(WIDEST) char nothing[WIDEST]; /* an empty array may be nowhere in particular */
+    void *data = other->view.len > 0 ? other->view.buf : nothing;
+    int code = MBA_ETYPE;
+    if (other->kind != NULL)
+        code = mba_from_memory(data, (size_t)other->view.len, other->kind->type, MBA_RDONLY, &other->handle);
     if (code != MBA_OK) {
         PyBuffer_Release(&other->view);
         return mbapy_raise(array->state, code, NULL);
