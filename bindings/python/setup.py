@@ -88,7 +88,7 @@ core = Extension(
     extra_objects=[str(target() / "release/libmmap_backed_array.a")],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
     py_limited_api=LIMITED,
-    extra_compile_args=["-std=c11", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"]
+    extra_compile_args=["-std=c11", "-O3", "-fno-plt", "-Wall", "-Wextra", "-fvisibility=hidden"]
     + ["-Werror"] * (os.environ.get("MBA_WERROR") == "1"),
     extra_link_args=["-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,-s"],
 )

@@ -11,6 +11,7 @@ pub(crate) use compare::{Order, compare, equal};
 pub(crate) use reorder::{byteswap, fill, reverse};
 pub(crate) use search::{count, find};
 
+use core::mem::MaybeUninit;
 use core::ops::ControlFlow;
 
 use crate::element::{Complex, F16, Type};
@@ -30,11 +31,12 @@ const PIECE: usize = 8192;
 
 /// Private memory for one piece, aligned for every element.
 #[repr(align(64))]
-struct Piece([u8; PIECE]);
+struct Piece([MaybeUninit<u8>; PIECE]);
 
 impl Piece {
+    /// Not zeroed: that would take longer than comparing a few elements.
     fn new() -> Piece {
-        Piece([0; PIECE])
+        Piece([MaybeUninit::uninit(); PIECE])
     }
 
     /// How many elements of type `T` it holds.
@@ -48,9 +50,9 @@ impl Piece {
     /// `from` must be valid for reads of `count` elements, which must fit, and any bits must be a `T`.
     unsafe fn fill_from<T: Copy>(&mut self, from: *const u8, count: usize) -> &mut [T] {
         debug_assert!(count <= Self::capacity::<T>());
-        let own = self.0.as_mut_ptr();
-        // SAFETY: the caller promises the source and the count; the piece is aligned for `T`, initialised,
-        // and borrowed for as long as the slice.
+        let own = self.0.as_mut_ptr().cast::<u8>();
+        // SAFETY: the caller promises the source and the count; the piece is aligned for `T`, borrowed for as
+        // long as the slice, and initialised as far as that reaches by the copy.
         unsafe {
             core::ptr::copy_nonoverlapping(from, own, count * size_of::<T>());
             core::slice::from_raw_parts_mut(own.cast(), count)

@@ -96,13 +96,14 @@ pub(crate) unsafe fn fill(span: Span, value: *const u8) {
     let used = per_piece.min(span.len);
     for element in pattern.0[..used * size].chunks_exact_mut(size) {
         // SAFETY: the caller promises the value; the chunk has its size.
-        unsafe { core::ptr::copy_nonoverlapping(value, element.as_mut_ptr(), size) };
+        unsafe { core::ptr::copy_nonoverlapping(value, element.as_mut_ptr().cast(), size) };
     }
+    let pattern = pattern.0.as_ptr().cast::<u8>();
     let mut at = 0;
     while at < span.len {
         let count = per_piece.min(span.len - at);
-        // SAFETY: the range lies within the span, and the pattern has at least `count` elements.
-        unsafe { core::ptr::copy_nonoverlapping(pattern.0.as_ptr(), span.data.add(at * size), count * size) };
+        // SAFETY: the range lies within the span, and the pattern has been filled with at least `count` elements.
+        unsafe { core::ptr::copy_nonoverlapping(pattern, span.data.add(at * size), count * size) };
         at += count;
     }
 }

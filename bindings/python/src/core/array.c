@@ -27,6 +27,7 @@ MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind) {
     /* The allocator has zeroed the rest. */
     array->kind = kind;
     array->state = state;
+    array->count = -1;
     array->mode = "r+";
     return array;
 }
@@ -131,7 +132,7 @@ static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
     view->obj = NULL;
     if (mbapy_must_be_open(array) < 0)
         return -1;
-    bool readonly = mba_is_readonly(array->handle);
+    bool readonly = array->writable == NULL && mba_is_readonly(array->handle);
     if (readonly && (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE) {
         PyErr_SetString(PyExc_BufferError, "the array is read-only");
         return -1;

@@ -86,6 +86,7 @@ static int extend_by_iteration(MmapArray *array, PyObject *object) {
     while (result == 0 && (value = PyIter_Next(iterator)) != NULL) {
         result = array->kind->convert(value, item.bytes);
         Py_DECREF(value);
+        mbapy_length_changed(array);
         if (result == 0 && (array->growable == NULL || mba_append(array->growable, item.bytes) != MBA_OK)) {
             result = mbapy_must_be_open(array);
             if (result == 0)
@@ -296,15 +297,9 @@ PyObject *mbapy_to_list(MmapArray *array) {
         Py_DECREF(list);
         return NULL;
     }
-    PyObject *(*load)(const char *) = array->kind->load;
-    size_t size = array->kind->size;
-    const char *from = array->data;
-    for (Py_ssize_t i = 0; i < count; i++, from += size) {
-        PyObject *value = load(from);
-        if (value == NULL || PyList_SetItem(list, i, value) < 0) {
-            Py_DECREF(list);
-            return NULL;
-        }
+    if (array->kind->fill(list, array->data, count) < 0) {
+        Py_DECREF(list);
+        return NULL;
     }
     return list;
 }
@@ -339,6 +334,9 @@ static PyObject *one_of(State *state, const Kind *kind) {
     return *one;
 }
 
+/* From how many bytes on the call of a method costs less than storing every byte twice. */
+#define LARGE_SLICE 4096
+
 static void copy_steps(const Kind *kind, char *to, const char *from, Py_ssize_t step, Py_ssize_t count) {
     if (step == 1) {
         memcpy(to, from, (size_t)count * kind->size);
@@ -348,51 +346,62 @@ static void copy_steps(const Kind *kind, char *to, const char *from, Py_ssize_t 
         mbapy_put(kind, to + i * kind->size, from + i * step * kind->size);
 }
 
+/* An array.array of `count` elements; those of large ones are taken over by its own method, with one copy. */
+static PyObject *standard_copy(MmapArray *array, PyObject *one, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count) {
+    const char *from = array->data + start * array->kind->size;
+    Py_ssize_t bytes = count * array->kind->size;
+    bool large = step == 1 && bytes >= LARGE_SLICE;
+    PyObject *copy = PySequence_Repeat(one, large ? 0 : count);
+    if (copy == NULL || count == 0)
+        return copy;
+    int result = -1;
+    if (large) {
+        PyObject *view = PyMemoryView_FromMemory((char *)from, bytes, PyBUF_READ);
+        PyObject *done = view == NULL ? NULL : PyObject_CallMethod(copy, "frombytes", "O", view);
+        result = done == NULL ? -1 : 0;
+        Py_XDECREF(done);
+        Py_XDECREF(view);
+    } else {
+        Py_buffer view;
+        result = PyObject_GetBuffer(copy, &view, PyBUF_WRITABLE);
+        if (result == 0) {
+            copy_steps(array->kind, view.buf, from, step, count);
+            PyBuffer_Release(&view);
+        }
+    }
+    if (result < 0) {
+        Py_DECREF(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+static PyObject *own_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count) {
+    MmapArray *copy = mbapy_new_anonymous(array->state, array->kind);
+    if (copy == NULL)
+        return NULL;
+    if (mbapy_changed(copy, mba_resize(copy->handle, (size_t)count)) < 0) {
+        Py_DECREF((PyObject *)copy);
+        return NULL;
+    }
+    copy_steps(array->kind, copy->data, array->data + start * array->kind->size, step, count);
+    return (PyObject *)copy;
+}
+
 PyObject *mbapy_copy_slice(MmapArray *array, PyObject *slice) {
-    Py_ssize_t first, last, step;
-    if (PySlice_Unpack(slice, &first, &last, &step) < 0)
+    Py_ssize_t start, stop, step;
+    if (PySlice_Unpack(slice, &start, &stop, &step) < 0)
         return NULL;
     PyObject *one = one_of(array->state, array->kind);
-    if (one == NULL)
+    if (one == NULL || mbapy_must_be_open(array) < 0)
         return NULL;
-    for (;;) {
-        if (mbapy_must_be_open(array) < 0)
-            return NULL;
-        Py_ssize_t length = mbapy_length(array);
-        Py_ssize_t start = first, stop = last;
-        Py_ssize_t count = PySlice_AdjustIndices(length, &start, &stop, step);
-        PyObject *copy;
-        Py_buffer view = {0};
-        if (one != Py_None) {
-            copy = PySequence_Repeat(one, count);
-            if (copy == NULL)
-                return NULL;
-            if (PyObject_GetBuffer(copy, &view, PyBUF_WRITABLE) < 0) {
-                Py_DECREF(copy);
-                return NULL;
-            }
-        } else {
-            MmapArray *ours = mbapy_new_anonymous(array->state, array->kind);
-            copy = (PyObject *)ours;
-            if (ours == NULL)
-                return NULL;
-            int code = mba_resize(ours->handle, (size_t)count);
-            if (code != MBA_OK) {
-                mbapy_fail(ours, code);
-                Py_DECREF(copy);
-                return NULL;
-            }
-            view.buf = ours->data;
-        }
-        /* Making it may have collected garbage, and so have run code. */
-        bool same = array->handle != NULL && mbapy_length(array) == length;
-        if (same && count > 0)
-            copy_steps(array->kind, view.buf, array->data + start * array->kind->size, step, count);
-        PyBuffer_Release(&view);
-        if (same)
-            return copy;
-        Py_DECREF(copy);
-    }
+    Py_ssize_t count = PySlice_AdjustIndices(mbapy_length(array), &start, &stop, step);
+    /* Making the copy may collect garbage, and so run code, which must leave the elements where they are. */
+    array->exports++;
+    PyObject *copy =
+        one != Py_None ? standard_copy(array, one, start, step, count) : own_copy(array, start, step, count);
+    array->exports--;
+    return copy;
 }
 
 /* As array.array does it, in blocks, so that files get bytes objects and nobody keeps a view. */

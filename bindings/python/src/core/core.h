@@ -79,6 +79,8 @@ typedef struct Kind {
     const char *code;   /* the typecode as a string */
     const char *format; /* in the buffer protocol */
     PyObject *(*load)(const char *from);
+    /* Puts elements into a new list. Runs no Python code. */
+    int (*fill)(PyObject *list, const char *from, Py_ssize_t count);
     /* Stores at `to`, which is as large as an Item; -1 and an exception if the object is no such element.
        May run Python code. */
     int (*convert)(PyObject *object, char *to);
@@ -122,6 +124,7 @@ typedef struct {
     char *data;          /* element 0; NULL: closed */
     char *writable;      /* element 0, where an element can be set without further question; else NULL */
     const Kind *kind;
+    Py_ssize_t count;       /* the length, or -1: to be asked for */
     State *state;           /* lives as long as the type */
     Py_ssize_t exports;     /* views that are out */
     Py_ssize_t pins;        /* others that rely on the handle: capsules */
@@ -139,8 +142,19 @@ typedef struct {
     PyObject *weak_references;
 } MmapArray;
 
-static inline Py_ssize_t mbapy_length(const MmapArray *array) {
-    return (Py_ssize_t)mba_len(array->handle);
+/* The library's answer, kept until the next call that can change it; not while C code has the handle too. */
+static inline Py_ssize_t mbapy_length(MmapArray *array) {
+    if (LIKELY(array->count >= 0))
+        return array->count;
+    Py_ssize_t count = (Py_ssize_t)mba_len(array->handle);
+    if (array->pins == 0)
+        array->count = count;
+    return count;
+}
+
+/* To be said after every call of the library that can change the length, be it that it failed. */
+static inline void mbapy_length_changed(MmapArray *array) {
+    array->count = -1;
 }
 
 /* errors.c */
@@ -149,6 +163,8 @@ static inline Py_ssize_t mbapy_length(const MmapArray *array) {
 int mbapy_raise(State *state, int code, PyObject *name);
 /* The same for an operation on an open array. */
 int mbapy_fail(MmapArray *array, int code);
+/* The end of a call that can change the length: 0, or -1 and an exception. */
+int mbapy_changed(MmapArray *array, int code);
 /* -1 and ValueError if the array is closed. */
 int mbapy_must_be_open(const MmapArray *array);
 

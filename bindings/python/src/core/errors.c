@@ -44,6 +44,11 @@ int mbapy_fail(MmapArray *array, int code) {
     return mbapy_raise(array->state, code, array->name);
 }
 
+int mbapy_changed(MmapArray *array, int code) {
+    mbapy_length_changed(array);
+    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+}
+
 int mbapy_must_be_open(const MmapArray *array) {
     if (LIKELY(array->handle != NULL))
         return 0;

@@ -5,6 +5,7 @@ typedef struct {
     PyObject_HEAD
     MmapArray *array; /* NULL when it has come to the end, where it stays */
     Py_ssize_t index;
+    const Kind *kind; /* the array's, at hand */
 } Iterator;
 
 PyObject *mbapy_iterate(PyObject *self) {
@@ -17,33 +18,41 @@ PyObject *mbapy_iterate(PyObject *self) {
         return NULL;
     iterator->array = (MmapArray *)Py_NewRef(self);
     iterator->index = 0;
+    iterator->kind = array->kind;
     PyObject_GC_Track((PyObject *)iterator);
     return (PyObject *)iterator;
 }
 
-/* The element at an index; NULL without an exception beyond the end. */
-static inline PyObject *element(MmapArray *array, Py_ssize_t index) {
-    if (LIKELY((size_t)index < mba_len(array->handle)))
+/* The element that comes next; NULL without an exception beyond the end. */
+static PyObject *next_element(Iterator *iterator, MmapArray *array) {
+    Py_ssize_t index = iterator->index;
+    if (index < mbapy_length(array)) {
+        iterator->index = index + 1;
         return array->kind->load(array->data + index * array->kind->size);
+    }
     mbapy_must_be_open(array);
     return NULL;
 }
 
 static PyObject *next(PyObject *self) {
     Iterator *iterator = (Iterator *)self;
+    MmapArray *array = iterator->array;
+#ifndef Py_GIL_DISABLED
+    /* The common case: the length is known, and was not reached. */
+    if (LIKELY(array != NULL) && LIKELY(iterator->index < array->count))
+        return iterator->kind->load(array->data + iterator->index++ * iterator->kind->size);
+#endif
     PyObject *value = NULL;
     MmapArray *finished = NULL;
     ENTER(self);
-    MmapArray *array = iterator->array;
-    if (LIKELY(array != NULL)) {
+    array = iterator->array;
+    if (array != NULL) {
         {
             ENTER(array);
-            value = element(array, iterator->index);
+            value = next_element(iterator, array);
             LEAVE();
         }
-        if (LIKELY(value != NULL)) {
-            iterator->index++;
-        } else if (!PyErr_Occurred()) {
+        if (value == NULL && !PyErr_Occurred()) {
             iterator->array = NULL;
             finished = array;
         }

@@ -100,11 +100,23 @@ static Seek seek_integer(PyObject *object, PyObject **number) {
     ctype variable;                                                                                          \
     memcpy(&variable, from, sizeof variable)
 
+/* The way into a list of a type whose load stands above. */
+#define FILL(name, size)                                                                                     \
+    static int fill_##name(PyObject *list, const char *from, Py_ssize_t count) {                             \
+        for (Py_ssize_t i = 0; i < count; i++) {                                                             \
+            PyObject *value = load_##name(from + i * (Py_ssize_t)(size));                                    \
+            if (value == NULL || PyList_SetItem(list, i, value) < 0)                                         \
+                return -1;                                                                                   \
+        }                                                                                                    \
+        return 0;                                                                                            \
+    }
+
 #define SIGNED_KIND(name, code, ctype, low, high, to_object)                                                 \
     static PyObject *load_##name(const char *from) {                                                         \
         LOAD(ctype, value);                                                                                  \
         return to_object(value);                                                                             \
     }                                                                                                        \
+    FILL(name, sizeof(ctype))                                                                                \
     static int convert_##name(PyObject *object, char *to) {                                                  \
         long long value;                                                                                     \
         if (signed_integer(object, code, low, high, &value) < 0)                                             \
@@ -131,6 +143,7 @@ static Seek seek_integer(PyObject *object, PyObject **number) {
         LOAD(ctype, value);                                                                                  \
         return to_object(value);                                                                             \
     }                                                                                                        \
+    FILL(name, sizeof(ctype))                                                                                \
     static int convert_##name(PyObject *object, char *to) {                                                  \
         unsigned long long value;                                                                            \
         if (unsigned_integer(object, code, high, &value) < 0)                                                \
@@ -196,6 +209,8 @@ static PyObject *load_double(const char *from) {
     return PyFloat_FromDouble(value);
 }
 
+FILL(double, sizeof(double))
+
 static int convert_double(PyObject *object, char *to) {
     double value;
     if (real_number(object, &value) < 0)
@@ -216,6 +231,8 @@ static PyObject *load_float(const char *from) {
     LOAD(float, value);
     return PyFloat_FromDouble((double)value);
 }
+
+FILL(float, sizeof(float))
 
 static int convert_float(PyObject *object, char *to) {
     double value;
@@ -286,6 +303,8 @@ static PyObject *load_half(const char *from) {
     return PyFloat_FromDouble(half_to_double(bits));
 }
 
+FILL(half, sizeof(uint16_t))
+
 static int convert_half(PyObject *object, char *to) {
     double value;
     if (real_number(object, &value) < 0)
@@ -351,6 +370,8 @@ static PyObject *load_complex128(const char *from) {
     return PyComplex_FromDoubles(parts[0], parts[1]);
 }
 
+FILL(complex128, 2 * sizeof(double))
+
 static int convert_complex128(PyObject *object, char *to) {
     double parts[2];
     if (complex_number(object, parts) < 0)
@@ -372,6 +393,8 @@ static PyObject *load_complex64(const char *from) {
     memcpy(parts, from, sizeof parts);
     return PyComplex_FromDoubles((double)parts[0], (double)parts[1]);
 }
+
+FILL(complex64, 2 * sizeof(float))
 
 static int convert_complex64(PyObject *object, char *to) {
     double parts[2];
@@ -400,6 +423,8 @@ static PyObject *load_bool(const char *from) {
     return PyBool_FromLong(*from != 0);
 }
 
+FILL(bool, 1)
+
 static int convert_bool(PyObject *object, char *to) {
     int truth = PyObject_IsTrue(object);
     if (truth < 0)
@@ -422,6 +447,8 @@ static Seek seek_bool(PyObject *object, char *to) {
 static PyObject *load_char(const char *from) {
     return PyBytes_FromStringAndSize(from, 1);
 }
+
+FILL(char, 1)
 
 static int convert_char(PyObject *object, char *to) {
     if (PyBytes_Check(object) && PyBytes_Size(object) == 1) {
@@ -452,6 +479,8 @@ static PyObject *load_character(const char *from) {
     return PyUnicode_FromWideChar(&value, 1);
 }
 
+FILL(character, sizeof(wchar_t))
+
 static int convert_character(PyObject *object, char *to) {
     if (!PyUnicode_Check(object)) {
         PyErr_Format(PyExc_TypeError, "array item must be a unicode character, not %R", Py_TYPE(object));
@@ -476,25 +505,44 @@ static Seek seek_character(PyObject *object, char *to) {
 }
 
 const Kind mbapy_kinds[KINDS] = {
-    {'b', 1, SIGNED, "b", "b", load_int8, convert_int8, seek_int8},
-    {'B', 1, UNSIGNED, "B", "B", load_uint8, convert_uint8, seek_uint8},
-    {'u', sizeof(wchar_t), TEXT, "u", "w", load_character, convert_character, seek_character},
-    {'w', 4, TEXT, "w", "w", load_character, convert_character, seek_character},
-    {'h', 2, SIGNED, "h", "h", load_int16, convert_int16, seek_int16},
-    {'H', 2, UNSIGNED, "H", "H", load_uint16, convert_uint16, seek_uint16},
-    {'i', sizeof(int), SIGNED, "i", "i", load_int32, convert_int32, seek_int32},
-    {'I', sizeof(int), UNSIGNED, "I", "I", load_uint32, convert_uint32, seek_uint32},
-    {'l', sizeof(long), SIGNED, "l", "l", load_clong, convert_clong, seek_clong},
-    {'L', sizeof(long), UNSIGNED, "L", "L", load_culong, convert_culong, seek_culong},
-    {'q', sizeof(long long), SIGNED, "q", "q", load_int64, convert_int64, seek_int64},
-    {'Q', sizeof(long long), UNSIGNED, "Q", "Q", load_uint64, convert_uint64, seek_uint64},
-    {'f', sizeof(float), REAL, "f", "f", load_float, convert_float, seek_float32},
-    {'d', sizeof(double), REAL, "d", "d", load_double, convert_double, seek_float64},
-    {'c', 1, BYTE, "c", "c", load_char, convert_char, seek_char},
-    {'?', 1, TRUTH, "?", "?", load_bool, convert_bool, seek_bool},
-    {'e', 2, REAL, "e", "e", load_half, convert_half, seek_half},
-    {'F', 2 * sizeof(float), COMPLEX, "F", "Zf", load_complex64, convert_complex64, seek_complex64},
-    {'D', 2 * sizeof(double), COMPLEX, "D", "Zd", load_complex128, convert_complex128, seek_complex128},
+    {'b', 1, SIGNED, "b", "b",
+     load_int8, fill_int8, convert_int8, seek_int8},
+    {'B', 1, UNSIGNED, "B", "B",
+     load_uint8, fill_uint8, convert_uint8, seek_uint8},
+    {'u', sizeof(wchar_t), TEXT, "u", "w",
+     load_character, fill_character, convert_character, seek_character},
+    {'w', 4, TEXT, "w", "w",
+     load_character, fill_character, convert_character, seek_character},
+    {'h', 2, SIGNED, "h", "h",
+     load_int16, fill_int16, convert_int16, seek_int16},
+    {'H', 2, UNSIGNED, "H", "H",
+     load_uint16, fill_uint16, convert_uint16, seek_uint16},
+    {'i', sizeof(int), SIGNED, "i", "i",
+     load_int32, fill_int32, convert_int32, seek_int32},
+    {'I', sizeof(int), UNSIGNED, "I", "I",
+     load_uint32, fill_uint32, convert_uint32, seek_uint32},
+    {'l', sizeof(long), SIGNED, "l", "l",
+     load_clong, fill_clong, convert_clong, seek_clong},
+    {'L', sizeof(long), UNSIGNED, "L", "L",
+     load_culong, fill_culong, convert_culong, seek_culong},
+    {'q', sizeof(long long), SIGNED, "q", "q",
+     load_int64, fill_int64, convert_int64, seek_int64},
+    {'Q', sizeof(long long), UNSIGNED, "Q", "Q",
+     load_uint64, fill_uint64, convert_uint64, seek_uint64},
+    {'f', sizeof(float), REAL, "f", "f",
+     load_float, fill_float, convert_float, seek_float32},
+    {'d', sizeof(double), REAL, "d", "d",
+     load_double, fill_double, convert_double, seek_float64},
+    {'c', 1, BYTE, "c", "c",
+     load_char, fill_char, convert_char, seek_char},
+    {'?', 1, TRUTH, "?", "?",
+     load_bool, fill_bool, convert_bool, seek_bool},
+    {'e', 2, REAL, "e", "e",
+     load_half, fill_half, convert_half, seek_half},
+    {'F', 2 * sizeof(float), COMPLEX, "F", "Zf",
+     load_complex64, fill_complex64, convert_complex64, seek_complex64},
+    {'D', 2 * sizeof(double), COMPLEX, "D", "Zd",
+     load_complex128, fill_complex128, convert_complex128, seek_complex128},
 };
 
 const Kind *mbapy_kind(const char *code, Py_ssize_t size) {

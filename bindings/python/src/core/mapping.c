@@ -315,8 +315,7 @@ static int call(MmapArray *array, int (*work)(mba_array *)) {
         return 0;
     if (mbapy_may_change(array, false) < 0)
         return -1;
-    int code = work(array->handle);
-    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+    return mbapy_changed(array, work(array->handle));
 }
 
 static PyObject *refresh_method(PyObject *self, PyObject *unused) {
@@ -342,8 +341,7 @@ static int reserve_inside(MmapArray *array, size_t capacity) {
         return 0;
     if (mbapy_may_change(array, false) < 0)
         return -1;
-    int code = mba_reserve(array->handle, capacity);
-    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+    return mbapy_changed(array, mba_reserve(array->handle, capacity));
 }
 
 static PyObject *reserve_method(PyObject *self, PyObject *capacity) {
@@ -376,6 +374,7 @@ static int lock_inside(MmapArray *array, double limit) {
         if (mbapy_may_change(array, false) < 0)
             return -1;
         int code = mba_lock(array->handle, 0);
+        mbapy_length_changed(array);
         if (code == MBA_OK) {
             array->lock_depth++;
             return 0;

@@ -16,6 +16,7 @@
 void mbapy_settle(MmapArray *array) {
     bool open = array->handle != NULL;
     bool settable = open && !mba_is_readonly(array->handle) && (!array->private || array->written);
+    mbapy_length_changed(array);
     array->data = open ? mba_data_ptr(array->handle) : NULL;
     array->growable = open && !array->busy && array->mmap == NULL ? array->handle : NULL;
     array->writable = settable ? array->data : NULL;
@@ -221,7 +222,7 @@ int mbapy_hold(MmapArray *array) {
     if (array->mmap != NULL || mba_has_lock(array->handle))
         return 0;
     int code = mba_lock(array->handle, 0);
-    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+    return mbapy_changed(array, code);
 }
 
 int mbapy_may_write(MmapArray *array) {
@@ -267,7 +268,7 @@ int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const v
         code = mba_resize(array->handle, (size_t)start); /* which a kill doesn't leave half done */
     else
         code = mba_splice(array->handle, (size_t)start, (size_t)removed, values, (size_t)count);
-    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+    return mbapy_changed(array, code);
 }
 
 /* Fills what follows the first `length` elements up to `total` with copies of them. */
@@ -310,10 +311,10 @@ int mbapy_multiply(MmapArray *array, Py_ssize_t times) {
             code = mba_extend(array->handle, array->data, (size_t)next);
             done += next;
         }
-        if (code != MBA_OK && mbapy_length(array) > length)
+        if (code != MBA_OK && mba_len(array->handle) > (size_t)length)
             mba_resize(array->handle, (size_t)length);
     }
-    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+    return mbapy_changed(array, code);
 }
 
 int mbapy_clear(MmapArray *array) {
@@ -322,7 +323,7 @@ int mbapy_clear(MmapArray *array) {
     if (array->mmap != NULL)
         return mbapy_splice(array, 0, mbapy_length(array), NULL, 0);
     int code = mba_clear(array->handle);
-    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+    return mbapy_changed(array, code);
 }
 
 int mbapy_release(MmapArray *array, bool tell) {

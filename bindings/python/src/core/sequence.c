@@ -4,10 +4,11 @@
 /* Items. */
 
 Py_ssize_t mbapy_len(PyObject *self) {
-    const MmapArray *array = (const MmapArray *)self;
-    if (UNLIKELY(mbapy_must_be_open(array) < 0))
-        return -1;
-    return mbapy_length(array);
+    MmapArray *array = (MmapArray *)self;
+    ENTER(self);
+    Py_ssize_t length = LIKELY(array->handle != NULL) ? mbapy_length(array) : mbapy_must_be_open(array);
+    LEAVE();
+    return length;
 }
 
 static PyObject *no_such_index(MmapArray *array, const char *message) {
@@ -80,7 +81,7 @@ static int set_item(MmapArray *array, Py_ssize_t index, PyObject *value) {
     if (UNLIKELY(array->writable == NULL) && mbapy_may_write(array) < 0)
         return -1;
     /* The value's conversion may have changed the length. */
-    if (UNLIKELY((size_t)at >= mba_len(array->handle))) {
+    if (UNLIKELY((size_t)at >= (size_t)mbapy_length(array))) {
         no_such_index(array, "array assignment index out of range");
         return -1;
     }
@@ -388,6 +389,7 @@ static PyObject *append_method(PyObject *self, PyObject *value) {
     int result = array->kind->convert(value, item.bytes);
     if (LIKELY(result == 0)) {
         /* If it fails, the long way finds out why. */
+        mbapy_length_changed(array);
         if (UNLIKELY(array->growable == NULL) || UNLIKELY(mba_append(array->growable, item.bytes) != MBA_OK)) {
             result = mbapy_must_be_open(array);
             if (result == 0)
@@ -454,6 +456,7 @@ static PyObject *pop_inside(MmapArray *array, Py_ssize_t index) {
         if (mbapy_may_change(array, true) < 0)
             return NULL;
         int code = mba_pop(array->handle, item.bytes);
+        mbapy_length_changed(array);
         if (code == MBA_EEMPTY) {
             PyErr_SetString(PyExc_IndexError, "pop from empty array");
             return NULL;
@@ -481,6 +484,7 @@ static PyObject *pop_method(PyObject *self, PyObject *const *arguments, Py_ssize
     }
     ENTER(self);
     PyObject *result;
+    mbapy_length_changed(array);
     if (LIKELY(index == -1 && array->growable != NULL && array->exports == 0) &&
         LIKELY(mba_pop(array->growable, item.bytes) == MBA_OK))
         result = array->kind->load(item.bytes);
