@@ -130,15 +130,18 @@ static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
         return -1;
     }
     view->obj = NULL;
-    if (mbapy_must_be_open(array) < 0)
-        return -1;
-    bool readonly = array->writable == NULL && mba_is_readonly(array->handle);
-    if (readonly && (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE) {
-        PyErr_SetString(PyExc_BufferError, "the array is read-only");
-        return -1;
+    bool readonly = false;
+    if (UNLIKELY(array->writable == NULL)) {
+        if (mbapy_must_be_open(array) < 0)
+            return -1;
+        readonly = mba_is_readonly(array->handle);
+        if (readonly && (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE) {
+            PyErr_SetString(PyExc_BufferError, "the array is read-only");
+            return -1;
+        }
+        if (!readonly && mbapy_may_write(array) < 0)
+            return -1;
     }
-    if (!readonly && mbapy_may_write(array) < 0)
-        return -1;
     Py_ssize_t count = mbapy_length(array);
     view->buf = array->data;
     view->len = count * array->kind->size;

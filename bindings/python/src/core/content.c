@@ -335,7 +335,7 @@ static PyObject *one_of(State *state, const Kind *kind) {
 }
 
 /* From how many bytes on the call of a method costs less than storing every byte twice. */
-#define LARGE_SLICE 4096
+#define LARGE_SLICE 32768
 
 static void copy_steps(const Kind *kind, char *to, const char *from, Py_ssize_t step, Py_ssize_t count) {
     if (step == 1) {

@@ -43,7 +43,7 @@ static int execute(PyObject *module) {
     state->array_type = mbapy_make_array_type(module);
     if (state->iterator_type == NULL || state->guard_type == NULL || state->array_type == NULL)
         return -1;
-    if (PyModule_AddType(module, state->array_type) < 0)
+    if (PyModule_AddType(module, state->array_type) < 0 || PyModule_AddType(module, state->guard_type) < 0)
         return -1;
     return add_constants(module);
 }

@@ -6,7 +6,9 @@
 Py_ssize_t mbapy_len(PyObject *self) {
     MmapArray *array = (MmapArray *)self;
     ENTER(self);
-    Py_ssize_t length = LIKELY(array->handle != NULL) ? mbapy_length(array) : mbapy_must_be_open(array);
+    Py_ssize_t length = array->count;
+    if (UNLIKELY(length < 0))
+        length = array->handle != NULL ? mbapy_length(array) : mbapy_must_be_open(array);
     LEAVE();
     return length;
 }
@@ -648,6 +650,13 @@ static PyObject *compare_inside(MmapArray *array, Other *other, int operation) {
         return compare_objects(array, other, operation);
     int outcome;
     if (operation == Py_EQ || operation == Py_NE) {
+        Class class = array->kind->class;
+        if (class == SIGNED || class == UNSIGNED || class == BYTE || class == TEXT) {
+            /* Equal is what has the same bytes. */
+            size_t bytes = mba_len(array->handle) * array->kind->size;
+            bool equal = memcmp(array->data, mba_data_ptr(other->handle), bytes) == 0;
+            return PyBool_FromLong(equal == (operation == Py_EQ));
+        }
         if (mba_equal(array->handle, other->handle, &outcome) != MBA_OK)
             return compare_objects(array, other, operation);
         return PyBool_FromLong(outcome == (operation == Py_EQ));

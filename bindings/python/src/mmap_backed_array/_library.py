@@ -5,12 +5,12 @@ import os
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def get_include():
+def get_include() -> str:
     """Return the directory of mmap_backed_array.h, for a compiler's -I and for include_dirs of an Extension."""
     return os.path.join(_HERE, "include")
 
 
-def get_library():
+def get_library() -> str:
     """Return the path of the shared library, for ctypes.CDLL and cffi's dlopen.
 
     Its directory is what a linker needs: -L for -lmmap_backed_array, and -Wl,-rpath to find it when the program
