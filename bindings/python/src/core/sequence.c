@@ -217,6 +217,8 @@ static int assign_slice(MmapArray *array, PyObject *key, PyObject *value) {
         result = -1;
     } else if (range.step == 1) {
         result = assign_range(array, range, value, &elements);
+    } else if (elements.count == 0) {
+        result = delete_slice(array, range); /* an oddity of array.array's: nothing, with any step, deletes */
     } else {
         fit(&range, array);
         result = assign_each(array, range, &elements);
@@ -432,66 +434,55 @@ static PyObject *insert_method(PyObject *self, PyObject *const *arguments, Py_ss
     Py_RETURN_NONE;
 }
 
-static PyObject *pop_inside(MmapArray *array, Py_ssize_t index) {
+/* Takes the last element away where that needs no question; NULL without an exception where it does. */
+static PyObject *pop_last(MmapArray *array) {
     Item item;
-    if (index != -1 || array->mmap != NULL) {
-        if (mbapy_hold(array) < 0)
-            return NULL;
-    } else if (mbapy_must_be_open(array) < 0) {
+    if (UNLIKELY(array->growable == NULL) || array->exports > 0 || array->exact)
+        return NULL;
+    mbapy_length_changed(array);
+    if (UNLIKELY(mba_pop(array->growable, item.bytes) != MBA_OK))
+        return NULL;
+    PyObject *value = array->kind->load(item.bytes);
+    if (UNLIKELY(value == NULL))
+        mba_append(array->growable, item.bytes); /* into the place it left, which can't fail */
+    return value;
+}
+
+static PyObject *pop_inside(MmapArray *array, Py_ssize_t index) {
+    if (mbapy_hold(array) < 0)
+        return NULL;
+    Py_ssize_t length = mbapy_length(array);
+    if (length == 0) {
+        PyErr_SetString(PyExc_IndexError, "pop from empty array");
         return NULL;
     }
-    Py_ssize_t length = mbapy_length(array);
-    if (index != -1 || array->mmap != NULL || array->exports > 0) {
-        if (length == 0) {
-            PyErr_SetString(PyExc_IndexError, "pop from empty array");
-            return NULL;
-        }
-        Py_ssize_t at = index < 0 ? index + length : index;
-        if ((size_t)at >= (size_t)length) {
-            PyErr_SetString(PyExc_IndexError, "pop index out of range");
-            return NULL;
-        }
-        mbapy_put(array->kind, item.bytes, array->data + at * array->kind->size);
-        if (mbapy_splice(array, at, 1, NULL, 0) < 0)
-            return NULL;
-    } else {
-        if (mbapy_may_change(array, true) < 0)
-            return NULL;
-        int code = mba_pop(array->handle, item.bytes);
-        mbapy_length_changed(array);
-        if (code == MBA_EEMPTY) {
-            PyErr_SetString(PyExc_IndexError, "pop from empty array");
-            return NULL;
-        }
-        if (code != MBA_OK) {
-            mbapy_fail(array, code);
-            return NULL;
-        }
+    Py_ssize_t at = index < 0 ? index + length : index;
+    if ((size_t)at >= (size_t)length) {
+        PyErr_SetString(PyExc_IndexError, "pop index out of range");
+        return NULL;
     }
-    return array->kind->load(item.bytes);
+    PyObject *value = array->kind->load(array->data + at * array->kind->size);
+    if (value != NULL && mbapy_splice(array, at, 1, NULL, 0) < 0)
+        Py_CLEAR(value);
+    return value;
 }
 
 static PyObject *pop_method(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
-    MmapArray *array = (MmapArray *)self;
-    Item item;
     Py_ssize_t index = -1;
     if (count > 0) {
         if (count > 1) {
             PyErr_Format(PyExc_TypeError, "pop expected at most 1 argument, got %zd", count);
             return NULL;
         }
-        index = PyNumber_AsSsize_t(arguments[0], PyExc_IndexError);
+        index = PyNumber_AsSsize_t(arguments[0], PyExc_OverflowError);
         if (index == -1 && PyErr_Occurred())
             return NULL;
     }
     ENTER(self);
-    PyObject *result;
-    mbapy_length_changed(array);
-    if (LIKELY(index == -1 && array->growable != NULL && array->exports == 0) &&
-        LIKELY(mba_pop(array->growable, item.bytes) == MBA_OK))
-        result = array->kind->load(item.bytes);
-    else
-        result = pop_inside(array, index);
+    PyObject *result = LIKELY(index == -1) ? pop_last((MmapArray *)self) : NULL;
+    /* If it fails, the long way finds out why. */
+    if (UNLIKELY(result == NULL) && !PyErr_Occurred())
+        result = pop_inside((MmapArray *)self, index);
     LEAVE();
     return result;
 }
