@@ -44,6 +44,14 @@ def elements(code):
     return st.integers(low, high) | st.integers(max(low, -3), 3) | st.sampled_from([low, high, low - 1, high + 1])
 
 
+def memory(code):
+    """Bytes as they lie in memory, mostly whole elements; of characters only those that are some."""
+    if code not in "uw":
+        return st.binary(max_size=24)
+    whole = st.text(st.characters(codec=None), max_size=6)
+    return st.builds(lambda text, rest: text.encode("utf-32", "surrogatepass")[4:] + rest, whole, st.sampled_from([b"", b"x"]))
+
+
 INDICES = st.integers(-12, 12) | st.sampled_from([0, -1, 10**6, -(10**6), 2**63, -(2**70), Index(1), None, "a", 1.0])
 BOUNDS = st.none() | st.integers(-12, 12) | st.sampled_from([10**9, -(10**9), 2**80])
 SLICES = st.builds(slice, BOUNDS, BOUNDS, st.none() | st.integers(-4, 4))
@@ -64,8 +72,8 @@ def operations(draw, code):
                 st.tuples(st.just("extend_other"), good),
                 st.tuples(st.just("extend_self")),
                 st.tuples(st.just("fromlist"), some),
-                st.tuples(st.just("frombytes"), st.binary(max_size=24)),
-                st.tuples(st.just("fromfile"), st.binary(max_size=24), st.integers(-1, 4)),
+                st.tuples(st.just("frombytes"), memory(code)),
+                st.tuples(st.just("fromfile"), memory(code), st.integers(-1, 4)),
                 st.tuples(st.just("fromunicode"), st.text(max_size=4)),
                 st.tuples(st.just("insert"), INDICES, element),
                 st.tuples(st.just("pop"), INDICES),
@@ -114,8 +122,11 @@ def perform(a, code, operation):
         return a.extend(array.array("b" if code != "b" else "h"))
     if name == "extend_self":
         return a.extend(a) if len(a) < 200 else None
-    if name in ("fromlist", "frombytes", "insert", "pop", "remove", "count", "index", "reverse", "byteswap"):
+    if name in ("fromlist", "frombytes", "insert", "pop", "remove", "count", "index", "reverse"):
         return getattr(a, name)(*rest)
+    if name == "byteswap":
+        a.byteswap()
+        return a.byteswap() if code in "uw" else None  # what is no character can't be read
     if name == "fromunicode":
         return a.fromunicode(*rest)
     if name == "fromfile":
