@@ -4,7 +4,7 @@ import collections.abc
 
 from ._core import ECORRUPT, EPARTIAL, ETRUNCATED, FileStateError, mmaparray, shm_unlink, typecodes
 from ._library import get_include, get_library
-from ._pickle import _array_reconstructor
+from ._pickle import _array_reconstructor, _open_by_name
 
 __all__ = [
     "ECORRUPT",

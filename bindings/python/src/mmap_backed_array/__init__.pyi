@@ -5,10 +5,6 @@ from ._core import (
     EPARTIAL as EPARTIAL,
     ETRUNCATED as ETRUNCATED,
     FileStateError as FileStateError,
-    _FdMode,
-    _Mode,
-    _Path,
-    _TypeCode,
     mmaparray as mmaparray,
     shm_unlink as shm_unlink,
     typecodes as typecodes,
@@ -30,17 +26,13 @@ __all__ = [
     "typecodes",
 ]
 
-def open(
-    path: _Path,
-    typecode: _TypeCode,
-    mode: _Mode = "r",
-    *,
-    exact: bool = False,
-    permissions: int | None = None,
-    reservation: int | None = None,
-) -> mmaparray[Any]: ...
-def shm(name: str, typecode: _TypeCode, mode: _Mode = "r", *, exact: bool = False) -> mmaparray[Any]: ...
-def from_fd(fd: Any, typecode: _TypeCode, mode: _FdMode = "r+", *, exact: bool = False) -> mmaparray[Any]: ...
+open = mmaparray.open
+shm = mmaparray.shm
+from_fd = mmaparray.from_fd
+
 def _array_reconstructor(
     arraytype: type[mmaparray[Any]], typecode: str, format_number: int, items: bytes, /
+) -> mmaparray[Any]: ...
+def _open_by_name(
+    cls: type[mmaparray[Any]], shared_memory: bool, name: str, typecode: str, mode: str, exact: bool, /
 ) -> mmaparray[Any]: ...

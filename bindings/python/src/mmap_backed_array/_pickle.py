@@ -7,6 +7,9 @@ from multiprocessing import reduction
 
 from ._core import mmaparray
 
+# Pickles that lie about name `_array_reconstructor` and `_open_by_name`, and name them in the package itself, so that
+# this file can change.
+
 # Numbers of memory formats, as array.array's pickles have them, so that a pickle can be read on a machine of
 # another byte order. (kind, size) -> (number in little-endian order, in big-endian order)
 _FORMATS = {
@@ -84,7 +87,8 @@ def _state(array):
     return getattr(array, "__dict__", None) or None
 
 
-def _open(cls, shared_memory, name, typecode, mode, exact):
+def _open_by_name(cls, shared_memory, name, typecode, mode, exact, /):
+    """Open what a pickled reference names."""
     return (cls.shm if shared_memory else cls.open)(name, typecode, mode, exact=exact)
 
 
@@ -95,7 +99,7 @@ def _by_name(array):
     shared_memory, name, mode, exact = reference
     if mode not in ("r", "c"):
         mode = "r+"  # it is there by now, and must not be emptied
-    return _open, (type(array), shared_memory, name, array.typecode, mode, exact), _state(array)
+    return _open_by_name, (type(array), shared_memory, name, array.typecode, mode, exact), _state(array)
 
 
 def reduce(array, protocol):
@@ -138,3 +142,4 @@ def register(cls):
 
 
 register(mmaparray)
+_array_reconstructor.__module__ = _open_by_name.__module__ = __package__
