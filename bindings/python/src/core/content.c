@@ -284,26 +284,6 @@ MmapArray *mbapy_copy(MmapArray *array) {
     return copy;
 }
 
-PyObject *mbapy_to_list(MmapArray *array) {
-    if (mbapy_must_be_open(array) < 0)
-        return NULL;
-    Py_ssize_t count = mbapy_length(array);
-    PyObject *list = PyList_New(count);
-    if (list == NULL)
-        return NULL;
-    /* Making the list may have collected garbage, and so have run code. Loading runs none. */
-    if (mbapy_length(array) < count) {
-        PyErr_SetString(PyExc_RuntimeError, "the array became shorter during the operation");
-        Py_DECREF(list);
-        return NULL;
-    }
-    if (array->kind->fill(list, array->data, count) < 0) {
-        Py_DECREF(list);
-        return NULL;
-    }
-    return list;
-}
-
 PyObject *mbapy_to_text(MmapArray *array) {
     if (array->kind->class != TEXT) {
         PyErr_Format(PyExc_ValueError, "tounicode() may only be called on unicode type arrays ('u' or 'w'), not '%s'",
@@ -386,6 +366,41 @@ static PyObject *own_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t step, P
     }
     copy_steps(array->kind, copy->data, array->data + start * array->kind->size, step, count);
     return (PyObject *)copy;
+}
+
+/*
+ * Filling a list through the limited API takes a call and its checks for each element. array.array does without, so
+ * that a copy of the elements in one of these and its tolist() are faster, from a few elements on; but the copy takes
+ * memory for as long.
+ */
+#define LEAST_BY_COPY 64
+#define MOST_BY_COPY ((Py_ssize_t)64 << 20) /* bytes */
+
+static PyObject *list_by_copy(MmapArray *array, PyObject *one, Py_ssize_t count) {
+    PyObject *copy = standard_copy(array, one, 0, 1, count);
+    PyObject *list = copy == NULL ? NULL : PyObject_CallMethod(copy, "tolist", NULL);
+    Py_XDECREF(copy);
+    return list;
+}
+
+static PyObject *list_by_filling(MmapArray *array, Py_ssize_t count) {
+    PyObject *list = PyList_New(count);
+    if (list != NULL && array->kind->fill(list, array->data, count) < 0)
+        Py_CLEAR(list);
+    return list;
+}
+
+PyObject *mbapy_to_list(MmapArray *array) {
+    PyObject *one = one_of(array->state, array->kind);
+    if (one == NULL || mbapy_must_be_open(array) < 0)
+        return NULL;
+    Py_ssize_t count = mbapy_length(array);
+    bool by_copy = one != Py_None && count >= LEAST_BY_COPY && count <= MOST_BY_COPY / array->kind->size;
+    /* Making the list may collect garbage, and so run code, which must leave the elements where they are. */
+    array->exports++;
+    PyObject *list = by_copy ? list_by_copy(array, one, count) : list_by_filling(array, count);
+    array->exports--;
+    return list;
 }
 
 PyObject *mbapy_copy_slice(MmapArray *array, PyObject *slice) {

@@ -78,9 +78,10 @@ typedef struct Kind {
     Class class;
     const char *code;   /* the typecode as a string */
     const char *format; /* in the buffer protocol */
-    PyObject *(*load)(const char *from);
-    /* Puts elements into a new list. Runs no Python code. */
-    int (*fill)(PyObject *list, const char *from, Py_ssize_t count);
+    /* An element of `data` as an object. Runs no Python code. */
+    PyObject *(*load)(const char *data, Py_ssize_t index);
+    /* Puts the first elements of `data` into a new list. Runs no Python code. */
+    int (*fill)(PyObject *list, const char *data, Py_ssize_t count);
     /* Stores at `to`, which is as large as an Item; -1 and an exception if the object is no such element.
        May run Python code. */
     int (*convert)(PyObject *object, char *to);

@@ -5,7 +5,7 @@ typedef struct {
     PyObject_HEAD
     MmapArray *array; /* NULL when it has come to the end, where it stays */
     Py_ssize_t index;
-    const Kind *kind; /* the array's, at hand */
+    PyObject *(*load)(const char *data, Py_ssize_t index); /* of the array's kind */
 } Iterator;
 
 PyObject *mbapy_iterate(PyObject *self) {
@@ -18,7 +18,7 @@ PyObject *mbapy_iterate(PyObject *self) {
         return NULL;
     iterator->array = (MmapArray *)Py_NewRef(self);
     iterator->index = 0;
-    iterator->kind = array->kind;
+    iterator->load = array->kind->load;
     PyObject_GC_Track((PyObject *)iterator);
     return (PyObject *)iterator;
 }
@@ -28,24 +28,19 @@ static PyObject *next_element(Iterator *iterator, MmapArray *array) {
     Py_ssize_t index = iterator->index;
     if (index < mbapy_length(array)) {
         iterator->index = index + 1;
-        return array->kind->load(array->data + index * array->kind->size);
+        return array->kind->load(array->data, index);
     }
     mbapy_must_be_open(array);
     return NULL;
 }
 
-static PyObject *next(PyObject *self) {
+/* The whole of it: the length may have to be asked for, and the end be kept. */
+static __attribute__((noinline)) PyObject *next_with_care(PyObject *self) {
     Iterator *iterator = (Iterator *)self;
-    MmapArray *array = iterator->array;
-#ifndef Py_GIL_DISABLED
-    /* The common case: the length is known, and was not reached. */
-    if (LIKELY(array != NULL) && LIKELY(iterator->index < array->count))
-        return iterator->kind->load(array->data + iterator->index++ * iterator->kind->size);
-#endif
     PyObject *value = NULL;
     MmapArray *finished = NULL;
     ENTER(self);
-    array = iterator->array;
+    MmapArray *array = iterator->array;
     if (array != NULL) {
         {
             ENTER(array);
@@ -60,6 +55,17 @@ static PyObject *next(PyObject *self) {
     LEAVE();
     Py_XDECREF((PyObject *)finished);
     return value;
+}
+
+static PyObject *next(PyObject *self) {
+#ifndef Py_GIL_DISABLED
+    /* The common case: the length is known, and was not reached. */
+    Iterator *iterator = (Iterator *)self;
+    MmapArray *array = iterator->array;
+    if (LIKELY(array != NULL) && LIKELY(iterator->index < array->count))
+        return iterator->load(array->data, iterator->index++);
+#endif
+    return next_with_care(self);
 }
 
 static int traverse(PyObject *self, visitproc visit, void *arg) {

@@ -98,13 +98,13 @@ static Seek seek_integer(PyObject *object, PyObject **number) {
 
 #define LOAD(ctype, variable)                                                                                \
     ctype variable;                                                                                          \
-    memcpy(&variable, from, sizeof variable)
+    memcpy(&variable, data + index * (Py_ssize_t)sizeof variable, sizeof variable)
 
 /* The way into a list of a type whose load stands above. */
-#define FILL(name, size)                                                                                     \
-    static int fill_##name(PyObject *list, const char *from, Py_ssize_t count) {                             \
+#define FILL(name)                                                                                           \
+    static int fill_##name(PyObject *list, const char *data, Py_ssize_t count) {                             \
         for (Py_ssize_t i = 0; i < count; i++) {                                                             \
-            PyObject *value = load_##name(from + i * (Py_ssize_t)(size));                                    \
+            PyObject *value = load_##name(data, i);                                                          \
             if (value == NULL || PyList_SetItem(list, i, value) < 0)                                         \
                 return -1;                                                                                   \
         }                                                                                                    \
@@ -112,11 +112,11 @@ static Seek seek_integer(PyObject *object, PyObject **number) {
     }
 
 #define SIGNED_KIND(name, code, ctype, low, high, to_object)                                                 \
-    static PyObject *load_##name(const char *from) {                                                         \
+    static PyObject *load_##name(const char *data, Py_ssize_t index) {                                       \
         LOAD(ctype, value);                                                                                  \
         return to_object(value);                                                                             \
     }                                                                                                        \
-    FILL(name, sizeof(ctype))                                                                                \
+    FILL(name)                                                                                               \
     static int convert_##name(PyObject *object, char *to) {                                                  \
         long long value;                                                                                     \
         if (signed_integer(object, code, low, high, &value) < 0)                                             \
@@ -139,11 +139,11 @@ static Seek seek_integer(PyObject *object, PyObject **number) {
     }
 
 #define UNSIGNED_KIND(name, code, ctype, high, to_object)                                                    \
-    static PyObject *load_##name(const char *from) {                                                         \
+    static PyObject *load_##name(const char *data, Py_ssize_t index) {                                       \
         LOAD(ctype, value);                                                                                  \
         return to_object(value);                                                                             \
     }                                                                                                        \
-    FILL(name, sizeof(ctype))                                                                                \
+    FILL(name)                                                                                               \
     static int convert_##name(PyObject *object, char *to) {                                                  \
         unsigned long long value;                                                                            \
         if (unsigned_integer(object, code, high, &value) < 0)                                                \
@@ -204,12 +204,12 @@ static Seek seek_double(PyObject *object, double *result) {
     return same < 0 ? SEEK_FAILED : same ? SEEK_VALUE : SEEK_NOTHING;
 }
 
-static PyObject *load_double(const char *from) {
+static PyObject *load_double(const char *data, Py_ssize_t index) {
     LOAD(double, value);
     return PyFloat_FromDouble(value);
 }
 
-FILL(double, sizeof(double))
+FILL(double)
 
 static int convert_double(PyObject *object, char *to) {
     double value;
@@ -227,12 +227,12 @@ static Seek seek_float64(PyObject *object, char *to) {
     return seek;
 }
 
-static PyObject *load_float(const char *from) {
+static PyObject *load_float(const char *data, Py_ssize_t index) {
     LOAD(float, value);
     return PyFloat_FromDouble((double)value);
 }
 
-FILL(float, sizeof(float))
+FILL(float)
 
 static int convert_float(PyObject *object, char *to) {
     double value;
@@ -298,12 +298,12 @@ static int double_to_half(double value, uint16_t *bits) {
     return 0;
 }
 
-static PyObject *load_half(const char *from) {
+static PyObject *load_half(const char *data, Py_ssize_t index) {
     LOAD(uint16_t, bits);
     return PyFloat_FromDouble(half_to_double(bits));
 }
 
-FILL(half, sizeof(uint16_t))
+FILL(half)
 
 static int convert_half(PyObject *object, char *to) {
     double value;
@@ -364,13 +364,13 @@ static Seek seek_parts(PyObject *object, double parts[2]) {
     return seek_double(object, &parts[0]);
 }
 
-static PyObject *load_complex128(const char *from) {
+static PyObject *load_complex128(const char *data, Py_ssize_t index) {
     double parts[2];
-    memcpy(parts, from, sizeof parts);
+    memcpy(parts, data + index * (Py_ssize_t)sizeof parts, sizeof parts);
     return PyComplex_FromDoubles(parts[0], parts[1]);
 }
 
-FILL(complex128, 2 * sizeof(double))
+FILL(complex128)
 
 static int convert_complex128(PyObject *object, char *to) {
     double parts[2];
@@ -388,13 +388,13 @@ static Seek seek_complex128(PyObject *object, char *to) {
     return seek;
 }
 
-static PyObject *load_complex64(const char *from) {
+static PyObject *load_complex64(const char *data, Py_ssize_t index) {
     float parts[2];
-    memcpy(parts, from, sizeof parts);
+    memcpy(parts, data + index * (Py_ssize_t)sizeof parts, sizeof parts);
     return PyComplex_FromDoubles((double)parts[0], (double)parts[1]);
 }
 
-FILL(complex64, 2 * sizeof(float))
+FILL(complex64)
 
 static int convert_complex64(PyObject *object, char *to) {
     double parts[2];
@@ -419,11 +419,11 @@ static Seek seek_complex64(PyObject *object, char *to) {
 
 /* Truth values, bytes and characters. */
 
-static PyObject *load_bool(const char *from) {
-    return PyBool_FromLong(*from != 0);
+static PyObject *load_bool(const char *data, Py_ssize_t index) {
+    return PyBool_FromLong(data[index] != 0);
 }
 
-FILL(bool, 1)
+FILL(bool)
 
 static int convert_bool(PyObject *object, char *to) {
     int truth = PyObject_IsTrue(object);
@@ -444,11 +444,11 @@ static Seek seek_bool(PyObject *object, char *to) {
     return SEEK_VALUE;
 }
 
-static PyObject *load_char(const char *from) {
-    return PyBytes_FromStringAndSize(from, 1);
+static PyObject *load_char(const char *data, Py_ssize_t index) {
+    return PyBytes_FromStringAndSize(data + index, 1);
 }
 
-FILL(char, 1)
+FILL(char)
 
 static int convert_char(PyObject *object, char *to) {
     if (PyBytes_Check(object) && PyBytes_Size(object) == 1) {
@@ -474,12 +474,12 @@ static Seek seek_char(PyObject *object, char *to) {
 
 _Static_assert(sizeof(wchar_t) == 4, "'u' and 'w' are the same in memory");
 
-static PyObject *load_character(const char *from) {
+static PyObject *load_character(const char *data, Py_ssize_t index) {
     LOAD(wchar_t, value);
     return PyUnicode_FromWideChar(&value, 1);
 }
 
-FILL(character, sizeof(wchar_t))
+FILL(character)
 
 static int convert_character(PyObject *object, char *to) {
     if (!PyUnicode_Check(object)) {

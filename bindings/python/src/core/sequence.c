@@ -25,7 +25,7 @@ static inline PyObject *item_inside(MmapArray *array, Py_ssize_t index) {
         index += length;
     if (UNLIKELY((size_t)index >= (size_t)length))
         return no_such_index(array, "array index out of range");
-    return array->kind->load(array->data + index * array->kind->size);
+    return array->kind->load(array->data, index);
 }
 
 PyObject *mbapy_item(PyObject *self, Py_ssize_t index) {
@@ -271,7 +271,7 @@ Py_ssize_t mbapy_find(MmapArray *array, PyObject *value, Py_ssize_t start, Py_ss
     }
     /* Comparing may run code that changes the array. */
     for (Py_ssize_t i = start; i < stop && i < mbapy_length(array); i++) {
-        PyObject *element = array->kind->load(array->data + i * array->kind->size);
+        PyObject *element = array->kind->load(array->data, i);
         int equal = element == NULL ? -1 : PyObject_RichCompareBool(element, value, Py_EQ);
         Py_XDECREF(element);
         if (equal < 0)
@@ -306,7 +306,7 @@ static PyObject *count_inside(MmapArray *array, PyObject *value) {
     }
     if (seek == SEEK_OBJECT) {
         for (Py_ssize_t i = 0; i < mbapy_length(array); i++) {
-            PyObject *element = array->kind->load(array->data + i * array->kind->size);
+            PyObject *element = array->kind->load(array->data, i);
             int equal = element == NULL ? -1 : PyObject_RichCompareBool(element, value, Py_EQ);
             Py_XDECREF(element);
             if (equal < 0)
@@ -442,7 +442,7 @@ static PyObject *pop_last(MmapArray *array) {
     mbapy_length_changed(array);
     if (UNLIKELY(mba_pop(array->growable, item.bytes) != MBA_OK))
         return NULL;
-    PyObject *value = array->kind->load(item.bytes);
+    PyObject *value = array->kind->load(item.bytes, 0);
     if (UNLIKELY(value == NULL))
         mba_append(array->growable, item.bytes); /* into the place it left, which can't fail */
     return value;
@@ -461,7 +461,7 @@ static PyObject *pop_inside(MmapArray *array, Py_ssize_t index) {
         PyErr_SetString(PyExc_IndexError, "pop index out of range");
         return NULL;
     }
-    PyObject *value = array->kind->load(array->data + at * array->kind->size);
+    PyObject *value = array->kind->load(array->data, at);
     if (value != NULL && mbapy_splice(array, at, 1, NULL, 0) < 0)
         Py_CLEAR(value);
     return value;
@@ -569,26 +569,26 @@ PyObject *mbapy_inplace_repeat(PyObject *self, Py_ssize_t times) {
 typedef struct {
     mba_array *handle;
     const Kind *kind;
+    bool own; /* the handle was made for this, over the view; else it is that of an array of ours */
     Py_buffer view;
-    bool own; /* the handle was made for this; else it is that of an array of ours */
 } Other;
 
 static void done_with(Other *other) {
-    if (other->own)
-        mba_free(other->handle);
+    if (!other->own)
+        return;
+    mba_free(other->handle);
     PyBuffer_Release(&other->view);
 }
 
 /* 1 if the object is an array, 0 if not. */
 static int other_array(MmapArray *array, PyObject *object, Other *other) {
-    if (!mbapy_is_any_array(array->state, object))
-        return 0;
     if (mbapy_is_array(array->state, object)) {
-        memset(&other->view, 0, sizeof other->view);
         other->kind = ((MmapArray *)object)->kind;
         other->own = false;
         return 1;
     }
+    if (!mbapy_is_any_array(array->state, object))
+        return 0;
     if (PyObject_GetBuffer(object, &other->view, PyBUF_FULL_RO) < 0)
         return -1;
     other->kind = NULL;
@@ -614,8 +614,8 @@ static PyObject *compare_objects(MmapArray *array, Other *other, int operation) 
     Py_ssize_t left = mbapy_length(array), right = (Py_ssize_t)mba_len(other->handle);
     Py_ssize_t both = left < right ? left : right;
     for (Py_ssize_t i = 0; i < both; i++) {
-        PyObject *a = array->kind->load(array->data + i * array->kind->size);
-        PyObject *b = a == NULL ? NULL : other->kind->load(theirs + i * other->kind->size);
+        PyObject *a = array->kind->load(array->data, i);
+        PyObject *b = a == NULL ? NULL : other->kind->load(theirs, i);
         int equal = b == NULL ? -1 : PyObject_RichCompareBool(a, b, Py_EQ);
         PyObject *result = NULL;
         if (equal == 0) {
@@ -635,17 +635,18 @@ static PyObject *compare_objects(MmapArray *array, Other *other, int operation) 
 static PyObject *compare_inside(MmapArray *array, Other *other, int operation) {
     if (mbapy_must_be_open(array) < 0)
         return NULL;
-    if ((operation == Py_EQ || operation == Py_NE) && mba_len(array->handle) != mba_len(other->handle))
+    bool equality = operation == Py_EQ || operation == Py_NE;
+    size_t length = (size_t)mbapy_length(array);
+    if (equality && length != mba_len(other->handle))
         return PyBool_FromLong(operation == Py_NE);
-    if (array->kind->class != other->kind->class || array->kind->size != other->kind->size)
+    Class class = array->kind->class;
+    if (class != other->kind->class || array->kind->size != other->kind->size)
         return compare_objects(array, other, operation);
     int outcome;
-    if (operation == Py_EQ || operation == Py_NE) {
-        Class class = array->kind->class;
+    if (equality) {
         if (class == SIGNED || class == UNSIGNED || class == BYTE || class == TEXT) {
             /* Equal is what has the same bytes. */
-            size_t bytes = mba_len(array->handle) * array->kind->size;
-            bool equal = memcmp(array->data, mba_data_ptr(other->handle), bytes) == 0;
+            bool equal = memcmp(array->data, mba_data_ptr(other->handle), length * array->kind->size) == 0;
             return PyBool_FromLong(equal == (operation == Py_EQ));
         }
         if (mba_equal(array->handle, other->handle, &outcome) != MBA_OK)
