@@ -373,7 +373,7 @@ static PyObject *own_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t step, P
  * that a copy of the elements in one of these and its tolist() are faster, from a few elements on; but the copy takes
  * memory for as long.
  */
-#define LEAST_BY_COPY 64
+#define LEAST_BY_COPY 512
 #define MOST_BY_COPY ((Py_ssize_t)64 << 20) /* bytes */
 
 static PyObject *list_by_copy(MmapArray *array, PyObject *one, Py_ssize_t count) {
