@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod raw;
+pub mod session;
 pub mod trace;
 
 use std::fs::{File, OpenOptions};

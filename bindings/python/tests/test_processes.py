@@ -75,8 +75,8 @@ def test_one_process_at_a_time_changes_the_length(place):
                 assert array.tolist() == before
                 print("busy", error.filename, flush=True)
             else:
-                print(array.tolist(), flush=True)
                 array.unlock()
+                print(array.tolist(), flush=True)
         """,
         place / "a",
     )
