@@ -3,6 +3,7 @@
 //! Everything that changes a file's size keeps one rule: whatever the moment at which the process dies, the size
 //! and the record together name a length whose elements are all there.
 
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use std::os::fd::RawFd;
 
@@ -257,11 +258,13 @@ fn write_all(fd: RawFd, bytes: &[u8], at: u64) -> Result<()> {
 
 /// Fills a range with zeros, in pieces that are large enough for the system to keep them as large units.
 fn write_zeros(fd: RawFd, mut at: u64, end: u64) -> Result<()> {
-    static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+    const PIECE: usize = 1 << 20;
+    // Atomic, which nobody needs, since then it takes no place in the library's file.
+    static ZEROS: [AtomicU64; PIECE / 8] = [const { AtomicU64::new(0) }; PIECE / 8];
     while at < end {
-        let count = (end - at).min(ZEROS.len() as u64) as usize;
-        // SAFETY: the array is valid for reads of its length, which `count` doesn't exceed.
-        match unsafe { sys::pwrite(fd, ZEROS.as_ptr(), count, at) }? {
+        let count = (end - at).min(PIECE as u64) as usize;
+        // SAFETY: the array is valid for reads of its length, which `count` doesn't exceed, and nobody stores there.
+        match unsafe { sys::pwrite(fd, ZEROS.as_ptr().cast(), count, at) }? {
             0 => return Err(Error::Os(libc::ENOSPC)),
             written => at += written as u64,
         }

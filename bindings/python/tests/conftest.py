@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import array
+import importlib
 import os
 import pathlib
 import subprocess
@@ -44,6 +45,16 @@ def shm_name():
         mmap_backed_array.shm_unlink(name)
     except FileNotFoundError:
         pass
+
+
+def needs(name):
+    """Imports what a test can't do without. Only MBA_SKIP skips."""
+    if name in os.environ.get("MBA_SKIP", "").split(","):
+        pytest.skip(f"MBA_SKIP names {name}")
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        pytest.fail(f"{name} is missing: pip install {name}, or MBA_SKIP={name}")
 
 
 def python(code, *arguments, **options):

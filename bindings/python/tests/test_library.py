@@ -12,7 +12,7 @@ import textwrap
 import pytest
 
 import mmap_backed_array
-from conftest import python
+from conftest import needs, python
 from mmap_backed_array import mmaparray
 
 INCLUDE = pathlib.Path(mmap_backed_array.get_include())
@@ -113,8 +113,7 @@ def test_a_capsule_keeps_the_array():
 
 def test_an_extension_in_c_gets_the_handle_by_the_capsule(tmp_path):
     """The header found by get_include(), the array by its capsule, and no library to link: sum.c uses the pointer."""
-    setuptools = pytest.importorskip("setuptools")
-    assert setuptools
+    needs("setuptools")
     (tmp_path / "total.c").write_text(
         r"""
         #include <Python.h>
@@ -161,6 +160,7 @@ def test_an_extension_in_c_gets_the_handle_by_the_capsule(tmp_path):
 
 def test_the_stubs_say_what_is_there(tmp_path):
     """By mypy's stubtest: every name, every signature."""
+    needs("mypy")
     allowed = tmp_path / "allowed"
     # Type checkers want to see it for any Python; it has a name at run time from 3.12 on.
     allowed.write_text("" if sys.version_info >= (3, 12) else r"mmap_backed_array\._core\.mmaparray\.__(release_)?buffer__")
@@ -168,6 +168,7 @@ def test_the_stubs_say_what_is_there(tmp_path):
 
 
 def test_a_type_checker_knows_the_elements(tmp_path):
+    needs("mypy")
     (tmp_path / "use.py").write_text(
         textwrap.dedent(
             """

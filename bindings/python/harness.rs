@@ -3,6 +3,7 @@
 //!
 //! What the tests need is installed in virtual environments in the target directory, the first time from PyPI.
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 
 use std::ffi::{OsStr, OsString};
