@@ -323,6 +323,10 @@ int mbapy_multiply(MmapArray *array, Py_ssize_t times) {
 }
 
 int mbapy_clear(MmapArray *array) {
+    if (mbapy_hold(array) < 0)
+        return -1;
+    if (mbapy_length(array) == 0)
+        return 0; /* which views don't mind */
     if (mbapy_may_change(array, true) < 0)
         return -1;
     if (array->mmap != NULL)
