@@ -30,7 +30,8 @@ gc.collect()
 gc.freeze()  # what is there already needs no second look
 
 
-def measure():
+def measure(objects=()):
+    """What there is, and how many references to some objects besides those that all calls touch."""
     gc.collect()
     with open("/proc/self/maps") as file:
         mappings = sum(1 for _ in file)
@@ -41,7 +42,7 @@ def measure():
         "objects": len(gc.get_objects()),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "mappings": mappings,
-        "references": [sys.getrefcount(each) for each in calls.SENTINELS],
+        "references": [sys.getrefcount(each) for each in [*calls.SENTINELS, *objects]],
     }
 
 
@@ -67,10 +68,11 @@ def grown(before, after, times):
 def look(name, a, call, times):
     """Repeats a call; returns how many operations that were, and what leaks."""
     count = calls.repeat(a, call, 20)
+    touched = [cell.cell_contents for cell in call.__closure__ or ()] + list(call.__defaults__ or ())
     for _ in range(2):  # the second time for what is made once and for all
-        before = measure()
+        before = measure(touched)
         count += calls.repeat(a, call, times)
-        found = grown(before, measure(), times)
+        found = grown(before, measure(touched), times)
         if not found:
             return count, []
     return count, [[name, call.__code__.co_firstlineno, found]]

@@ -12,6 +12,7 @@ import numpy
 import pytest
 
 import mmap_backed_array
+from conftest import python
 from mmap_backed_array import mmaparray
 
 # What can be asked of a closed array, and the answer.
@@ -215,6 +216,43 @@ def test_a_value_that_closes_the_array_while_it_is_converted():
         except ValueError:
             pass
         assert a.closed
+
+
+def test_a_collection_of_garbage_that_closes_the_array_in_the_midst_of_a_call():
+    python(
+        """
+        import array, copy, gc
+        from mmap_backed_array import mmaparray
+
+        def close(phase, info):
+            try:
+                a.close()
+            except BufferError:
+                pass
+
+        model = array.array("i", range(20_000))
+        own, text = mmaparray("i", model[:10]), model.tobytes()
+        gc.callbacks.append(close)
+        for call in (
+            lambda a: a[:], lambda a: a[:10], lambda a: a[::3], copy.copy, lambda a: a + own, lambda a: a * 2,
+            lambda a: a.tolist(), lambda a: a.tobytes(), list, repr, lambda a: a.extend(own), lambda a: a.extend(iter(own)),
+            lambda a: a.__setitem__(slice(0, 5), own), lambda a: a.frombytes(text), lambda a: a == model, lambda a: a < own,
+            lambda a: memoryview(a).tolist(), lambda a: a.count(1.5), lambda a: a.lock(), lambda a: a.capsule(), iter,
+        ):
+            for threshold in range(1, 6):
+                gc.set_threshold(0)
+                a = mmaparray("i", model)
+                gc.set_threshold(threshold)
+                try:
+                    result = call(a)
+                except (ValueError, BufferError, RuntimeError):
+                    result = None
+                gc.set_threshold(0)
+                if isinstance(result, (array.array, mmaparray)) and not (isinstance(result, mmaparray) and result.closed):
+                    assert result[0] == 0 and result[-1] in (9, 19_998, 19_999), result[-1]
+        gc.callbacks.clear()
+        """
+    )
 
 
 def test_closing_twice_is_as_good_as_once(place):
