@@ -122,9 +122,8 @@ def looking(a):
 
 
 def under_a_view(a):
-    shorter = (a.pop, a.clear, a.close, lambda: a.remove(a[0]), lambda: a.__delitem__(slice(0, 2)), lambda: a.__imul__(0))
     with memoryview(a):
-        for call in shorter:
+        for call in (a.pop, a.clear, a.close, lambda: a.remove(a[0]), lambda: a.__delitem__(0), lambda: a.__imul__(0)):
             check(call)
 
 
@@ -195,7 +194,7 @@ def makers(code, directory):
         lambda: memoryview(mmaparray(code, some)),
         lambda: (from_fd(some, code), from_fd(some, code, "r").append(some[0])),
         lambda: (opened(other, code, "w+").extend(some), opened(other, code, "r+", exact=True).pop()),
-        lambda: (opened(path, "i").pop(), opened(path, "i", "c").reverse(), opened(path, "i", "r", reservation=1 << 20)),
+        lambda: (opened(path, "i").pop(), opened(path, "i", "c").reverse(), opened(path, "i", reservation=1 << 20)),
         lambda: opened(other, code, "a+").lock().__enter__().flush(),
         lambda: os.unlink(other),
     ]

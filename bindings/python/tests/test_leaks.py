@@ -51,8 +51,9 @@ def test_the_measure_sees_every_kind_of_leak():
             print(*found)
         """
     lines = [line.split() for line in run(code).splitlines()]
-    for line, expected in zip(lines, ("blocks", "references", "mappings", "objects", "malloc", "descriptors"), strict=True):
-        assert expected in line, lines
+    kinds = ["blocks", "references", "mappings", "objects", "malloc", "descriptors"]
+    for line, kind in zip(lines, kinds, strict=True):
+        assert kind in line, lines
 
 
 def test_arrays_that_grew_and_went_give_their_memory_back(directory):

@@ -1,29 +1,15 @@
-"""The growth lock: one handle at a time changes the length, in this process and between processes; waiting for it
-ends in time, hears signals and lets other threads run."""
+"""The growth lock: one handle at a time changes the length, in this process and between processes."""
 
 import errno
 import os
-import signal
 import subprocess
 import sys
-import threading
 
 import pytest
 
 import mmap_backed_array
 from conftest import python
 from mmap_backed_array import mmaparray
-
-
-@pytest.fixture
-def two(place):
-    """Two handles of one file with three elements."""
-    path = place / "array"
-    with mmap_backed_array.open(path, "I", "w+") as a, mmap_backed_array.open(path, "I", "r+") as b:
-        a.extend([1, 2, 3])
-        a.unlock()
-        b.refresh()
-        yield a, b
 
 
 def attempts(b):
@@ -159,90 +145,6 @@ def test_a_block_that_ends_twice_gives_back_once(two):
         inner.__exit__(None, None, None)
         inner.__exit__(None, None, None)
         assert a.locked
-
-
-def test_a_wait_ends_in_time(two):
-    a, b = two
-    with a.lock():
-        for timeout in (0.01, 1e-9):
-            with pytest.raises(TimeoutError) as caught:
-                b.lock(timeout=timeout)
-            assert (caught.value.errno, caught.value.filename) == (errno.ETIMEDOUT, a.name)
-        for timeout, error in ((-1, ValueError), (float("nan"), ValueError), ("1", TypeError), (10**400, OverflowError)):
-            with pytest.raises(error):
-                b.lock(timeout)
-        with pytest.raises(TypeError):
-            b.lock(1, 2)
-        with pytest.raises(BlockingIOError):
-            b.lock(timeout=0)
-    with b.lock(timeout=float("inf")):
-        pass
-
-
-def test_who_waits_gets_the_lock_when_it_is_given_back(two):
-    a, b = two
-    waiting = threading.Event()
-
-    def wait():
-        waiting.set()
-        with b.lock(timeout=60):
-            b.append(len(b))
-
-    with a.lock():
-        thread = threading.Thread(target=wait)
-        thread.start()
-        assert waiting.wait(60)
-        a.append(100)
-        assert a.tolist() == [1, 2, 3, 100]
-    thread.join()
-    a.refresh()
-    assert a.tolist() == [1, 2, 3, 100, 4]
-
-
-@pytest.fixture
-def alarm():
-    """Runs a function in a signal's handler, soon."""
-    before = signal.getsignal(signal.SIGALRM)
-
-    def soon(handler):
-        signal.signal(signal.SIGALRM, lambda *_: handler())
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
-
-    yield soon
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.parametrize("timeout", [None, 60])
-def test_a_wait_can_be_interrupted(two, alarm, timeout):
-    a, b = two
-
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with a.lock():
-        with pytest.raises(KeyboardInterrupt):
-            alarm(interrupt)
-            b.lock(timeout)
-        assert a.locked and not b.locked
-    with b.lock(0):
-        pass
-
-
-def test_a_signal_that_raises_nothing_lets_the_wait_go_on(two, alarm):
-    a, b = two
-    a.lock()
-    alarm(a.unlock)
-    with b.lock(timeout=60):
-        assert b.locked and not a.locked
-
-
-def test_an_array_that_is_closed_during_the_wait(two, alarm):
-    a, b = two
-    with a.lock():
-        with pytest.raises(ValueError, match="closed"):
-            alarm(b.close)
-            b.lock(timeout=60)
 
 
 def test_another_process_waits_its_turn(two):

@@ -235,7 +235,8 @@ def test_results_of_numpy_are_indices():
 
 def test_numpy_computes_with_arrays_as_with_array_array():
     a, model = mmaparray("d", [1, 2, 3]), array.array("d", [1, 2, 3])
-    for compute in (numpy.sum, numpy.cumsum, numpy.sort, numpy.max, lambda x: x + numpy.ones(3), lambda x: x == numpy.ones(3)):
+    ones = numpy.ones(3)
+    for compute in (numpy.sum, numpy.cumsum, numpy.sort, numpy.max, lambda x: x + ones, lambda x: ones == x):
         assert numpy.array_equal(compute(a), compute(model))
     numpy.multiply(a, 2, out=numpy.asarray(a))
     assert a.tolist() == [2, 4, 6]

@@ -1,5 +1,5 @@
-"""count, index, remove and `in` find what equals the value as Python compares it, whatever it is; array.array, or a list
-where it has no such type, is the model."""
+"""count, index, remove and `in` find what equals the value as Python compares it, whatever it is; array.array is the
+model, or a list where it has no such type."""
 
 import array
 import decimal
@@ -53,11 +53,11 @@ class Unclear:
 VALUES = [
     0, 1, 2, -1, 3, 127, 128, 255, 256, -128, -129, 2**15, 2**16, 2**31 - 1, 2**31, 2**32, 2**53, 2**53 + 1, 2**63 - 1,
     2**63, 2**64 - 1, 2**64, -(2**31), -(2**63), -(2**63) - 1, 10**30, 10**400, -(10**400),
-    True, False, 0.0, -0.0, 1.0, 1.5, 0.1, -1.0, 255.0, 256.0, 2.0**31, 2.0**63, 2.0**64, -(2.0**63), 65504.0, 65520.0, 1e300,
-    3.4028234663852886e38, 5e-324, 2.0**-24, math.inf, -math.inf, math.nan,
+    True, False, 0.0, -0.0, 1.0, 1.5, 0.1, -1.0, 255.0, 256.0, 2.0**31, 2.0**63, 2.0**64, -(2.0**63), 65504.0, 65520.0,
+    1e300, 3.4028234663852886e38, 5e-324, 2.0**-24, math.inf, -math.inf, math.nan,
     1j, 1 + 0j, 0j, 2 + 3j, complex(0.1, 0.1), complex(math.nan, 1), complex(1e300, 1), complex(0, -0.0),
-    "", "a", "\0", "ab", "\xe9", "\U0001f600", "\ud800", b"", b"a", b"\0", b"ab", b"\xff", bytearray(b"a"), memoryview(b"a"),
-    None, [], [1], (), object(), object, slice(0), NotImplemented,
+    "", "a", "\0", "ab", "\xe9", "\U0001f600", "\ud800", b"", b"a", b"\0", b"ab", b"\xff", bytearray(b"a"),
+    memoryview(b"a"), None, [], [1], (), object(), object, slice(0), NotImplemented,
     Int(1), Int(256), Text("a"), Odd(5), decimal.Decimal(1), decimal.Decimal("0.1"), fractions.Fraction(3, 2),
 ]  # fmt: skip
 
@@ -123,13 +123,18 @@ def test_objects_that_compare_themselves_are_asked_about_each_element(code):
     a, theirs = mmaparray(code, elements(code)), model(code)
     third = elements(code)[2]
     for answer in (lambda x: True, lambda x: False, lambda x: x == third, lambda x: NotImplemented, lambda x: 1 / 0):
-        for call in (lambda a, v: a.count(v), lambda a, v: a.index(v), lambda a, v: v in a, lambda a, v: a.index(v, 1, 3)):
+        for call in (
+            lambda a, v: a.count(v),
+            lambda a, v: a.index(v),
+            lambda a, v: a.index(v, 1, 3),
+            lambda a, v: v in a,
+        ):
             ours, expected = Equals(answer), Equals(answer)
             assert outcome(lambda: call(a, ours)) == outcome(lambda: call(theirs, expected))
             assert ours.asked == expected.asked
-    for call in (lambda: a.count(Unclear()), lambda: a.index(Unclear()), lambda: Unclear() in a, lambda: a.remove(Unclear())):
+    for call in (a.count, a.index, a.__contains__, a.remove):
         with pytest.raises(LookupError):
-            call()
+            call(Unclear())
     assert repr(a.tolist()) == repr(mmaparray(code, elements(code)).tolist())
 
 
@@ -162,7 +167,8 @@ def test_bounds_of_an_index_are_those_of_array_array():
         for stop in bounds:
             expected = outcome(lambda: theirs.index(2, start, stop))
             assert outcome(lambda: a.index(2, start, stop)) == expected, (start, stop)
-    for call in (lambda a: a.index(), lambda a: a.index(1, 2, 3, 4), lambda a: a.count(), lambda a: a.index(1, start=2)):
+    calls = (lambda a: a.index(), lambda a: a.index(1, 2, 3, 4), lambda a: a.index(1, start=2), lambda a: a.count())
+    for call in calls:
         assert outcome(lambda: call(a)) is outcome(lambda: call(theirs)) is TypeError
 
 

@@ -100,7 +100,9 @@ def test_the_address_never_moves_and_each_view_keeps_its_length(a):
 
 
 @pytest.mark.parametrize("name", shortening(None))
-@pytest.mark.parametrize("view_of", [memoryview, numpy.asarray, lambda a: memoryview(a)[:0], lambda a: (ctypes.c_int * 2).from_buffer(a)])
+@pytest.mark.parametrize(
+    "view_of", [memoryview, numpy.asarray, lambda a: memoryview(a)[:0], (ctypes.c_int * 2).from_buffer]
+)
 def test_what_would_shorten_or_close_under_a_view_changes_nothing(a, name, view_of):
     view = view_of(a)
     with pytest.raises(BufferError, match="while views of it exist"):
