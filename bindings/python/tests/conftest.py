@@ -57,6 +57,17 @@ def needs(name):
         pytest.fail(f"{name} is missing: pip install {name}, or MBA_SKIP={name}")
 
 
+@pytest.fixture
+def two(place):
+    """Two handles of one file with three elements."""
+    path = place / "array"
+    with mmap_backed_array.open(path, "I", "w+") as a, mmap_backed_array.open(path, "I", "r+") as b:
+        a.extend([1, 2, 3])
+        a.unlock()
+        b.refresh()
+        yield a, b
+
+
 def python(code, *arguments, **options):
     """Runs a program in an interpreter of its own, which must end well; returns what it prints."""
     environment = {**os.environ, **options.pop("env", {})}

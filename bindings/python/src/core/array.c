@@ -100,6 +100,7 @@ static int traverse(PyObject *self, visitproc visit, void *arg) {
     MmapArray *array = (MmapArray *)self;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(array->mmap);
+    Py_VISIT(array->mmap_view.obj); /* a second reference to it */
     return 0;
 }
 

@@ -154,12 +154,13 @@ typedef struct {
     PyObject *weak_references;
 } MmapArray;
 
-/* The library's answer, kept until the next call that can change it; not while C code has the handle too. */
+/* The library's answer, kept until the next call that can change it; not while C code has the handle too, and not of
+   a closed array, whose length is 0 here but an error to others. */
 static inline Py_ssize_t mbapy_length(MmapArray *array) {
     if (LIKELY(array->count >= 0))
         return array->count;
     Py_ssize_t count = (Py_ssize_t)mba_len(array->handle);
-    if (array->pins == 0)
+    if (array->pins == 0 && array->handle != NULL)
         array->count = count;
     return count;
 }

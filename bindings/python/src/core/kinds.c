@@ -589,6 +589,8 @@ bool mbapy_format_is(const Kind *kind, const char *format, Py_ssize_t itemsize) 
     if (*format == '@' || *format == '=' || *format == '>' || *format == '!')
 #endif
         format++;
+    if (*format == '1')
+        format++; /* as NumPy has it before characters */
     Class class;
     bool complex = *format == 'Z';
     switch (complex ? *++format : *format) {
@@ -597,7 +599,7 @@ bool mbapy_format_is(const Kind *kind, const char *format, Py_ssize_t itemsize) 
     case 'e': case 'f': case 'd': class = complex ? COMPLEX : REAL; break;
     case 'F': case 'D': class = COMPLEX; break;
     case '?': class = TRUTH; break;
-    case 'c': class = BYTE; break;
+    case 'c': case 's': class = BYTE; break;
     case 'u': case 'w': class = TEXT; break;
     default: return false;
     }

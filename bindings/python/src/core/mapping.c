@@ -89,17 +89,6 @@ static int open_source(const Source *source, mba_array **handle) {
     return mba_open_with(source->path, source->kind->type, source->flags, &source->options, handle);
 }
 
-/* Cuts what isn't a whole array of this type, so that it can't be opened as one and emptied. */
-static int cut(const Source *source) {
-    int fd = source->shared_memory ? shm_open(source->path, O_RDWR | O_CLOEXEC, 0)
-                                   : open(source->path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int code = ftruncate(fd, 0) < 0 ? errno : MBA_OK;
-    close(fd);
-    return code;
-}
-
 /* Takes all elements away, unless another handle has the growth lock. */
 static int empty(mba_array *handle) {
     int code = mba_clear(handle);
@@ -110,18 +99,48 @@ static int empty(mba_array *handle) {
     return code;
 }
 
+/* Cuts a file whose tail record nobody can make sense of. */
+static int cut(const Source *source) {
+    int fd = source->shared_memory ? shm_open(source->path, O_RDWR | O_CLOEXEC, 0)
+                                   : open(source->path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int code = ftruncate(fd, 0) < 0 ? errno : MBA_OK;
+    close(fd);
+    return code;
+}
+
+/* Empties what can't be opened as an array of this type or size: as one of the type that it is, so that the growth
+   lock is asked for. A file without a tail record is one of any type, and of whole bytes. */
+static int empty_as_it_is(const Source *source) {
+    for (int i = 0; i < KINDS; i++) {
+        mba_array *handle;
+        int code = source->shared_memory ? mba_shm_open(source->path, mbapy_kinds[i].type, MBA_RDWR, &handle)
+                                         : mba_open(source->path, mbapy_kinds[i].type, MBA_RDWR, &handle);
+        if (code == MBA_ETYPE)
+            continue;
+        if (code == MBA_OK) {
+            code = empty(handle);
+            mba_free(handle);
+        }
+        return code == MBA_ECORRUPT ? cut(source) : code;
+    }
+    return cut(source);
+}
+
 static int open_and_empty(const Source *source, mba_array **handle) {
     int code = open_source(source, handle);
     if (code != MBA_OK)
         *handle = NULL;
     if (code == MBA_OK && source->mode->empties)
         code = empty(*handle);
-    if (source->mode->empties && (code == MBA_ETYPE || code == MBA_ECORRUPT || code == MBA_EPARTIAL)) {
+    if (source->mode->empties &&
+        (code == MBA_ETYPE || code == MBA_ECORRUPT || code == MBA_EPARTIAL || code == MBA_ELIMIT)) {
         mba_free(*handle);
         *handle = NULL;
-        code = cut(source);
-        if (code == MBA_OK)
-            code = open_source(source, handle);
+        code = empty_as_it_is(source);
+        if (code == MBA_OK && (code = open_source(source, handle)) != MBA_OK)
+            *handle = NULL;
         return code;
     }
     if (code != MBA_OK) {
@@ -158,7 +177,7 @@ static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject 
 /* The path as a str that holds wherever this process goes. */
 static PyObject *absolute(PyObject *bytes) {
     PyObject *path = PyUnicode_DecodeFSDefaultAndSize(PyBytes_AsString(bytes), PyBytes_Size(bytes));
-    if (path == NULL || PyBytes_AsString(bytes)[0] == '/')
+    if (path == NULL || PyBytes_Size(bytes) == 0 || PyBytes_AsString(bytes)[0] == '/')
         return path;
     PyObject *module = PyImport_ImportModule("os.path");
     PyObject *result = module == NULL ? NULL : PyObject_CallMethod(module, "abspath", "O", path);

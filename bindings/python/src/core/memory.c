@@ -58,8 +58,11 @@ int mbapy_adopt_mmap(MmapArray *array, PyObject *mmap) {
         return -1;
     }
     array->mmap = Py_NewRef(mmap);
-    if (hold_mmap(array, -1) == 0)
+    if (hold_mmap(array, -1) == 0) {
+        if (array->mmap_view.readonly)
+            array->mode = "r";
         return 0;
+    }
     Py_CLEAR(array->mmap);
     return -1;
 }
@@ -126,6 +129,8 @@ static int splice_mmap(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, c
     Py_ssize_t size = array->kind->size;
     Py_ssize_t length = mbapy_length(array);
     Py_ssize_t tail = (length - start - removed) * size;
+    if (mbapy_may_write(array) < 0)
+        return -1;
     /* The memory can move, and what is removed must come back if the mmap can't shrink. */
     char *aside = PyMem_Malloc((size_t)((count + removed) * size + 1));
     if (aside == NULL) {
@@ -318,6 +323,10 @@ int mbapy_multiply(MmapArray *array, Py_ssize_t times) {
 }
 
 int mbapy_clear(MmapArray *array) {
+    if (mbapy_hold(array) < 0)
+        return -1;
+    if (mbapy_length(array) == 0)
+        return 0; /* which views don't mind */
     if (mbapy_may_change(array, true) < 0)
         return -1;
     if (array->mmap != NULL)
