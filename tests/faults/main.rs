@@ -1,0 +1,23 @@
+//! Nothing lost, every call answers: a campaign of faults, one row of a table for each kind.
+//!
+//! ```text
+//! cargo test --test faults                         a short version of each
+//! MBA_FAULTS=ci cargo test --release --test faults      a version that fits in twenty minutes
+//! MBA_FAULTS=full cargo test --release --test faults    all of it
+//! cargo test --test faults -- kill                 those whose name has this word in it
+//! ```
+//!
+//! It prints what was tried, how often, and how often all was well. File systems on loop devices need root;
+//! `MBA_SKIP=name,name` skips kinds of faults by the first word of their name, and file systems by theirs.
+
+mod campaign;
+#[path = "../common/mod.rs"]
+mod common;
+mod filesystem;
+mod processes;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    campaign::run(&[processes::FAULTS])
+}
