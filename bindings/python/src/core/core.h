@@ -147,7 +147,7 @@ static inline Py_ssize_t mbapy_length(MmapArray *array) {
     if (LIKELY(array->count >= 0))
         return array->count;
     Py_ssize_t count = (Py_ssize_t)mba_len(array->handle);
-    if (array->pins == 0)
+    if (array->pins == 0 && array->handle != NULL)
         array->count = count;
     return count;
 }
