@@ -250,14 +250,15 @@ static PyObject *from_fd_method(PyObject *type, PyObject *arguments, PyObject *k
 /* Closing. */
 
 static int close_inside(MmapArray *array) {
-    if (array->handle == NULL)
-        return 0;
-    if (array->exports > 0 || array->pins > 0) {
+    if (array->handle != NULL && mbapy_may_change(array, true) < 0) {
+        if (array->handle != NULL)
+            return -1;
+        PyErr_Clear(); /* another thread has closed it while this one waited */
+    }
+    if (array->pins > 0) {
         PyErr_SetString(PyExc_BufferError, "an array can't be made shorter or closed while views of it exist");
         return -1;
     }
-    if (mbapy_may_change(array, true) < 0)
-        return -1;
     return mbapy_release(array, true);
 }
 

@@ -100,6 +100,9 @@ static int resize_mmap(MmapArray *array, Py_ssize_t count) {
     if (array->mmap == NULL || hold_mmap(array, result == 0 ? count : before) < 0) {
         /* Someone closed it meanwhile. */
         result = -1;
+    } else if (result == 0 && mbapy_length(array) != count) {
+        PyErr_SetString(PyExc_RuntimeError, "resize() of the mmap object didn't give it the size it was asked for");
+        result = -1;
     } else if (result == 0 && bytes > bytes_before && !is_there(array->data, bytes_before, bytes)) {
         let_go_of_mmap(array);
         done = PyObject_CallMethod(mmap, "resize", "n", bytes_before);
@@ -143,7 +146,7 @@ static int splice_mmap(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, c
     } else if (count < removed) {
         memmove(array->data + (start + count) * size, array->data + (start + removed) * size, (size_t)tail);
         result = resize_mmap(array, length - removed + count);
-        if (result < 0 && array->handle != NULL) {
+        if (result < 0 && mbapy_length(array) == length) {
             memmove(array->data + (start + removed) * size, array->data + (start + count) * size, (size_t)tail);
             memcpy(array->data + start * size, old, (size_t)(removed * size));
         }
@@ -328,13 +331,13 @@ int mbapy_clear(MmapArray *array) {
 
 int mbapy_release(MmapArray *array, bool tell) {
     mba_array *handle = array->handle;
-    if (handle == NULL)
-        return 0;
     int code = MBA_OK;
     if (array->mmap != NULL) {
-        let_go_of_mmap(array);
+        /* Without a handle if its resize() is at work, or left nothing to hold. */
+        if (handle != NULL)
+            let_go_of_mmap(array);
         Py_CLEAR(array->mmap);
-    } else {
+    } else if (handle != NULL) {
         array->handle = NULL;
         mbapy_settle(array);
         code = mba_close(handle);

@@ -117,6 +117,32 @@ static void fit(Range *range, MmapArray *array) {
         range->stop = range->start;
 }
 
+/* Puts what follows the first element of a range, but for the others of it, together at `to`. */
+static void move_up(MmapArray *array, Range range, Py_ssize_t length, char *to) {
+    size_t size = array->kind->size;
+    for (Py_ssize_t i = 0; i < range.count; i++) {
+        Py_ssize_t from = range.start + i * range.step + 1;
+        Py_ssize_t next = i + 1 < range.count ? from + range.step - 1 : length;
+        size_t bytes = (size_t)(next - from) * size;
+        memmove(to, array->data + (size_t)from * size, bytes);
+        to += bytes;
+    }
+}
+
+/* Deletes a range where the memory may refuse to become shorter, so that nothing can be moved before. */
+static int replace_rest(MmapArray *array, Range range, Py_ssize_t length) {
+    Py_ssize_t rest = length - range.start;
+    char *kept = PyMem_Malloc((size_t)rest * array->kind->size);
+    if (kept == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    move_up(array, range, length, kept);
+    int result = mbapy_splice(array, range.start, rest, kept, rest - range.count);
+    PyMem_Free(kept);
+    return result;
+}
+
 static int delete_slice(MmapArray *array, Range range) {
     if (mbapy_hold(array) < 0)
         return -1;
@@ -132,16 +158,10 @@ static int delete_slice(MmapArray *array, Range range) {
         range.step = -range.step;
     }
     /* What is between those that go moves up; then the array becomes shorter at its end. */
-    size_t size = array->kind->size;
     Py_ssize_t length = mbapy_length(array);
-    char *to = array->data + (size_t)range.start * size;
-    for (Py_ssize_t i = 0; i < range.count; i++) {
-        Py_ssize_t from = range.start + i * range.step + 1;
-        Py_ssize_t next = i + 1 < range.count ? from + range.step - 1 : length;
-        size_t bytes = (size_t)(next - from) * size;
-        memmove(to, array->data + (size_t)from * size, bytes);
-        to += bytes;
-    }
+    if (array->mmap != NULL)
+        return replace_rest(array, range, length);
+    move_up(array, range, length, array->data + range.start * array->kind->size);
     return mbapy_splice(array, length - range.count, range.count, NULL, 0);
 }
 
