@@ -123,6 +123,11 @@ int mbapy_extend_from_bytes(MmapArray *array, PyObject *object) {
     Py_buffer view;
     if (PyObject_GetBuffer(object, &view, PyBUF_SIMPLE) < 0)
         return -1;
+    if (view.itemsize != 1) { /* elements of another kind, likely by mistake: array.array takes none either */
+        PyErr_Format(PyExc_TypeError, "a bytes-like object is required, not %R", Py_TYPE(object));
+        PyBuffer_Release(&view);
+        return -1;
+    }
     int result = mbapy_must_be_open(array);
     if (result == 0 && view.len % array->kind->size != 0) {
         PyErr_SetString(PyExc_ValueError, "bytes length not a multiple of item size");
@@ -418,7 +423,7 @@ static int write_to_file(MmapArray *array, PyObject *file) {
             return -1;
         Py_DECREF(result);
     }
-    return 0;
+    return mbapy_must_be_open(array); /* the file may have closed it */
 }
 
 /* Methods. Each takes the object's critical section and does one of the above. */

@@ -232,6 +232,7 @@ PyObject *mbapy_item(PyObject *self, Py_ssize_t index);
 Py_ssize_t mbapy_len(PyObject *self);
 PyObject *mbapy_subscript(PyObject *self, PyObject *key);
 int mbapy_assign(PyObject *self, PyObject *key, PyObject *value);
+int mbapy_assign_item(PyObject *self, Py_ssize_t index, PyObject *value);
 int mbapy_contains(PyObject *self, PyObject *value);
 PyObject *mbapy_concat(PyObject *self, PyObject *other);
 PyObject *mbapy_inplace_concat(PyObject *self, PyObject *other);

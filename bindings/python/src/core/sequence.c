@@ -104,6 +104,19 @@ static int delete_item(MmapArray *array, Py_ssize_t index) {
     return mbapy_splice(array, index, 1, NULL, 0);
 }
 
+/* As C code asks for it; the length has been added to a negative index already. */
+int mbapy_assign_item(PyObject *self, Py_ssize_t index, PyObject *value) {
+    MmapArray *array = (MmapArray *)self;
+    int result = -1;
+    ENTER(self);
+    if (index < 0)
+        no_such_index(array, "array assignment index out of range");
+    else
+        result = value == NULL ? delete_item(array, index) : set_item(array, index, value);
+    LEAVE();
+    return result;
+}
+
 /* Slices. */
 
 /* A slice of an array, as far as that is as long as it was. */
@@ -609,7 +622,7 @@ static int other_array(MmapArray *array, PyObject *object, Other *other) {
         other->own = false;
         return 1;
     }
-    if (PyObject_GetBuffer(object, &other->view, PyBUF_FULL_RO) < 0)
+    if (PyObject_GetBuffer(object, &other->view, PyBUF_ND | PyBUF_FORMAT) < 0)
         return -1;
     other->kind = NULL;
     for (int i = 0; i < KINDS && other->kind == NULL; i++)
