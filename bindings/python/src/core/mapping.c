@@ -89,7 +89,7 @@ static int open_source(const Source *source, mba_array **handle) {
     return mba_open_with(source->path, source->kind->type, source->flags, &source->options, handle);
 }
 
-/* Cuts what isn't a whole array of this type, so that it can't be opened as one and emptied. */
+/* Cuts what isn't a whole array of any type, so that it can't be opened as one and emptied. */
 static int cut(const Source *source) {
     int fd = source->shared_memory ? shm_open(source->path, O_RDWR | O_CLOEXEC, 0)
                                    : open(source->path, O_RDWR | O_CLOEXEC);
@@ -110,6 +110,26 @@ static int empty(mba_array *handle) {
     return code;
 }
 
+/* Empties what isn't a whole array of this type as one of the type that it is, since somebody may be growing it. */
+static int empty_other(const Source *source) {
+    Source other = *source;
+    other.options.reservation = 0;
+    for (int i = 0; i < KINDS; i++) {
+        mba_array *handle;
+        other.kind = &mbapy_kinds[i];
+        int code = open_source(&other, &handle);
+        if (code == MBA_OK) {
+            code = empty(handle);
+            mba_free(handle);
+        }
+        if (code == MBA_ECORRUPT)
+            break;
+        if (code != MBA_ETYPE && code != MBA_EPARTIAL)
+            return code;
+    }
+    return cut(source);
+}
+
 static int open_and_empty(const Source *source, mba_array **handle) {
     int code = open_source(source, handle);
     if (code != MBA_OK)
@@ -119,7 +139,7 @@ static int open_and_empty(const Source *source, mba_array **handle) {
     if (source->mode->empties && (code == MBA_ETYPE || code == MBA_ECORRUPT || code == MBA_EPARTIAL)) {
         mba_free(*handle);
         *handle = NULL;
-        code = cut(source);
+        code = empty_other(source);
         if (code == MBA_OK)
             code = open_source(source, handle);
         return code;
