@@ -26,6 +26,8 @@ static int borrow_ours(MmapArray *array, MmapArray *theirs, Elements *elements) 
     if (theirs != array) {
         theirs->exports++;
         elements->pinned = theirs;
+    } else if (array->busy && mbapy_may_change(array, false) < 0) {
+        return -1; /* to wait later would be to let others change what is borrowed */
     }
     elements->data = theirs->data;
     elements->count = mbapy_length(theirs);

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <structmember.h>
+#include <sys/types.h>
 
 #include "mmap_backed_array.h"
 
@@ -139,6 +140,8 @@ typedef struct {
     bool written;           /* ...and not what the file says any more */
     bool busy;              /* a call without the GIL is under way: nothing else may change the length */
     PyThread_type_lock turn; /* held while busy */
+    pid_t turn_in;          /* the process that made it */
+    int waiting;            /* threads that wait for it */
     PyObject *weak_references;
 } MmapArray;
 
@@ -186,9 +189,7 @@ int mbapy_may_write(MmapArray *array);
 /* Replaces a range, which lies within the array, by another of any length. `values` may point into it. */
 int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const void *values, Py_ssize_t count);
 /* Appends. */
-static inline int mbapy_extend(MmapArray *array, const void *values, Py_ssize_t count) {
-    return mbapy_splice(array, mbapy_length(array), 0, values, count);
-}
+int mbapy_extend(MmapArray *array, const void *values, Py_ssize_t count);
 /* Appends copies of the array itself until there are `times` of it, which is at least 1. */
 int mbapy_multiply(MmapArray *array, Py_ssize_t times);
 /* Takes all elements away. */
@@ -205,7 +206,8 @@ typedef struct {
     MmapArray *pinned; /* whose they are, if that is another array of ours */
     Py_buffer view;    /* of any other object */
 } Elements;
-/* 1 if `object` holds elements of the array's own type in memory, 0 if not, -1 and an exception. */
+/* 1 if `object` holds elements of the array's own type in memory, 0 if not, -1 and an exception. It can be the array
+   itself, whose critical section the caller has; no call without the GIL is under way then. */
 int mbapy_borrow(MmapArray *array, PyObject *object, Elements *elements);
 void mbapy_give_back(Elements *elements);
 /* Whether the object is an array, ours or the standard one. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -159,14 +160,30 @@ static int splice_mmap(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, c
 
 /* Turns. */
 
+/* After a fork the threads that were at work, or waited, aren't there, and never say that they are done. */
+static void forget_parent(MmapArray *array) {
+    pid_t here = getpid();
+    if (array->turn_in == here)
+        return;
+    array->turn = NULL; /* which they may have locked, so that it can't be freed either */
+    array->turn_in = here;
+    array->waiting = 0;
+    array->busy = false;
+    mbapy_settle(array);
+}
+
 /* Waits until no call without the GIL is under way, and keeps others from starting one if it can. */
 static int wait_for_turn(MmapArray *array) {
+    if (UNLIKELY(array->busy))
+        forget_parent(array);
     while (array->busy) {
         PyThread_type_lock turn = array->turn;
+        array->waiting++;
         Py_BEGIN_ALLOW_THREADS
         PyThread_acquire_lock(turn, WAIT_LOCK);
         PyThread_release_lock(turn);
         Py_END_ALLOW_THREADS
+        array->waiting--;
     }
     return mbapy_must_be_open(array);
 }
@@ -174,6 +191,7 @@ static int wait_for_turn(MmapArray *array) {
 int mbapy_at_leisure(MmapArray *array, int (*call)(mba_array *)) {
     if (mbapy_must_be_open(array) < 0)
         return -1;
+    forget_parent(array);
     if (array->turn == NULL && (array->turn = PyThread_allocate_lock()) == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -181,12 +199,12 @@ int mbapy_at_leisure(MmapArray *array, int (*call)(mba_array *)) {
     for (;;) {
         if (wait_for_turn(array) < 0)
             return -1;
-        /* Without waiting, since who has just waited holds it for a moment more. */
-        if (PyThread_acquire_lock(array->turn, NOWAIT_LOCK))
+        /* Who has waited comes first, or a thread that does nothing else would leave nobody a turn. */
+        if (array->waiting == 0 && PyThread_acquire_lock(array->turn, NOWAIT_LOCK))
             break;
+        struct timespec moment = {0, 20000};
         Py_BEGIN_ALLOW_THREADS
-        PyThread_acquire_lock(array->turn, WAIT_LOCK);
-        PyThread_release_lock(array->turn);
+        nanosleep(&moment, NULL);
         Py_END_ALLOW_THREADS
     }
     array->busy = true;
@@ -272,6 +290,13 @@ int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const v
     else
         code = mba_splice(array->handle, (size_t)start, (size_t)removed, values, (size_t)count);
     return mbapy_changed(array, code);
+}
+
+int mbapy_extend(MmapArray *array, const void *values, Py_ssize_t count) {
+    /* The end can move while this thread waits. */
+    if (UNLIKELY(array->busy) && mbapy_may_change(array, false) < 0)
+        return -1;
+    return mbapy_splice(array, mbapy_length(array), 0, values, count);
 }
 
 /* Fills what follows the first `length` elements up to `total` with copies of them. */

@@ -397,8 +397,8 @@ static PyObject *index_method(PyObject *self, PyObject *const *arguments, Py_ssi
 
 static PyObject *remove_inside(MmapArray *array, PyObject *value) {
     Py_ssize_t index = mbapy_find(array, value, 0, PY_SSIZE_T_MAX);
-    if (index >= 0 && array->mmap == NULL && !mba_has_lock(array->handle)) {
-        /* Others may have changed it until now. */
+    if (index >= 0 && array->mmap == NULL && (array->busy || !mba_has_lock(array->handle))) {
+        /* Others may have changed it until now, or do so while this thread waits. */
         if (mbapy_hold(array) < 0)
             return NULL;
         index = mbapy_find(array, value, 0, PY_SSIZE_T_MAX);
