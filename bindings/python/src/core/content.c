@@ -36,6 +36,8 @@ static int borrow_ours(MmapArray *array, MmapArray *theirs, Elements *elements) 
 
 int mbapy_borrow(MmapArray *array, PyObject *object, Elements *elements) {
     memset(elements, 0, sizeof *elements);
+    if (object == (PyObject *)array) /* whose critical section would be left for a moment to be entered again */
+        return borrow_ours(array, array, elements);
     if (mbapy_is_array(array->state, object)) {
         ENTER(object);
         int result = borrow_ours(array, (MmapArray *)object, elements);
@@ -224,7 +226,15 @@ static int extend_from_list(MmapArray *array, PyObject *list) {
             result = -1;
             break;
         }
+#ifdef Py_GIL_DISABLED
+        PyObject *value = PyList_GetItemRef(list, i); /* another thread may take it out of the list */
+        if (value == NULL) {
+            result = -1;
+            break;
+        }
+#else
         PyObject *value = Py_NewRef(PyList_GetItem(list, i));
+#endif
         result = array->kind->convert(value, item.bytes);
         Py_DECREF(value);
         if (result == 0)
@@ -333,9 +343,9 @@ static PyObject *one_of(State *state, const Kind *kind) {
         Py_DECREF(module);
         if (made == NULL)
             return NULL;
-        if (*one == NULL)
-            *one = made;
-        else
+        PyObject *none = NULL;
+        /* The import may have let another thread do the same. */
+        if (!__atomic_compare_exchange_n(one, &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             Py_DECREF(made);
     }
     return *one;

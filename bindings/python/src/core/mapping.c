@@ -160,16 +160,17 @@ static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject 
     array->shared_memory = source->shared_memory;
     array->exact = (source->flags & MBA_EXACT) != 0;
     array->private = (source->flags & MBA_PRIVATE) != 0;
+    mba_array *handle;
     int code;
     Py_BEGIN_ALLOW_THREADS
-    code = open_and_empty(source, &array->handle);
+    code = open_and_empty(source, &handle);
     Py_END_ALLOW_THREADS
     if (code != MBA_OK) {
-        array->handle = NULL;
         mbapy_raise(state, code, name);
         Py_DECREF((PyObject *)array);
         return NULL;
     }
+    array->handle = handle;
     array->name = Py_XNewRef(name);
     mbapy_settle(array);
     return array;
@@ -595,7 +596,10 @@ static PyObject *get_closed(PyObject *self, void *closure) {
 
 static PyObject *get_locked(PyObject *self, void *closure) {
     (void)closure;
-    return PyBool_FromLong(mba_has_lock(((MmapArray *)self)->handle));
+    ENTER(self);
+    int locked = mba_has_lock(((MmapArray *)self)->handle);
+    LEAVE();
+    return PyBool_FromLong(locked);
 }
 
 static PyObject *get_name(PyObject *self, void *closure) {
