@@ -203,6 +203,11 @@ static int assign_each(MmapArray *array, Range range, const Elements *elements) 
     return 0;
 }
 
+/* Whether an object's memory is nobody else's, so that it can't be the array's through another handle. */
+static bool has_own_memory(State *state, PyObject *object) {
+    return Py_TYPE(object) == state->standard_array || PyBytes_CheckExact(object) || PyByteArray_CheckExact(object);
+}
+
 static int assign_range(MmapArray *array, Range range, PyObject *value, Elements *elements) {
     Range now = range;
     fit(&now, array);
@@ -213,9 +218,9 @@ static int assign_range(MmapArray *array, Range range, PyObject *value, Elements
     fit(&range, array);
     if (value == (PyObject *)array)
         elements->count = mbapy_length(array);
-    if (!mbapy_is_array(array->state, value) || value == (PyObject *)array)
+    if (value == (PyObject *)array || has_own_memory(array->state, value))
         return mbapy_splice(array, range.start, range.count, elements->data, elements->count);
-    /* Another handle may have the same memory, whose elements move under it. */
+    /* It may be another handle on the same memory, or a view of one, whose elements move under it. */
     size_t bytes = (size_t)elements->count * array->kind->size;
     char *values = PyMem_Malloc(bytes + 1);
     if (values == NULL) {
