@@ -230,13 +230,17 @@ static PyObject *shm_method(PyObject *type, PyObject *arguments, PyObject *keywo
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|s$p:shm", names, &name, &typecode, &mode, &exact))
         return NULL;
     PyObject *bytes = slashed(name);
-    if (bytes == NULL)
+    PyObject *plain = bytes == NULL ? NULL : PyUnicode_FromObject(name); /* of no subclass, which could hold anything */
+    if (plain == NULL) {
+        Py_XDECREF(bytes);
         return NULL;
+    }
     Source source = {
         .path = PyBytes_AsString(bytes), .shared_memory = true, .kind = mbapy_kind_of_object(typecode)};
     PyObject *array = NULL;
     if (source.kind != NULL && parse_mode(&source, mode, exact) == 0)
-        array = (PyObject *)open_array((PyTypeObject *)type, &source, name);
+        array = (PyObject *)open_array((PyTypeObject *)type, &source, plain);
+    Py_DECREF(plain);
     Py_DECREF(bytes);
     return array;
 }
@@ -501,9 +505,10 @@ static PyObject *reference_method(PyObject *self, PyObject *unused) {
     MmapArray *array = (MmapArray *)self;
     if (mbapy_must_be_open(array) < 0)
         return NULL;
-    if (array->name == NULL || array->written)
+    if (array->written)
         Py_RETURN_NONE;
-    return Py_BuildValue("OOsO", array->shared_memory ? Py_True : Py_False, array->name, array->mode,
+    return Py_BuildValue("OOsO", array->shared_memory ? Py_True : Py_False,
+                         array->name == NULL ? Py_None : array->name, array->mode,
                          array->exact ? Py_True : Py_False);
 }
 
