@@ -89,17 +89,6 @@ static int open_source(const Source *source, mba_array **handle) {
     return mba_open_with(source->path, source->kind->type, source->flags, &source->options, handle);
 }
 
-/* Cuts what isn't a whole array of any type, so that it can't be opened as one and emptied. */
-static int cut(const Source *source) {
-    int fd = source->shared_memory ? shm_open(source->path, O_RDWR | O_CLOEXEC, 0)
-                                   : open(source->path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int code = ftruncate(fd, 0) < 0 ? errno : MBA_OK;
-    close(fd);
-    return code;
-}
-
 /* Takes all elements away, unless another handle has the growth lock. */
 static int empty(mba_array *handle) {
     int code = mba_clear(handle);
@@ -110,22 +99,31 @@ static int empty(mba_array *handle) {
     return code;
 }
 
-/* Empties what isn't a whole array of this type as one of the type that it is, since somebody may be growing it. */
-static int empty_other(const Source *source) {
-    Source other = *source;
-    other.options.reservation = 0;
+/* Cuts a file whose tail record nobody can make sense of. */
+static int cut(const Source *source) {
+    int fd = source->shared_memory ? shm_open(source->path, O_RDWR | O_CLOEXEC, 0)
+                                   : open(source->path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    int code = ftruncate(fd, 0) < 0 ? errno : MBA_OK;
+    close(fd);
+    return code;
+}
+
+/* Empties what can't be opened as an array of this type or size: as one of the type that it is, so that the growth
+   lock is asked for. A file without a tail record is one of any type, and of whole bytes. */
+static int empty_as_it_is(const Source *source) {
     for (int i = 0; i < KINDS; i++) {
         mba_array *handle;
-        other.kind = &mbapy_kinds[i];
-        int code = open_source(&other, &handle);
+        int code = source->shared_memory ? mba_shm_open(source->path, mbapy_kinds[i].type, MBA_RDWR, &handle)
+                                         : mba_open(source->path, mbapy_kinds[i].type, MBA_RDWR, &handle);
+        if (code == MBA_ETYPE)
+            continue;
         if (code == MBA_OK) {
             code = empty(handle);
             mba_free(handle);
         }
-        if (code == MBA_ECORRUPT)
-            break;
-        if (code != MBA_ETYPE && code != MBA_EPARTIAL)
-            return code;
+        return code == MBA_ECORRUPT ? cut(source) : code;
     }
     return cut(source);
 }
@@ -136,12 +134,13 @@ static int open_and_empty(const Source *source, mba_array **handle) {
         *handle = NULL;
     if (code == MBA_OK && source->mode->empties)
         code = empty(*handle);
-    if (source->mode->empties && (code == MBA_ETYPE || code == MBA_ECORRUPT || code == MBA_EPARTIAL)) {
+    if (source->mode->empties &&
+        (code == MBA_ETYPE || code == MBA_ECORRUPT || code == MBA_EPARTIAL || code == MBA_ELIMIT)) {
         mba_free(*handle);
         *handle = NULL;
-        code = empty_other(source);
-        if (code == MBA_OK)
-            code = open_source(source, handle);
+        code = empty_as_it_is(source);
+        if (code == MBA_OK && (code = open_source(source, handle)) != MBA_OK)
+            *handle = NULL;
         return code;
     }
     if (code != MBA_OK) {

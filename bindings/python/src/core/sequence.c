@@ -130,29 +130,30 @@ static void fit(Range *range, MmapArray *array) {
         range->stop = range->start;
 }
 
-/* Puts what follows the first element of a range, but for the others of it, together at `to`. */
-static void move_up(MmapArray *array, Range range, Py_ssize_t length, char *to) {
+/* Copies what is between those elements that go. */
+static void copy_between(MmapArray *array, const Range *range, Py_ssize_t length, char *to) {
     size_t size = array->kind->size;
-    for (Py_ssize_t i = 0; i < range.count; i++) {
-        Py_ssize_t from = range.start + i * range.step + 1;
-        Py_ssize_t next = i + 1 < range.count ? from + range.step - 1 : length;
+    for (Py_ssize_t i = 0; i < range->count; i++) {
+        Py_ssize_t from = range->start + i * range->step + 1;
+        Py_ssize_t next = i + 1 < range->count ? from + range->step - 1 : length;
         size_t bytes = (size_t)(next - from) * size;
         memmove(to, array->data + (size_t)from * size, bytes);
         to += bytes;
     }
 }
 
-/* Deletes a range where the memory may refuse to become shorter, so that nothing can be moved before. */
-static int replace_rest(MmapArray *array, Range range, Py_ssize_t length) {
-    Py_ssize_t rest = length - range.start;
-    char *kept = PyMem_Malloc((size_t)rest * array->kind->size);
-    if (kept == NULL) {
+/* Of an array over an mmap object, which may refuse to become shorter: then all must be as it was. */
+static int delete_steps_of_mmap(MmapArray *array, const Range *range) {
+    Py_ssize_t length = mbapy_length(array);
+    Py_ssize_t kept = length - range->start - range->count;
+    char *values = PyMem_Malloc((size_t)kept * array->kind->size + 1);
+    if (values == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    move_up(array, range, length, kept);
-    int result = mbapy_splice(array, range.start, rest, kept, rest - range.count);
-    PyMem_Free(kept);
+    copy_between(array, range, length, values);
+    int result = mbapy_splice(array, range->start, length - range->start, values, kept);
+    PyMem_Free(values);
     return result;
 }
 
@@ -170,11 +171,11 @@ static int delete_slice(MmapArray *array, Range range) {
         range.start += range.step * (range.count - 1);
         range.step = -range.step;
     }
-    /* What is between those that go moves up; then the array becomes shorter at its end. */
-    Py_ssize_t length = mbapy_length(array);
     if (array->mmap != NULL)
-        return replace_rest(array, range, length);
-    move_up(array, range, length, array->data + range.start * array->kind->size);
+        return delete_steps_of_mmap(array, &range);
+    /* The rest moves up; then the array becomes shorter at its end. */
+    Py_ssize_t length = mbapy_length(array);
+    copy_between(array, &range, length, array->data + (size_t)range.start * array->kind->size);
     return mbapy_splice(array, length - range.count, range.count, NULL, 0);
 }
 
