@@ -473,3 +473,34 @@ def test_an_array_shrinks_while_it_is_extended_by_itself():
                 thread.join()
         """
     )
+
+
+def test_a_child_of_who_holds_the_lock_gives_its_own_back():
+    python(
+        """
+        import os, tempfile
+        import mmap_backed_array
+
+        with tempfile.TemporaryDirectory() as directory:
+            numbers = mmap_backed_array.open(directory + "/numbers", "i", "x")
+            read, write = os.pipe()
+            with numbers.lock():
+                child = os.fork()
+                if child == 0:
+                    os.read(read, 1)
+                    with numbers.lock(timeout=10):
+                        numbers.append(1)
+                    kept = numbers.locked
+                    numbers.append(2)
+                    with numbers.lock():
+                        numbers.append(3)
+                    os._exit(kept or numbers.locked)
+            os.write(write, b"x")
+            assert os.waitpid(child, 0)[1] == 0, "the child kept the lock"
+            numbers.refresh()
+            assert numbers.tolist() == [1, 2, 3]
+            numbers.close()
+            os.close(read)
+            os.close(write)
+        """
+    )

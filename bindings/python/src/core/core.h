@@ -133,7 +133,8 @@ typedef struct {
     Py_buffer mmap_view;    /* of it */
     PyObject *name;         /* where others find it, or NULL */
     const char *mode;       /* as in `open` */
-    int lock_depth;         /* `with a.lock()` within each other */
+    int lock_depth;         /* `with a.lock()` within each other... */
+    pid_t lock_depth_in;    /* ...in this process */
     bool shared_memory;     /* the name is one of shared memory, not a path */
     bool exact;             /* the file's size follows the length */
     bool private;           /* copy on write... */

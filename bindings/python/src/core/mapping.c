@@ -401,6 +401,10 @@ static int lock_inside(MmapArray *array, double limit) {
         int code = mba_lock(array->handle, 0);
         mbapy_length_changed(array);
         if (code == MBA_OK) {
+            pid_t here = getpid();
+            if (array->lock_depth_in != here)
+                array->lock_depth = 0; /* that of the parent, whose lock a forked child hasn't */
+            array->lock_depth_in = here;
             array->lock_depth++;
             return 0;
         }
