@@ -95,7 +95,6 @@ def test_arrays_that_grew_and_went_give_their_memory_back(directory):
 def test_all_calls_run_clean_where_every_block_is_checked(directory):
     code = """
         import sys
-import sysconfig
         import calls
         for code in "ifwcD":
             a = calls.start(code)
