@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import sysconfig
 import tempfile
 
 import pytest
@@ -102,4 +103,6 @@ def test_all_calls_run_clean_where_every_block_is_checked(directory):
             for call in calls.makers(code, sys.argv[1]):
                 calls.repeat(None, call, 10)
         """
-    run(code, directory, PYTHONMALLOC="malloc_debug", MALLOC_PERTURB_="165", MALLOC_CHECK_="3")
+    # Without a GIL Python has an allocator of its own only.
+    allocator = "debug" if sysconfig.get_config_var("Py_GIL_DISABLED") else "malloc_debug"
+    run(code, directory, PYTHONMALLOC=allocator, MALLOC_PERTURB_="165", MALLOC_CHECK_="3")

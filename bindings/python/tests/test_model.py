@@ -2,9 +2,11 @@
 
 import array
 import copy
+import ctypes
 import io
 import mmap
 import os
+import struct
 import tempfile
 import warnings
 
@@ -275,7 +277,19 @@ def a_byte(value):
     raise TypeError
 
 
+def a_half(value):
+    number = array.array("d", [value])[0]  # what counts as a real number
+    return struct.unpack("e", struct.pack("e", number))[0]
+
+
+def a_small_complex(value):
+    value = a_complex(value)
+    return complex(ctypes.c_float(value.real).value, ctypes.c_float(value.imag).value)
+
+
 EXTRA = {
+    "e": (a_half, st.floats(width=16) | st.floats() | st.integers(-70000, 70000)),
+    "F": (a_small_complex, st.complex_numbers(width=64) | st.integers(-3, 3) | st.floats()),
     "D": (a_complex, st.complex_numbers() | st.integers(-3, 3) | st.floats()),
     "?": (bool, st.booleans() | st.integers(0, 2) | st.text(max_size=1)),
     "c": (a_byte, st.binary(max_size=2)),

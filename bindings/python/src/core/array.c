@@ -292,6 +292,7 @@ static PyType_Slot slots[] = {
     {Py_bf_releasebuffer, release_buffer},
     {Py_sq_length, mbapy_len},
     {Py_sq_item, mbapy_item},
+    {Py_sq_ass_item, mbapy_assign_item},
     {Py_sq_contains, mbapy_contains},
     {Py_sq_concat, mbapy_concat},
     {Py_sq_inplace_concat, mbapy_inplace_concat},

@@ -26,6 +26,8 @@ static int borrow_ours(MmapArray *array, MmapArray *theirs, Elements *elements) 
     if (theirs != array) {
         theirs->exports++;
         elements->pinned = theirs;
+    } else if (array->busy && mbapy_may_change(array, false) < 0) {
+        return -1; /* to wait later would be to let others change what is borrowed */
     }
     elements->data = theirs->data;
     elements->count = mbapy_length(theirs);
@@ -34,6 +36,8 @@ static int borrow_ours(MmapArray *array, MmapArray *theirs, Elements *elements) 
 
 int mbapy_borrow(MmapArray *array, PyObject *object, Elements *elements) {
     memset(elements, 0, sizeof *elements);
+    if (object == (PyObject *)array) /* whose critical section would be left for a moment to be entered again */
+        return borrow_ours(array, array, elements);
     if (mbapy_is_array(array->state, object)) {
         ENTER(object);
         int result = borrow_ours(array, (MmapArray *)object, elements);
@@ -123,6 +127,11 @@ int mbapy_extend_from_bytes(MmapArray *array, PyObject *object) {
     Py_buffer view;
     if (PyObject_GetBuffer(object, &view, PyBUF_SIMPLE) < 0)
         return -1;
+    if (view.itemsize != 1) { /* elements of another kind, likely by mistake: array.array takes none either */
+        PyErr_Format(PyExc_TypeError, "a bytes-like object is required, not %R", Py_TYPE(object));
+        PyBuffer_Release(&view);
+        return -1;
+    }
     int result = mbapy_must_be_open(array);
     if (result == 0 && view.len % array->kind->size != 0) {
         PyErr_SetString(PyExc_ValueError, "bytes length not a multiple of item size");
@@ -217,7 +226,15 @@ static int extend_from_list(MmapArray *array, PyObject *list) {
             result = -1;
             break;
         }
+#ifdef Py_GIL_DISABLED
+        PyObject *value = PyList_GetItemRef(list, i); /* another thread may take it out of the list */
+        if (value == NULL) {
+            result = -1;
+            break;
+        }
+#else
         PyObject *value = Py_NewRef(PyList_GetItem(list, i));
+#endif
         result = array->kind->convert(value, item.bytes);
         Py_DECREF(value);
         if (result == 0)
@@ -306,9 +323,9 @@ static PyObject *one_of(State *state, const Kind *kind) {
         Py_DECREF(module);
         if (made == NULL)
             return NULL;
-        if (*one == NULL)
-            *one = made;
-        else
+        PyObject *none = NULL;
+        /* The import may have let another thread do the same. */
+        if (!__atomic_compare_exchange_n(one, &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             Py_DECREF(made);
     }
     return *one;
@@ -433,7 +450,7 @@ static int write_to_file(MmapArray *array, PyObject *file) {
             return -1;
         Py_DECREF(result);
     }
-    return 0;
+    return mbapy_must_be_open(array); /* the file may have closed it */
 }
 
 /* Methods. Each takes the object's critical section and does one of the above. */

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <structmember.h>
+#include <sys/types.h>
 
 #include "mmap_backed_array.h"
 
@@ -144,13 +145,16 @@ typedef struct {
     Py_buffer mmap_view;    /* of it */
     PyObject *name;         /* where others find it, or NULL */
     const char *mode;       /* as in `open` */
-    int lock_depth;         /* `with a.lock()` within each other */
+    int lock_depth;         /* `with a.lock()` within each other... */
+    pid_t lock_depth_in;    /* ...in this process */
     bool shared_memory;     /* the name is one of shared memory, not a path */
     bool exact;             /* the file's size follows the length */
     bool private;           /* copy on write... */
     bool written;           /* ...and not what the file says any more */
     bool busy;              /* a call without the GIL is under way: nothing else may change the length */
     PyThread_type_lock turn; /* held while busy */
+    pid_t turn_in;          /* the process that made it */
+    int waiting;            /* threads that wait for it */
     PyObject *weak_references;
 } MmapArray;
 
@@ -199,9 +203,7 @@ int mbapy_may_write(MmapArray *array);
 /* Replaces a range, which lies within the array, by another of any length. `values` may point into it. */
 int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const void *values, Py_ssize_t count);
 /* Appends. */
-static inline int mbapy_extend(MmapArray *array, const void *values, Py_ssize_t count) {
-    return mbapy_splice(array, mbapy_length(array), 0, values, count);
-}
+int mbapy_extend(MmapArray *array, const void *values, Py_ssize_t count);
 /* Appends copies of the array itself until there are `times` of it, which is at least 1. */
 int mbapy_multiply(MmapArray *array, Py_ssize_t times);
 /* Takes all elements away. */
@@ -218,7 +220,8 @@ typedef struct {
     MmapArray *pinned; /* whose they are, if that is another array of ours */
     Py_buffer view;    /* of any other object */
 } Elements;
-/* 1 if `object` holds elements of the array's own type in memory, 0 if not, -1 and an exception. */
+/* 1 if `object` holds elements of the array's own type in memory, 0 if not, -1 and an exception. It can be the array
+   itself, whose critical section the caller has; no call without the GIL is under way then. */
 int mbapy_borrow(MmapArray *array, PyObject *object, Elements *elements);
 void mbapy_give_back(Elements *elements);
 /* Whether the object is an array, ours or the standard one. */
@@ -245,6 +248,7 @@ PyObject *mbapy_item(PyObject *self, Py_ssize_t index);
 Py_ssize_t mbapy_len(PyObject *self);
 PyObject *mbapy_subscript(PyObject *self, PyObject *key);
 int mbapy_assign(PyObject *self, PyObject *key, PyObject *value);
+int mbapy_assign_item(PyObject *self, Py_ssize_t index, PyObject *value);
 int mbapy_contains(PyObject *self, PyObject *value);
 PyObject *mbapy_concat(PyObject *self, PyObject *other);
 PyObject *mbapy_inplace_concat(PyObject *self, PyObject *other);

@@ -10,12 +10,15 @@
 
 /* Integers. */
 
-static int out_of_range(const char *code, PyObject *value, PyObject *low, PyObject *high) {
-    if (low != NULL && high != NULL)
+static void out_of_range(const char *code, PyObject *value, PyObject *low, PyObject *high) {
+    if (low != NULL && high != NULL) {
         PyErr_Format(PyExc_OverflowError, "%R is out of range for typecode '%s': %S to %S", value, code, low, high);
+        /* Python writes no int of thousands of digits, and a subclass may have a repr of its own. */
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError))
+            PyErr_Format(PyExc_OverflowError, "int is out of range for typecode '%s': %S to %S", code, low, high);
+    }
     Py_XDECREF(low);
     Py_XDECREF(high);
-    return -1;
 }
 
 /* An int, for an object that is none: by its __index__. */
@@ -31,14 +34,16 @@ static int signed_integer(PyObject *object, const char *code, long long low, lon
         return -1;
     int overflow;
     long long value = PyLong_AsLongLongAndOverflow(number, &overflow);
-    int code_of = 0;
-    if (UNLIKELY(overflow || value < low || value > high))
-        code_of = out_of_range(code, number, PyLong_FromLongLong(low), PyLong_FromLongLong(high));
-    else
+    int outcome = 0;
+    if (UNLIKELY(overflow || value < low || value > high)) {
+        out_of_range(code, number, PyLong_FromLongLong(low), PyLong_FromLongLong(high));
+        outcome = -1;
+    } else {
         *result = value;
+    }
     if (number != object)
         Py_DECREF(number);
-    return code_of;
+    return outcome;
 }
 
 /* An unsigned 64-bit number: 0, or -1 without an exception if it is none. */
@@ -65,14 +70,16 @@ static int unsigned_integer(PyObject *object, const char *code, unsigned long lo
     if (UNLIKELY(!PyLong_CheckExact(object)) && (number = as_int(object)) == NULL)
         return -1;
     unsigned long long value = 0;
-    int code_of = 0;
-    if (UNLIKELY(unsigned_value(number, &value) < 0 || value > high))
-        code_of = out_of_range(code, number, PyLong_FromLong(0), PyLong_FromUnsignedLongLong(high));
-    else
+    int outcome = 0;
+    if (UNLIKELY(unsigned_value(number, &value) < 0 || value > high)) {
+        out_of_range(code, number, PyLong_FromLong(0), PyLong_FromUnsignedLongLong(high));
+        outcome = -1;
+    } else {
         *result = value;
+    }
     if (number != object)
         Py_DECREF(number);
-    return code_of;
+    return outcome;
 }
 
 /* The int that equals a number among ints, so that 1.0 and True find 1: SEEK_VALUE with a new reference. */
@@ -311,7 +318,10 @@ static int convert_half(PyObject *object, char *to) {
         return -1;
     uint16_t bits;
     if (double_to_half(value, &bits) < 0) {
-        PyErr_Format(PyExc_OverflowError, "%R is out of range for typecode 'e': -65504.0 to 65504.0", object);
+        PyObject *number = PyFloat_FromDouble(value); /* the object may be a longer int than Python writes */
+        if (number != NULL)
+            PyErr_Format(PyExc_OverflowError, "%R is out of range for typecode 'e': -65504.0 to 65504.0", number);
+        Py_XDECREF(number);
         return -1;
     }
     STORE(uint16_t, bits);
@@ -455,11 +465,20 @@ static int convert_char(PyObject *object, char *to) {
         *to = *PyBytes_AsString(object);
         return 0;
     }
-    if (PyByteArray_Check(object) && PyByteArray_Size(object) == 1) {
-        *to = *PyByteArray_AsString(object);
-        return 0;
+    if (PyByteArray_Check(object)) {
+        ENTER(object);
+        bool single = PyByteArray_Size(object) == 1;
+        if (single)
+            *to = *PyByteArray_AsString(object);
+        LEAVE();
+        if (single)
+            return 0;
     }
-    PyErr_Format(PyExc_TypeError, "array item must be a bytes object of length one, not %R", object);
+    if (PyBytes_Check(object) || PyByteArray_Check(object))
+        PyErr_Format(PyExc_TypeError, "array item must be a bytes object of length one, not of length %zd",
+                     PyObject_Size(object));
+    else
+        PyErr_Format(PyExc_TypeError, "array item must be a bytes object of length one, not %R", Py_TYPE(object));
     return -1;
 }
 

@@ -159,16 +159,17 @@ static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject 
     array->shared_memory = source->shared_memory;
     array->exact = (source->flags & MBA_EXACT) != 0;
     array->private = (source->flags & MBA_PRIVATE) != 0;
+    mba_array *handle;
     int code;
     Py_BEGIN_ALLOW_THREADS
-    code = open_and_empty(source, &array->handle);
+    code = open_and_empty(source, &handle);
     Py_END_ALLOW_THREADS
     if (code != MBA_OK) {
-        array->handle = NULL;
         mbapy_raise(state, code, name);
         Py_DECREF((PyObject *)array);
         return NULL;
     }
+    array->handle = handle;
     array->name = Py_XNewRef(name);
     mbapy_settle(array);
     return array;
@@ -228,13 +229,17 @@ static PyObject *shm_method(PyObject *type, PyObject *arguments, PyObject *keywo
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|s$p:shm", names, &name, &typecode, &mode, &exact))
         return NULL;
     PyObject *bytes = slashed(name);
-    if (bytes == NULL)
+    PyObject *plain = bytes == NULL ? NULL : PyUnicode_FromObject(name); /* of no subclass, which could hold anything */
+    if (plain == NULL) {
+        Py_XDECREF(bytes);
         return NULL;
+    }
     Source source = {
         .path = PyBytes_AsString(bytes), .shared_memory = true, .kind = mbapy_kind_of_object(typecode)};
     PyObject *array = NULL;
     if (source.kind != NULL && parse_mode(&source, mode, exact) == 0)
-        array = (PyObject *)open_array((PyTypeObject *)type, &source, name);
+        array = (PyObject *)open_array((PyTypeObject *)type, &source, plain);
+    Py_DECREF(plain);
     Py_DECREF(bytes);
     return array;
 }
@@ -269,14 +274,15 @@ static PyObject *from_fd_method(PyObject *type, PyObject *arguments, PyObject *k
 /* Closing. */
 
 static int close_inside(MmapArray *array) {
-    if (array->handle == NULL)
-        return 0;
-    if (array->exports > 0 || array->pins > 0) {
+    if (array->handle != NULL && mbapy_may_change(array, true) < 0) {
+        if (array->handle != NULL)
+            return -1;
+        PyErr_Clear(); /* another thread has closed it while this one waited */
+    }
+    if (array->pins > 0) {
         PyErr_SetString(PyExc_BufferError, "an array can't be made shorter or closed while views of it exist");
         return -1;
     }
-    if (mbapy_may_change(array, true) < 0)
-        return -1;
     return mbapy_release(array, true);
 }
 
@@ -395,6 +401,10 @@ static int lock_inside(MmapArray *array, double limit) {
         int code = mba_lock(array->handle, 0);
         mbapy_length_changed(array);
         if (code == MBA_OK) {
+            pid_t here = getpid();
+            if (array->lock_depth_in != here)
+                array->lock_depth = 0; /* that of the parent, whose lock a forked child hasn't */
+            array->lock_depth_in = here;
             array->lock_depth++;
             return 0;
         }
@@ -498,9 +508,10 @@ static PyObject *reference_method(PyObject *self, PyObject *unused) {
     MmapArray *array = (MmapArray *)self;
     if (mbapy_must_be_open(array) < 0)
         return NULL;
-    if (array->name == NULL || array->written)
+    if (array->written)
         Py_RETURN_NONE;
-    return Py_BuildValue("OOsO", array->shared_memory ? Py_True : Py_False, array->name, array->mode,
+    return Py_BuildValue("OOsO", array->shared_memory ? Py_True : Py_False,
+                         array->name == NULL ? Py_None : array->name, array->mode,
                          array->exact ? Py_True : Py_False);
 }
 
@@ -593,7 +604,10 @@ static PyObject *get_closed(PyObject *self, void *closure) {
 
 static PyObject *get_locked(PyObject *self, void *closure) {
     (void)closure;
-    return PyBool_FromLong(mba_has_lock(((MmapArray *)self)->handle));
+    ENTER(self);
+    int locked = mba_has_lock(((MmapArray *)self)->handle);
+    LEAVE();
+    return PyBool_FromLong(locked);
 }
 
 static PyObject *get_name(PyObject *self, void *closure) {

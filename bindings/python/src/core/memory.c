@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -103,6 +104,9 @@ static int resize_mmap(MmapArray *array, Py_ssize_t count) {
     if (array->mmap == NULL || hold_mmap(array, result == 0 ? count : before) < 0) {
         /* Someone closed it meanwhile. */
         result = -1;
+    } else if (result == 0 && mbapy_length(array) != count) {
+        PyErr_SetString(PyExc_RuntimeError, "resize() of the mmap object didn't give it the size it was asked for");
+        result = -1;
     } else if (result == 0 && bytes > bytes_before && !is_there(array->data, bytes_before, bytes)) {
         let_go_of_mmap(array);
         done = PyObject_CallMethod(mmap, "resize", "n", bytes_before);
@@ -148,7 +152,7 @@ static int splice_mmap(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, c
     } else if (count < removed) {
         memmove(array->data + (start + count) * size, array->data + (start + removed) * size, (size_t)tail);
         result = resize_mmap(array, length - removed + count);
-        if (result < 0 && array->handle != NULL) {
+        if (result < 0 && mbapy_length(array) == length) {
             memmove(array->data + (start + removed) * size, array->data + (start + count) * size, (size_t)tail);
             memcpy(array->data + start * size, old, (size_t)(removed * size));
         }
@@ -161,14 +165,30 @@ static int splice_mmap(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, c
 
 /* Turns. */
 
+/* After a fork the threads that were at work, or waited, aren't there, and never say that they are done. */
+static void forget_parent(MmapArray *array) {
+    pid_t here = getpid();
+    if (array->turn_in == here)
+        return;
+    array->turn = NULL; /* which they may have locked, so that it can't be freed either */
+    array->turn_in = here;
+    array->waiting = 0;
+    array->busy = false;
+    mbapy_settle(array);
+}
+
 /* Waits until no call without the GIL is under way, and keeps others from starting one if it can. */
 static int wait_for_turn(MmapArray *array) {
+    if (UNLIKELY(array->busy))
+        forget_parent(array);
     while (array->busy) {
         PyThread_type_lock turn = array->turn;
+        array->waiting++;
         Py_BEGIN_ALLOW_THREADS
         PyThread_acquire_lock(turn, WAIT_LOCK);
         PyThread_release_lock(turn);
         Py_END_ALLOW_THREADS
+        array->waiting--;
     }
     return mbapy_must_be_open(array);
 }
@@ -176,6 +196,7 @@ static int wait_for_turn(MmapArray *array) {
 int mbapy_at_leisure(MmapArray *array, int (*call)(mba_array *)) {
     if (mbapy_must_be_open(array) < 0)
         return -1;
+    forget_parent(array);
     if (array->turn == NULL && (array->turn = PyThread_allocate_lock()) == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -183,12 +204,12 @@ int mbapy_at_leisure(MmapArray *array, int (*call)(mba_array *)) {
     for (;;) {
         if (wait_for_turn(array) < 0)
             return -1;
-        /* Without waiting, since who has just waited holds it for a moment more. */
-        if (PyThread_acquire_lock(array->turn, NOWAIT_LOCK))
+        /* Who has waited comes first, or a thread that does nothing else would leave nobody a turn. */
+        if (array->waiting == 0 && PyThread_acquire_lock(array->turn, NOWAIT_LOCK))
             break;
+        struct timespec moment = {0, 20000};
         Py_BEGIN_ALLOW_THREADS
-        PyThread_acquire_lock(array->turn, WAIT_LOCK);
-        PyThread_release_lock(array->turn);
+        nanosleep(&moment, NULL);
         Py_END_ALLOW_THREADS
     }
     array->busy = true;
@@ -276,6 +297,13 @@ int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const v
     return mbapy_changed(array, code);
 }
 
+int mbapy_extend(MmapArray *array, const void *values, Py_ssize_t count) {
+    /* The end can move while this thread waits. */
+    if (UNLIKELY(array->busy) && mbapy_may_change(array, false) < 0)
+        return -1;
+    return mbapy_splice(array, mbapy_length(array), 0, values, count);
+}
+
 /* Fills what follows the first `length` elements up to `total` with copies of them. */
 static void fill_with_copies(char *data, size_t length, size_t total, size_t size) {
     size_t done = length * size, all = total * size;
@@ -337,13 +365,13 @@ int mbapy_clear(MmapArray *array) {
 
 int mbapy_release(MmapArray *array, bool tell) {
     mba_array *handle = array->handle;
-    if (handle == NULL)
-        return 0;
     int code = MBA_OK;
     if (array->mmap != NULL) {
-        let_go_of_mmap(array);
+        /* Without a handle if its resize() is at work, or left nothing to hold. */
+        if (handle != NULL)
+            let_go_of_mmap(array);
         Py_CLEAR(array->mmap);
-    } else {
+    } else if (handle != NULL) {
         array->handle = NULL;
         mbapy_settle(array);
         code = mba_close(handle);

@@ -104,6 +104,19 @@ static int delete_item(MmapArray *array, Py_ssize_t index) {
     return mbapy_splice(array, index, 1, NULL, 0);
 }
 
+/* As C code asks for it; the length has been added to a negative index already. */
+int mbapy_assign_item(PyObject *self, Py_ssize_t index, PyObject *value) {
+    MmapArray *array = (MmapArray *)self;
+    int result = -1;
+    ENTER(self);
+    if (index < 0)
+        no_such_index(array, "array assignment index out of range");
+    else
+        result = value == NULL ? delete_item(array, index) : set_item(array, index, value);
+    LEAVE();
+    return result;
+}
+
 /* Slices. */
 
 /* A slice of an array, as far as that is as long as it was. */
@@ -191,6 +204,11 @@ static int assign_each(MmapArray *array, Range range, const Elements *elements) 
     return 0;
 }
 
+/* Whether an object's memory is nobody else's, so that it can't be the array's through another handle. */
+static bool has_own_memory(State *state, PyObject *object) {
+    return Py_TYPE(object) == state->standard_array || PyBytes_CheckExact(object) || PyByteArray_CheckExact(object);
+}
+
 static int assign_range(MmapArray *array, Range range, PyObject *value, Elements *elements) {
     Range now = range;
     fit(&now, array);
@@ -201,9 +219,9 @@ static int assign_range(MmapArray *array, Range range, PyObject *value, Elements
     fit(&range, array);
     if (value == (PyObject *)array)
         elements->count = mbapy_length(array);
-    if (!mbapy_is_array(array->state, value) || value == (PyObject *)array)
+    if (value == (PyObject *)array || has_own_memory(array->state, value))
         return mbapy_splice(array, range.start, range.count, elements->data, elements->count);
-    /* Another handle may have the same memory, whose elements move under it. */
+    /* It may be another handle on the same memory, or a view of one, whose elements move under it. */
     size_t bytes = (size_t)elements->count * array->kind->size;
     char *values = PyMem_Malloc(bytes + 1);
     if (values == NULL) {
@@ -385,8 +403,8 @@ static PyObject *index_method(PyObject *self, PyObject *const *arguments, Py_ssi
 
 static PyObject *remove_inside(MmapArray *array, PyObject *value) {
     Py_ssize_t index = mbapy_find(array, value, 0, PY_SSIZE_T_MAX);
-    if (index >= 0 && array->mmap == NULL && !mba_has_lock(array->handle)) {
-        /* Others may have changed it until now. */
+    if (index >= 0 && array->mmap == NULL && (array->busy || !mba_has_lock(array->handle))) {
+        /* Others may have changed it until now, or do so while this thread waits. */
         if (mbapy_hold(array) < 0)
             return NULL;
         index = mbapy_find(array, value, 0, PY_SSIZE_T_MAX);
@@ -610,7 +628,7 @@ static int other_array(MmapArray *array, PyObject *object, Other *other) {
     }
     if (!mbapy_is_any_array(array->state, object))
         return 0;
-    if (PyObject_GetBuffer(object, &other->view, PyBUF_FULL_RO) < 0)
+    if (PyObject_GetBuffer(object, &other->view, PyBUF_ND | PyBUF_FORMAT) < 0)
         return -1;
     other->kind = NULL;
     for (int i = 0; i < KINDS && other->kind == NULL; i++)

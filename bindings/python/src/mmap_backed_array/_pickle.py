@@ -97,6 +97,8 @@ def _by_name(array):
     if reference is None:
         return None
     shared_memory, name, mode, exact = reference
+    if name is None:
+        return None
     if mode not in ("r", "c"):
         mode = "r+"  # it is there by now, and must not be emptied
     return _open_by_name, (type(array), shared_memory, name, array.typecode, mode, exact), _state(array)
@@ -132,7 +134,8 @@ def _reduce_for_process(array):
         fd = -1
     if fd < 0 or array.mode == "c":
         return reduce(array, 4)
-    arguments = type(array), reduction.DupFd(fd), array.typecode, array.mode, False
+    _, _, mode, exact = array._reference()
+    arguments = type(array), reduction.DupFd(fd), array.typecode, mode, exact
     return _from_descriptor, arguments, _state(array)
 
 
