@@ -14,10 +14,11 @@ mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
+mod hostile;
 mod processes;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS])
+    campaign::run(&[processes::FAULTS, hostile::FAULTS])
 }
