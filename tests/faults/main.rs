@@ -15,10 +15,11 @@ mod campaign;
 mod common;
 mod filesystem;
 mod hostile;
+mod names;
 mod processes;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS, hostile::FAULTS])
+    campaign::run(&[processes::FAULTS, hostile::FAULTS, names::FAULTS])
 }
