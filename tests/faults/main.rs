@@ -15,11 +15,12 @@ mod campaign;
 mod common;
 mod filesystem;
 mod hostile;
+mod misuse;
 mod names;
 mod processes;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS, hostile::FAULTS, names::FAULTS])
+    campaign::run(&[processes::FAULTS, hostile::FAULTS, names::FAULTS, misuse::FAULTS])
 }
