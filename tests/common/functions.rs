@@ -304,7 +304,7 @@ impl Goods {
             name: string(name),
             fd,
             options: mba_options { size: size_of::<mba_options>() as u32, mode: 0, reservation: 1 << 16 },
-            value: [7; 16],
+            value: [0; 16],
             memory: [8; 16],
             outputs: UNTOUCHED,
         })

@@ -365,7 +365,7 @@ fn forgeries(cases: &mut Cases) {
 /// Works on an array whose record another process keeps rewriting: in its mapping of the file, and by writes
 /// that can make the file longer. It never makes it shorter, which is a fault by design.
 fn peer(cases: &mut Cases) {
-    let (rounds, calls) = cases.scale((20, 2_000), (200, 20_000), (2_000, 100_000));
+    let (rounds, calls) = cases.scale((15, 2_000), (20, 20_000), (300, 50_000));
     for place in [Place::Memory, Place::Disk] {
         for round in 0..rounds {
             let directory = place.directory();

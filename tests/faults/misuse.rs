@@ -113,8 +113,8 @@ impl Stage {
         assert_eq!(self.goods.outputs(), UNTOUCHED, "an output is written");
     }
 
-    /// Ends the stage, where `ended` says whether the array's handle is gone.
-    fn end(self, ended: bool) {
+    /// Ends the handles, where `ended` says whether the array's is gone, and leaves the files.
+    fn end(self, ended: bool) -> tempfile::TempDir {
         // SAFETY: the handles exist, and end here.
         unsafe {
             if !ended {
@@ -123,6 +123,7 @@ impl Stage {
             mba_free(self.goods.other);
         }
         drop(self.file);
+        self.directory
     }
 }
 
@@ -154,7 +155,7 @@ fn nulls(cases: &mut Cases) {
 }
 
 fn null(function: &Function, missing: &[usize], with_count: bool) {
-    use Parameter::*;
+    use Parameter::{Bytes, Count, Memory, Options, PlaceOrNull, Places, Values};
     let mut stage = Stage::new(Place::Memory);
     let mut words = stage.goods.words(function);
     let counted = function.parameters.iter().any(|parameter| matches!(parameter, Values | Places | Memory));
@@ -193,7 +194,7 @@ fn null(function: &Function, missing: &[usize], with_count: bool) {
         assert_eq!(bytes(stage.goods.array), five());
         assert_eq!(bytes(stage.goods.other), five());
         let path = stage.path();
-        stage.end(false);
+        let _directory = stage.end(false);
         assert_eq!(fs::read(path).unwrap(), five());
     } else {
         stage.end(false);
@@ -412,7 +413,7 @@ fn by_the_header(
 }
 
 fn is_number(parameter: Parameter) -> bool {
-    use Parameter::*;
+    use Parameter::{Advice, Count, Index, Length, Removed, Stop, Timeout};
     matches!(parameter, Index | Count | Removed | Stop | Length | Timeout | Advice)
 }
 
