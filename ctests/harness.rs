@@ -5,6 +5,8 @@
 //! the disk and in shared memory.
 //!
 //! - `MBA_CTEST_CFLAGS` adds compiler flags, such as `-fsanitize=address,undefined`.
+//! - `MBA_CTEST_LIBRARIES` is a directory with another build of the library, such as one that a sanitizer looks into;
+//!   see `.ci/sanitized`.
 //! - `MBA_CTEST_RUNNER` runs the programs under a command, such as
 //!   `valgrind -q --error-exitcode=99 --leak-check=no`. Valgrind's own search for leaks takes minutes for each
 //!   child that ends with a reservation still mapped; the address sanitizer looks for leaks as well. Valgrind
@@ -44,7 +46,7 @@ macro_rules! programs {
 }
 
 programs! {
-    descriptor elements exact fork fork_idle full grow handed length lock memory named open options private record
+    descriptor elements exact follow fork fork_idle full grow handed length lock memory named open options private record
     strings threads types whole
 }
 
@@ -97,6 +99,28 @@ fn handed_to_rust() {
     let arguments = ["named".as_ref(), name.as_ref()];
     follower.run_with(scratch.path(), &arguments, |wire| exchange::lead(&mut array, &wire));
     exchange::unlink(&name);
+}
+
+/// With a sanitizer, or under valgrind: it sees the mistakes that it is there for.
+#[test]
+fn seen() {
+    let flags = std::env::var("MBA_CTEST_CFLAGS").unwrap_or_default();
+    let runner = std::env::var("MBA_CTEST_RUNNER").unwrap_or_default();
+    let (mistake, complaint) = if flags.contains("thread") {
+        ("race", "data race")
+    } else if flags.contains("address") {
+        ("overrun", "heap-buffer-overflow")
+    } else if runner.contains("valgrind") {
+        ("overrun", "Invalid write")
+    } else {
+        return;
+    };
+    if skipped("seen") {
+        return;
+    }
+    let program = Program::build("seen.c", Link::Shared);
+    let scratch = Place::Memory.scratch();
+    program.fails(scratch.path(), &[mistake.as_ref()], complaint);
 }
 
 /// The static library does what the shared one does.
