@@ -151,7 +151,13 @@ impl Program {
         };
         command.arg(scratch).args(more);
         // The rpath alone must lead to the library.
-        command.env_remove("LD_LIBRARY_PATH").env_remove("MBA_CTEST_LIBRARY");
+        command
+            .env_remove("LD_LIBRARY_PATH")
+            .env_remove("MBA_CTEST_LIBRARY")
+            .env_remove("MBA_CTEST_VALGRIND");
+        if runner.contains("valgrind") {
+            command.env("MBA_CTEST_VALGRIND", "1");
+        }
         if self.link == Link::Shared {
             command.env("MBA_CTEST_LIBRARY", self.library());
         }
