@@ -450,7 +450,16 @@ fn numbers_of(cases: &mut Cases, function: &Function, path: &Path, ty: i32, flag
     let mut index = 0usize;
     let max = usize::MAX;
     let mut extremes = vec![0, 1, 2, len.wrapping_sub(1), len, len + 1, reserved - len, reserved - len + 1];
-    extremes.extend([reserved - 1, reserved, reserved + 1, max, max - 1, max - len, max - len + 1, max / 2]);
+    extremes.extend([
+        reserved - 1,
+        reserved,
+        reserved + 1,
+        max,
+        max - 1,
+        max - len,
+        (max - len).wrapping_add(1),
+        max / 2,
+    ]);
     extremes.extend([max / 2 + 1, max / item, max / item + 1, max / item - 1, max / item - len]);
     extremes.extend([i32::MAX as usize, i32::MIN as usize, 1 << 32, (1 << 32) + 1, max / 2 / item + 1]);
     extremes.sort_unstable();
