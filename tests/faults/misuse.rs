@@ -460,7 +460,13 @@ fn numbers_of(cases: &mut Cases, function: &Function, path: &Path, ty: i32, flag
         (max - len).wrapping_add(1),
         max / 2,
     ]);
-    extremes.extend([max / 2 + 1, max / item, max / item + 1, max / item - 1, max / item - len]);
+    extremes.extend([
+        max / 2 + 1,
+        max / item,
+        (max / item).wrapping_add(1),
+        max / item - 1,
+        max / item - len,
+    ]);
     extremes.extend([i32::MAX as usize, i32::MIN as usize, 1 << 32, (1 << 32) + 1, max / 2 / item + 1]);
     extremes.sort_unstable();
     extremes.dedup();
