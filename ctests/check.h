@@ -21,8 +21,11 @@
 
 #include "mmap_backed_array.h"
 
-/* A program or child that hangs is killed after so many seconds. */
-enum { PATIENCE = 100 };
+/* A program or child that hangs is killed after so many seconds, and under valgrind, where all is slow, more. */
+static inline unsigned patience(void)
+{
+    return getenv("MBA_CTEST_VALGRIND") == NULL ? 100 : 500;
+}
 
 static inline void check_fail(const char *file, int line, const char *format, ...)
     __attribute__((noreturn, format(printf, 3, 4)));
@@ -157,7 +160,7 @@ static inline void begin(int argc, char **argv)
 {
     CHECK(argc >= 2);
     scratch = argv[1];
-    alarm(PATIENCE);
+    alarm(patience());
     signal(SIGPIPE, SIG_IGN);
     check_library();
 }
@@ -232,7 +235,7 @@ static inline struct kid fork_kid(void)
     SYS(kid.pid);
     if (kid.pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        alarm(PATIENCE);
+        alarm(patience());
     }
     kid.wire = ends[kid.pid == 0];
     close(ends[kid.pid != 0]);

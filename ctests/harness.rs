@@ -5,11 +5,12 @@
 //! the disk and in shared memory.
 //!
 //! - `MBA_CTEST_CFLAGS` adds compiler flags, such as `-fsanitize=address,undefined`.
+//! - `MBA_CTEST_LIBRARIES` is a directory with another build of the library, such as one that a sanitizer looks into;
+//!   see `.ci/sanitized`.
 //! - `MBA_CTEST_RUNNER` runs the programs under a command, such as
 //!   `valgrind -q --error-exitcode=99 --leak-check=no`. Valgrind's own search for leaks takes minutes for each
 //!   child that ends with a reservation still mapped; the address sanitizer looks for leaks as well. Valgrind
-//!   3.19 needs `MBA_SKIP=lock,options`: it holds up all threads while one waits for a lock, and says
-//!   EINVAL where the system says ENOMEM.
+//!   holds up all threads while one waits for a lock, so that `lock` lets a thread ask again and again there.
 //! - `MBA_SKIP=full,open` skips what it names; `ctests` stands for all.
 
 #[path = "harness/exchange.rs"]
@@ -44,8 +45,8 @@ macro_rules! programs {
 }
 
 programs! {
-    descriptor elements exact fork fork_idle full grow handed length lock memory named open options private record
-    strings threads types whole
+    descriptor elements exact follow fork fork_idle full grow handed length lock memory named open options private record
+    space strings threads types whole
 }
 
 /// Whether `MBA_SKIP` names this test; a skipped one says so.
@@ -97,6 +98,28 @@ fn handed_to_rust() {
     let arguments = ["named".as_ref(), name.as_ref()];
     follower.run_with(scratch.path(), &arguments, |wire| exchange::lead(&mut array, &wire));
     exchange::unlink(&name);
+}
+
+/// With a sanitizer, or under valgrind: it sees the mistakes that it is there for.
+#[test]
+fn seen() {
+    let flags = std::env::var("MBA_CTEST_CFLAGS").unwrap_or_default();
+    let runner = std::env::var("MBA_CTEST_RUNNER").unwrap_or_default();
+    let (mistake, complaint) = if flags.contains("thread") {
+        ("race", "data race")
+    } else if flags.contains("address") {
+        ("overrun", "heap-buffer-overflow")
+    } else if runner.contains("valgrind") {
+        ("overrun", "Invalid write")
+    } else {
+        return;
+    };
+    if skipped("seen") {
+        return;
+    }
+    let program = Program::build("seen.c", Link::Shared);
+    let scratch = Place::Memory.scratch();
+    program.fails(scratch.path(), &[mistake.as_ref()], complaint);
 }
 
 /// The static library does what the shared one does.

@@ -484,7 +484,7 @@ int mba_anon(mba_type type,
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
- Errors: as `mba_open`; `EINVAL` for a bad name, also one that is too long.
+ Errors: as `mba_open`; `EINVAL` for a bad name, also one that is too long, and for a directory's.
  */
 int mba_shm_open(const char *name,
                  mba_type type,

@@ -59,6 +59,10 @@
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("mmap_backed_array is built for 64-bit Linux");
 
+// A unit test includes a file of tests/, which names the crate.
+#[cfg(test)]
+extern crate self as mmap_backed_array;
+
 mod array;
 pub mod capi;
 mod element;

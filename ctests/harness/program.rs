@@ -107,6 +107,18 @@ impl Program {
         self.check(&output, scratch);
     }
 
+    /// Runs a program that must end badly, and complain of this.
+    pub fn fails(&self, scratch: &Path, more: &[&OsStr], complaint: &str) {
+        let output = self.command(scratch, more).stdin(Stdio::null()).output().expect("the program starts");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && errors.contains(complaint),
+            "{}: {}, where \"{complaint}\" was to be seen\n{errors}",
+            self.name,
+            output.status
+        );
+    }
+
     /// Runs the program with a wire on its standard input, while `f` has the other end.
     pub fn run_with(&self, scratch: &Path, more: &[&OsStr], f: impl FnOnce(Wire)) {
         let (wire, end): (Wire, OwnedFd) = Wire::pair();
@@ -139,7 +151,13 @@ impl Program {
         };
         command.arg(scratch).args(more);
         // The rpath alone must lead to the library.
-        command.env_remove("LD_LIBRARY_PATH").env_remove("MBA_CTEST_LIBRARY");
+        command
+            .env_remove("LD_LIBRARY_PATH")
+            .env_remove("MBA_CTEST_LIBRARY")
+            .env_remove("MBA_CTEST_VALGRIND");
+        if runner.contains("valgrind") {
+            command.env("MBA_CTEST_VALGRIND", "1");
+        }
         if self.link == Link::Shared {
             command.env("MBA_CTEST_LIBRARY", self.library());
         }
@@ -183,10 +201,14 @@ pub fn compile(language: Language, source: &Path, arguments: &[&OsStr]) -> Strin
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A library of this very build: cargo puts it beside the test, and leaves older ones elsewhere.
+/// A library of this very build: cargo puts it beside the test, and leaves older ones elsewhere. Or the one of
+/// another build, which must be as new.
 fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
-    let path = test.parent().expect("a file is in a directory").join(name);
+    let path = match std::env::var_os("MBA_CTEST_LIBRARIES") {
+        Some(directory) => Path::new(ROOT).join(directory).join(name),
+        None => test.parent().expect("a file is in a directory").join(name),
+    };
     let time = modified(&path);
     for source in sources(&Path::new(ROOT).join("src")) {
         assert!(modified(&source) <= time, "{} is older than {}", path.display(), source.display());

@@ -116,7 +116,7 @@ pub unsafe extern "C" fn mba_anon(r#type: mba_type, out: *mut *mut mba_array) ->
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
-/// Errors: as `mba_open`; `EINVAL` for a bad name, also one that is too long.
+/// Errors: as `mba_open`; `EINVAL` for a bad name, also one that is too long, and for a directory's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_shm_open(
     name: *const c_char,

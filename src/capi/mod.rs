@@ -136,9 +136,79 @@ fn string<'a>(pointer: *const c_char) -> Result<&'a CStr> {
     Ok(unsafe { CStr::from_ptr(pointer) })
 }
 
+/// The functions as a table, which the campaign of faults uses too.
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../tests/common/functions.rs"]
+mod functions;
+
 #[cfg(test)]
 mod tests {
+    use super::functions::{Class, FUNCTIONS, Goods, UNTOUCHED, compare_with};
     use super::*;
+
+    #[test]
+    fn the_table_of_functions_is_the_headers() {
+        compare_with(include_str!("../../include/mmap_backed_array.h"));
+    }
+
+    /// An array of so many elements that holds the lock, of a file that goes with the value.
+    fn locked(path: &std::path::Path, len: usize) -> *mut mba_array {
+        let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let mut array = core::ptr::null_mut();
+        // SAFETY: a C string and a place for a handle; then the handle.
+        unsafe {
+            assert_eq!(mba_open(path.as_ptr(), MBA_UINT32, MBA_RDWR | MBA_CREATE, &raw mut array), MBA_OK);
+            assert_eq!(mba_resize(array, len), MBA_OK);
+        }
+        array
+    }
+
+    #[test]
+    fn after_a_panic_every_function_refuses_or_tells_what_it_knows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("array");
+        for function in
+            FUNCTIONS.iter().filter(|function| !matches!(function.class, Class::Library | Class::Open))
+        {
+            let (array, other) = (locked(&path, 3), locked(&directory.path().join("other"), 1));
+            let mut goods = Goods::new(array, other, "", "", -1);
+            let words = goods.words(function);
+            // SAFETY: what the table makes is what the functions ask for.
+            let ask = |words: &[usize]| unsafe { function.call(words) };
+            let told = (function.class == Class::Ask).then(|| ask(&words));
+            assert_eq!(with(array, |_| panic!("on purpose")), MBA_EPANIC);
+            let answer = ask(&words);
+            match function.class {
+                Class::Ask => assert_eq!(Some(answer), told, "{}", function.name),
+                Class::End => assert_eq!(answer, 0, "{}", function.name),
+                _ => assert_eq!(answer, MBA_EPANIC as isize, "{}", function.name),
+            }
+            assert_eq!(goods.outputs(), UNTOUCHED, "{}", function.name);
+            // SAFETY: the handles exist until here, where they end.
+            unsafe {
+                mba_free(other);
+                if function.class != Class::End {
+                    assert_eq!(mba_close(array), MBA_OK, "{}", function.name);
+                }
+            }
+            // The lock is free, and the elements are there; the next one to close puts the file in order.
+            let array = locked(&path, 4);
+            // SAFETY: the handle exists, and ends here.
+            unsafe {
+                assert_eq!(mba_len(array), 4);
+                assert_eq!(mba_close(array), MBA_OK);
+            }
+            assert_eq!(std::fs::metadata(&path).unwrap().len(), 16);
+        }
+    }
+
+    #[test]
+    fn a_panic_while_a_handle_is_made_hands_none_out() {
+        let mut out = core::ptr::without_provenance_mut(8);
+        assert_eq!(make(&raw mut out, || panic!("on purpose")), MBA_EPANIC);
+        assert_eq!(out.addr(), 8);
+    }
 
     #[test]
     fn a_panic_stops_at_the_boundary_and_poisons_the_handle() {

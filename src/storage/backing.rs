@@ -66,19 +66,14 @@ impl Backing {
     pub fn path(path: &CStr, options: &OpenOptions) -> Result<Backing> {
         options.check(MBA_RDWR | MBA_CREATE | MBA_EXCL | MBA_PRIVATE | MBA_EXACT)?;
         let mode = if options.mode == 0 { 0o666 } else { options.mode };
-        match sys::open(path, open_flags(options), mode) {
-            // With O_CREAT the system refuses a directory with EISDIR, and a FIFO opens.
-            Ok(fd) => Backing::regular(fd, options),
-            // What O_NONBLOCK makes of a socket, and of a device that isn't there.
-            Err(Error::Os(libc::ENXIO)) => Err(Error::Os(libc::ENODEV)),
-            Err(error) => Err(error),
-        }
+        // With O_CREAT the system refuses a directory with EISDIR, and a FIFO opens.
+        Backing::regular(sys::open(path, open_flags(options), mode).map_err(no_device)?, options)
     }
 
     pub fn shared_memory(name: &CStr, options: &OpenOptions) -> Result<Backing> {
         options.check(MBA_RDWR | MBA_CREATE | MBA_EXCL | MBA_PRIVATE | MBA_EXACT)?;
         let mode = if options.mode == 0 { 0o600 } else { options.mode };
-        let fd = sys::shm_open(name, open_flags(options), mode)?;
+        let fd = sys::shm_open(name, open_flags(options), mode).map_err(no_device)?;
         let mut backing = Backing::regular(fd, options)?;
         backing.is_new = false;
         Ok(backing)
@@ -145,6 +140,11 @@ fn open_flags(options: &OpenOptions) -> i32 {
         flags |= libc::O_EXCL;
     }
     flags
+}
+
+/// `ENODEV` for what O_NONBLOCK makes of a socket, and of a device that isn't there.
+fn no_device(error: Error) -> Error {
+    if error == Error::Os(libc::ENXIO) { Error::Os(libc::ENODEV) } else { error }
 }
 
 /// `EISDIR` for a directory and `ENODEV` for anything else that isn't a regular file.

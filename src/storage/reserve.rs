@@ -26,7 +26,8 @@ const FLOOR: u64 = 1 << 17;
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 
 /// How much address space the process may use, as far as is known: asked for once, and again when a mapping
-/// fails, since asking costs a part of what opening a file costs. 0 before it is known.
+/// fails, since asking costs a part of what opening a file costs; then also learnt from what fails. 0 before it is
+/// known.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
 
 fn address_space_limit() -> u64 {
@@ -65,7 +66,9 @@ impl Reservation {
             if bytes < need {
                 return Err(Error::Limit);
             }
-            return Reservation::map(fd, bytes, access);
+            // Valgrind's way to say that there isn't so much.
+            let too_large = |error| if error == Error::INVALID { Error::NO_MEMORY } else { error };
+            return Reservation::map(fd, bytes, access).map_err(too_large);
         }
         // Not a `Once`, which a child forked meanwhile would wait for in vain.
         static DONE: AtomicBool = AtomicBool::new(false);
@@ -74,15 +77,28 @@ impl Reservation {
         }
         let total = TOTAL.load(Relaxed);
         let mut bytes = default_size(need, total, address_space_limit());
+        let mut learnt = None;
         loop {
             match Reservation::map(fd, bytes, access) {
                 // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK, EINVAL from valgrind.
                 Err(Error::Os(libc::ENOMEM | libc::EAGAIN | libc::EINVAL)) if bytes > least(need) => {
                     let half = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
-                    LIMIT.store(sys::address_space_limit(), Relaxed);
-                    bytes = half.min(default_size(need, total, address_space_limit()));
+                    let mut limit = sys::address_space_limit();
+                    if limit >= ADDRESS_SPACE {
+                        // Nobody has set a limit, so there is less than there commonly is: valgrind and
+                        // ThreadSanitizer leave a program that little.
+                        limit = total + bytes;
+                    }
+                    learnt = Some(limit);
+                    bytes = half.min(default_size(need, total, limit));
                 }
-                result => return result,
+                result => {
+                    // Where nothing fits, it isn't for want of addresses.
+                    if let (Ok(_), Some(limit)) = (&result, learnt) {
+                        LIMIT.store(limit, Relaxed);
+                    }
+                    return result;
+                }
             }
         }
     }

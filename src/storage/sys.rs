@@ -223,8 +223,11 @@ pub(super) fn memfd() -> Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Opens named shared memory, never waiting for the other end of a FIFO that has taken the name. The descriptor is
+/// close-on-exec and the name not that of a link, as POSIX demands and glibc sees to.
 pub(super) fn shm_open(name: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
-    // SAFETY: `name` is a C string. The descriptor is close-on-exec, as POSIX demands of shm_open.
+    let flags = flags | libc::O_NONBLOCK;
+    // SAFETY: `name` is a C string.
     retry(|| unsafe { libc::shm_open(name.as_ptr(), flags, mode) }).map(own)
 }
 

@@ -3,6 +3,7 @@
 // Every test file compiles this one, and uses its part of it.
 #![allow(dead_code)]
 
+pub mod functions;
 pub mod raw;
 pub mod session;
 pub mod trace;

@@ -14,10 +14,13 @@ mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
+mod hostile;
+mod misuse;
+mod names;
 mod processes;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS])
+    campaign::run(&[processes::FAULTS, hostile::FAULTS, names::FAULTS, misuse::FAULTS])
 }
