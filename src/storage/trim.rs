@@ -94,7 +94,7 @@ impl Storage {
         }
         // Without a record there is nothing to do, and no lock needed to see that.
         let seems_to_have_record = looks_like_record(file.fd(), sys::stat(file.fd())?.size)?;
-        if !seems_to_have_record || is_sealed(file.fd()) {
+        if !seems_to_have_record || is_sealed(file.fd())? {
             return Ok(());
         }
         let fd = file.lock_fd()?;
