@@ -101,7 +101,7 @@ impl Storage {
         }
         self.guard_last_elements(file, file.lock_fd()?)?;
         self.close_room();
-        file.release()
+        file.release().inspect_err(|_| self.open_room(file))
     }
 
     /// Whether this handle may change the length at all.

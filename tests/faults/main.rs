@@ -10,14 +10,16 @@
 //! It prints what was tried, how often, and how often all was well. File systems on loop devices need root;
 //! `MBA_SKIP=name,name` skips kinds of faults by the first word of their name, and file systems by theirs.
 
+mod calls;
 mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
 mod processes;
+mod scene;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS])
+    campaign::run(&[calls::FAULTS, processes::FAULTS])
 }
