@@ -98,13 +98,16 @@ impl Storage {
             return Ok(());
         }
         let fd = file.lock_fd()?;
-        if lock::take(fd, Wait::No).is_err() {
-            return Ok(());
+        match lock::take(fd, Wait::No) {
+            Err(Error::Locked) => return Ok(()),
+            result => result?,
         }
         let result = match tail::read_state(fd, &self.shape) {
             Ok(State { record: Some(_), len, .. }) => self
                 .end_of(len)
                 .and_then(|end| if looks_like_record(fd, end)? { Ok(()) } else { sys::ftruncate(fd, end) }),
+            Err(error @ Error::Os(_)) => Err(error),
+            // The file has become something else, which isn't this handle's to tidy up.
             _ => Ok(()),
         };
         result.and(file.release())
