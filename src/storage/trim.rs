@@ -11,12 +11,13 @@ use super::{File, Storage, sys};
 use crate::error::{Error, Result};
 
 impl Storage {
-    /// Does what can fail about becoming shorter, so that the elements can be moved before [`Storage::shorten`].
+    /// Does what can fail about becoming shorter, so that the elements can be moved before [`Storage::shorten`]: an
+    /// exact file gets a record for the while too, since a cut could fail when they have moved.
     /// If the elements will read as a record then, the file needs a true one behind them.
     pub fn prepare_to_shorten(&self, will_look_like_record: bool) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        if file.tenure.record.get() || (self.is_exact() && !will_look_like_record) {
+        if file.tenure.record.get() {
             return self.check_size(file);
         }
         match self.grow(file, self.len(), Pace::Exact) {
@@ -37,7 +38,7 @@ impl Storage {
     pub fn shorten(&self, len: usize) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        if !file.tenure.record.get() {
+        if !file.tenure.record.get() && !self.is_exact() {
             self.prepare_to_shorten(false)?;
         }
         if !file.tenure.record.get() {
