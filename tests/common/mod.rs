@@ -3,9 +3,11 @@
 // Every test file compiles this one, and uses its part of it.
 #![allow(dead_code)]
 
+pub mod moments;
 pub mod raw;
 pub mod session;
 pub mod trace;
+pub mod writer;
 
 use std::fs::{File, OpenOptions};
 use std::ops::Deref;

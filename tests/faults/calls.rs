@@ -67,11 +67,7 @@ const CALLS: [(libc::c_long, &str, &[i32]); 18] = {
     const IO: &[i32] = &[EIO, EINTR, ENOMEM];
     const WRITING: &[i32] = &[ENOSPC, EIO, EINTR, EDQUOT, ENOMEM];
     [
-        (
-            SYS_openat,
-            "openat",
-            &[EINTR, EMFILE, ENFILE, EACCES, ENOMEM, ENOSPC, EDQUOT, EIO],
-        ),
+        (SYS_openat, "openat", &[EINTR, EMFILE, ENFILE, EACCES, ENOMEM, ENOSPC, EDQUOT, EIO]),
         (SYS_fstat, "fstat", IO),
         (SYS_newfstatat, "fstat", IO),
         (SYS_statx, "statx", IO),
@@ -113,7 +109,8 @@ impl At {
 
     /// Whether it moves bytes, more than the system would ever take at once whatever happens.
     fn can_be_short(&self) -> bool {
-        (self.call == libc::SYS_pwrite64 && self.count > 1) || (self.call == libc::SYS_pread64 && self.count > 8)
+        (self.call == libc::SYS_pwrite64 && self.count > 1)
+            || (self.call == libc::SYS_pread64 && self.count > 8)
     }
 }
 
@@ -155,7 +152,8 @@ impl How {
         let codes = match self {
             // Calls that are interrupted are made again; but for those whose work would begin anew.
             How::Fails(libc::EINTR) | How::Done(libc::EINTR) if at.call != libc::SYS_msync => vec![],
-            How::Fails(errno @ (libc::EAGAIN | libc::EACCES)) | How::Keeps(errno @ (libc::EAGAIN | libc::EACCES))
+            How::Fails(errno @ (libc::EAGAIN | libc::EACCES))
+            | How::Keeps(errno @ (libc::EAGAIN | libc::EACCES))
                 if at.call == libc::SYS_fcntl =>
             {
                 vec![errno, MBA_ELOCKED]

@@ -15,11 +15,13 @@ mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
+mod kills;
 mod processes;
 mod scene;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[calls::FAULTS, processes::FAULTS])
+    kills::write_if_told_to();
+    campaign::run(&[calls::FAULTS, kills::FAULTS, processes::FAULTS])
 }

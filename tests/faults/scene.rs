@@ -313,7 +313,9 @@ impl Play {
     pub fn prepare(scene: Scene, directory: &Path) -> Play {
         let path = scene.path(directory);
         let name = match scene.ground {
-            Ground::Named => CString::new(format!("/{}", path.file_name().unwrap().to_string_lossy())).unwrap(),
+            Ground::Named => {
+                CString::new(format!("/{}", path.file_name().unwrap().to_string_lossy())).unwrap()
+            }
             _ => CString::new(path.as_os_str().as_bytes()).unwrap(),
         };
         let _ = std::fs::remove_file(&path);
@@ -489,7 +491,11 @@ impl Play {
     pub fn check(mut self, result: Code<()>, allowed: &Allowed) {
         let call = self.scene.call;
         if let Err(code) = result {
-            assert!(allowed.codes.contains(&code), "the call returned {code}, not one of {:?}", allowed.codes);
+            assert!(
+                allowed.codes.contains(&code),
+                "the call returned {code}, not one of {:?}",
+                allowed.codes
+            );
         }
         let old = (self.view.clone(), self.truth.clone());
         if result.is_ok() {
@@ -514,7 +520,9 @@ impl Play {
         } else if call == Anonymous {
             self.keeper = self.array.take();
         }
-        if call == OpenReadOnly && let Some(array) = self.array.take() {
+        if call == OpenReadOnly
+            && let Some(array) = self.array.take()
+        {
             assert_eq!(contents(&array), self.truth);
         }
         let array = match self.array.take() {
