@@ -16,33 +16,36 @@ use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type};
 use crate::campaign::{Cases, Fault, ending, in_child};
 use crate::common::trace::{Stop, Traced, mark_the_end, pause_to_be_traced};
 use crate::common::{Place, writable};
-use crate::scene::{Allowed, Call, Play, Scene};
+use crate::scene::{Allowed, Call, Ground, Play, Scene};
 
 pub const FAULTS: &[Fault] = &[
     Fault {
         name: "failing system calls, each once",
         answer: "its error and nothing changed, or success",
-        cases: |cases| play_all(cases, 0, errors_of, |_, errno| How::Fails(errno)),
+        cases: |cases| play_all(cases, 0, |_, at| errors_of(at), |_, errno| How::Fails(errno)),
     },
     Fault {
         name: "persistent failure of one kind of call",
         answer: "its error and nothing changed, or success",
         cases: |cases| {
             // What is interrupted for ever would be tried for ever.
-            let errors = |at: &At| errors_of(at).filter(|errno| *errno != libc::EINTR);
+            let errors = |_: Ground, at: &At| errors_of(at).filter(|errno| *errno != libc::EINTR);
             play_all(cases, 1, errors, |_, errno| How::Keeps(errno));
         },
     },
     Fault {
         name: "device gone in the midst of a call",
         answer: "EIO and nothing changed, or success",
-        cases: |cases| play_all(cases, 2, |_: &At| [libc::EIO].into_iter(), |_, _| How::Dies),
+        cases: |cases| {
+            let errors = |_: Ground, at: &At| at.needs_device().then_some(libc::EIO).into_iter();
+            play_all(cases, 2, errors, |_, _| How::Dies);
+        },
     },
     Fault {
         name: "short reads and writes",
         answer: "ENOSPC and nothing changed, or success",
         cases: |cases| {
-            let errors = |at: &At| at.can_be_short().then_some(libc::ENOSPC).into_iter();
+            let errors = |ground, at: &At| at.can_be_short(ground).then_some(libc::ENOSPC).into_iter();
             play_all(cases, 3, errors, |_, _| How::Short);
         },
     },
@@ -107,10 +110,14 @@ impl At {
         CALLS.iter().chain([&CLOSE]).find(|row| row.0 == self.call).map_or("", |row| row.1)
     }
 
+    fn needs_device(&self) -> bool {
+        self.call != CLOSE.0 && self.call != libc::SYS_munmap
+    }
+
     /// Whether it moves bytes, more than the system would ever take at once whatever happens.
-    fn can_be_short(&self) -> bool {
-        (self.call == libc::SYS_pwrite64 && self.count > 1)
-            || (self.call == libc::SYS_pread64 && self.count > 8)
+    fn can_be_short(&self, ground: Ground) -> bool {
+        let is_write = self.call == libc::SYS_pwrite64 && self.count > 1 && ground.can_undo_writes();
+        is_write || (self.call == libc::SYS_pread64 && self.count > 8)
     }
 }
 
@@ -119,12 +126,13 @@ fn errors_of(at: &At) -> impl Iterator<Item = i32> + use<> {
     row.map_or(&[][..], |row| row.2).iter().copied()
 }
 
-fn unjust_errors_of(at: &At) -> impl Iterator<Item = i32> + use<> {
+fn unjust_errors_of(ground: Ground, at: &At) -> impl Iterator<Item = i32> + use<> {
     let errors: &[i32] = match at.call {
         libc::SYS_close => CLOSE.2,
         libc::SYS_ftruncate | libc::SYS_fallocate | libc::SYS_fcntl => &[libc::EINTR],
         libc::SYS_fsync | libc::SYS_fdatasync => &[libc::EINTR, libc::EIO],
-        libc::SYS_pwrite64 => &[libc::EINTR, libc::EIO, libc::ENOSPC],
+        libc::SYS_pwrite64 if ground.can_undo_writes() => &[libc::EINTR, libc::EIO, libc::ENOSPC],
+        libc::SYS_pwrite64 => &[libc::EINTR],
         _ => &[],
     };
     errors.iter().copied()
@@ -156,7 +164,8 @@ impl How {
             | How::Keeps(errno @ (libc::EAGAIN | libc::EACCES))
                 if at.call == libc::SYS_fcntl =>
             {
-                vec![errno, MBA_ELOCKED]
+                // As if another handle had the lock, also for as long as one waits.
+                vec![errno, MBA_ELOCKED, libc::ETIMEDOUT]
             }
             How::Fails(errno) | How::Keeps(errno) | How::Done(errno) => vec![errno],
             How::Dies => vec![libc::EIO],
@@ -178,7 +187,7 @@ struct Injection {
 fn play_all<I: Iterator<Item = i32>>(
     cases: &mut Cases,
     kind: usize,
-    errors: impl Fn(&At) -> I,
+    errors: impl Fn(Ground, &At) -> I,
     how: impl Fn(&At, i32) -> How,
 ) {
     // At a smaller scale some scenes, others for each kind of fault, and of these some cases, so that each system
@@ -196,7 +205,7 @@ fn play_all<I: Iterator<Item = i32>>(
             play(&scene, directory, None, &Allowed::default(), &mut calls);
         });
         for (place, at) in calls.iter().enumerate() {
-            for errno in errors(at) {
+            for errno in errors(scene.ground, at) {
                 turn += 1;
                 if turn % some_cases != 0 {
                     continue;
@@ -259,7 +268,7 @@ fn play(
         if let Some(Injection { place, how }) = injection {
             let again = match (how, failing) {
                 (How::Keeps(_), Some(first)) => first.call == at.call,
-                (How::Dies, Some(_)) => ![CLOSE.0, libc::SYS_munmap].contains(&at.call),
+                (How::Dies, Some(_)) => at.needs_device(),
                 _ => false,
             };
             if calls.len() == place || again {

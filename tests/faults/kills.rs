@@ -28,12 +28,13 @@ const SIZE: u64 = 64;
 /// All kinds of changes, killed at each stop in turn; at a smaller scale at some of them, others in each run.
 fn at_system_calls(cases: &mut Cases) {
     let step = cases.scale(61, 7, 1);
-    for kind in Kind::ALL {
+    // The last of them can't reserve blocks, so that spare room comes by writing zeros.
+    for kind in Kind::ALL.into_iter().chain([Kind::Ext2]) {
         let Some(mounted) = kind.mount(SIZE) else { continue };
         for exact in [false, true] {
             let first = Numbers::any().below(step) as usize;
             let mut times = 1;
-            cases.case(format!("{kind:?}"), || {
+            cases.case(format!("{:?}", mounted.kind), || {
                 times = kill_at_system_calls(mounted.path(), exact, || {}, (first, step as usize));
             });
             cases.add(times - 1, None);

@@ -37,6 +37,12 @@ impl Ground {
         matches!(self, Ground::Disk | Ground::ExactDisk)
     }
 
+    /// Whether what a write has done by half can be undone. Memory that is sealed can't become shorter; there, a
+    /// record is written to a page that was reserved, and is whole or not there.
+    pub fn can_undo_writes(self) -> bool {
+        self != Ground::Anonymous
+    }
+
     fn is_exact(self) -> bool {
         matches!(self, Ground::ExactDisk | Ground::ExactMemory)
     }
@@ -464,7 +470,7 @@ impl Play {
             Flush => array.flush(),
             Refresh => array.refresh(),
             Lock => array.lock(0),
-            LockWithin => array.lock(1000),
+            LockWithin => array.lock(50),
             Unlock => array.unlock(),
             _ => unreachable!("makes or ends a handle"),
         }
