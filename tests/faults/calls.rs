@@ -129,7 +129,9 @@ fn errors_of(at: &At) -> impl Iterator<Item = i32> + use<> {
 fn unjust_errors_of(ground: Ground, at: &At) -> impl Iterator<Item = i32> + use<> {
     let errors: &[i32] = match at.call {
         libc::SYS_close => CLOSE.2,
-        libc::SYS_ftruncate | libc::SYS_fallocate | libc::SYS_fcntl => &[libc::EINTR],
+        libc::SYS_ftruncate | libc::SYS_fcntl => &[libc::EINTR],
+        // As ext4 does on a full disk: it says so, and keeps the blocks that it has found.
+        libc::SYS_fallocate => &[libc::EINTR, libc::ENOSPC, libc::EDQUOT, libc::EIO],
         libc::SYS_fsync | libc::SYS_fdatasync => &[libc::EINTR, libc::EIO],
         libc::SYS_pwrite64 if ground.can_undo_writes() => &[libc::EINTR, libc::EIO, libc::ENOSPC],
         libc::SYS_pwrite64 => &[libc::EINTR],
@@ -172,7 +174,7 @@ impl How {
             How::Short => vec![libc::ENOSPC],
         };
         let leaves_room = codes.contains(&MBA_ELOCKED);
-        Allowed { codes, keeps_mapping, leaves_room }
+        Allowed { codes, keeps_mapping, leaves_room, keeps_blocks: self == How::Dies }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use mmap_backed_array::Type;
@@ -269,6 +270,8 @@ pub struct Allowed {
     pub keeps_mapping: bool,
     /// Whether closing may leave spare room, since somebody else seemed to have the lock.
     pub leaves_room: bool,
+    /// Whether blocks may stay behind the end, since the system refused to take them back.
+    pub keeps_blocks: bool,
 }
 
 /// A scene that is being played, in a process of its own.
@@ -286,6 +289,8 @@ pub struct Play {
     values: Vec<u8>,
     popped: [u8; 8],
     held: Held,
+    /// What the file takes on the disk or in memory.
+    blocks: u64,
 }
 
 /// Descriptors and mappings of this process.
@@ -337,8 +342,10 @@ impl Play {
             values: Vec::new(),
             popped: [0xaa; 8],
             held: Held { descriptors: Vec::new(), mappings: Vec::new() },
+            blocks: 0,
         };
         play.take_up_state();
+        play.blocks = play.blocks();
         play.values = bytes_of(&(0..play.truth.len() + MANY).map(number).collect::<Vec<_>>());
         play
     }
@@ -402,6 +409,10 @@ impl Play {
             }
         }
         self.array = Some(array);
+    }
+
+    fn blocks(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |file| file.blocks())
     }
 
     fn keeper(&self) -> &Raw {
@@ -514,6 +525,9 @@ impl Play {
             self.truth = call.after(std::mem::take(&mut self.truth));
         } else {
             assert_eq!(self.popped, [0xaa; 8], "a failed call gave out an element");
+            let (before, after) = (self.blocks, self.blocks());
+            // The smallest step of growth takes 128 blocks of 512 bytes; a page more is the file system's own affair.
+            assert!(allowed.keeps_blocks || after <= before + 16, "{before} blocks before, {after} after");
         }
         if self.array.is_none() {
             self.check_released(allowed);
@@ -559,6 +573,9 @@ impl Play {
         array.append(&value).unwrap_or_else(|code| panic!("an append afterwards gets {code}"));
         assert_eq!(array.pop().unwrap(), value, "a pop afterwards");
         array.append(&value).unwrap();
+        if call.makes() {
+            assert!(!child_has_lock(&array), "a forked child takes itself for the one that has the lock");
+        }
         self.truth.push(u64::from_ne_bytes(value));
         assert!(contents(&array) == self.truth, "an append afterwards went wrong");
         array.close().unwrap_or_else(|code| panic!("closing afterwards gets {code}"));
@@ -593,6 +610,19 @@ impl Play {
                 self.truth.len()
             );
         }
+    }
+}
+
+fn child_has_lock(array: &Raw) -> bool {
+    // SAFETY: the process has one thread; the child asks, and ends by _exit.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            libc::_exit(array.has_lock().into());
+        }
+        let mut status = 0;
+        assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+        status != 0
     }
 }
 
