@@ -22,7 +22,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "failing system calls, each once",
         answer: "its error and nothing changed, or success",
-        cases: |cases| play_all(cases, 0, |_, at| errors_of(at), |_, errno| How::Fails(errno)),
+        cases: |cases| play_all(cases, 0, |_, at| errors_of(at), |errno| How::Fails(errno)),
     },
     Fault {
         name: "persistent failure of one kind of call",
@@ -30,7 +30,7 @@ pub const FAULTS: &[Fault] = &[
         cases: |cases| {
             // What is interrupted for ever would be tried for ever.
             let errors = |_: Ground, at: &At| errors_of(at).filter(|errno| *errno != libc::EINTR);
-            play_all(cases, 1, errors, |_, errno| How::Keeps(errno));
+            play_all(cases, 1, errors, |errno| How::Keeps(errno));
         },
     },
     Fault {
@@ -38,7 +38,7 @@ pub const FAULTS: &[Fault] = &[
         answer: "EIO and nothing changed, or success",
         cases: |cases| {
             let errors = |_: Ground, at: &At| at.needs_device().then_some(libc::EIO).into_iter();
-            play_all(cases, 2, errors, |_, _| How::Dies);
+            play_all(cases, 2, errors, |_| How::Dies);
         },
     },
     Fault {
@@ -46,13 +46,13 @@ pub const FAULTS: &[Fault] = &[
         answer: "ENOSPC and nothing changed, or success",
         cases: |cases| {
             let errors = |ground, at: &At| at.can_be_short(ground).then_some(libc::ENOSPC).into_iter();
-            play_all(cases, 3, errors, |_, _| How::Short);
+            play_all(cases, 3, errors, |_| How::Short);
         },
     },
     Fault {
         name: "unjust errors of calls that were done",
         answer: "its error and nothing changed, or success",
-        cases: |cases| play_all(cases, 4, unjust_errors_of, |_, errno| How::Done(errno)),
+        cases: |cases| play_all(cases, 4, unjust_errors_of, |errno| How::Done(errno)),
     },
     Fault { name: "allocations that fail", answer: "ENOMEM and nothing changed", cases: allocations },
 ];
@@ -65,16 +65,18 @@ struct At {
 }
 
 /// The system calls that can fail, by what they can fail with.
-const CALLS: [(libc::c_long, &str, &[i32]); 18] = {
+const CALLS: &[(libc::c_long, &str, &[i32])] = {
     use libc::*;
     const IO: &[i32] = &[EIO, EINTR, ENOMEM];
     const WRITING: &[i32] = &[ENOSPC, EIO, EINTR, EDQUOT, ENOMEM];
-    [
+    &[
         (SYS_openat, "openat", &[EINTR, EMFILE, ENFILE, EACCES, ENOMEM, ENOSPC, EDQUOT, EIO]),
         (SYS_fstat, "fstat", IO),
         (SYS_newfstatat, "fstat", IO),
         (SYS_statx, "statx", IO),
         (SYS_fstatfs, "fstatfs", IO),
+        #[cfg(target_arch = "x86_64")]
+        (SYS_readlink, "readlink", &[EIO, ENOMEM, EACCES]),
         (SYS_readlinkat, "readlinkat", &[EIO, ENOMEM, EACCES]),
         (SYS_ftruncate, "ftruncate", WRITING),
         (SYS_fallocate, "fallocate", &[ENOSPC, EIO, EINTR, EDQUOT, ENOMEM, EOPNOTSUPP]),
@@ -114,7 +116,8 @@ impl At {
         self.call != CLOSE.0 && self.call != libc::SYS_munmap
     }
 
-    /// Whether it moves bytes, more than the system would ever take at once whatever happens.
+    /// Whether it may move fewer bytes than it is asked to. The system always reads the few of a magic at once, and
+    /// what a short write has done must be possible to undo.
     fn can_be_short(&self, ground: Ground) -> bool {
         let is_write = self.call == libc::SYS_pwrite64 && self.count > 1 && ground.can_undo_writes();
         is_write || (self.call == libc::SYS_pread64 && self.count > 8)
@@ -160,7 +163,7 @@ impl How {
     fn allowed(self, at: &At) -> Allowed {
         let keeps_mapping = at.call == libc::SYS_munmap && self != How::Short;
         let codes = match self {
-            // Calls that are interrupted are made again; but for those whose work would begin anew.
+            // Calls that are interrupted are made again, all but msync.
             How::Fails(libc::EINTR) | How::Done(libc::EINTR) if at.call != libc::SYS_msync => vec![],
             How::Fails(errno @ (libc::EAGAIN | libc::EACCES))
             | How::Keeps(errno @ (libc::EAGAIN | libc::EACCES))
@@ -190,7 +193,7 @@ fn play_all<I: Iterator<Item = i32>>(
     cases: &mut Cases,
     kind: usize,
     errors: impl Fn(Ground, &At) -> I,
-    how: impl Fn(&At, i32) -> How,
+    how: impl Fn(i32) -> How,
 ) {
     // At a smaller scale some scenes, others for each kind of fault, and of these some cases, so that each system
     // call and each error has its turn in one or another.
@@ -212,7 +215,7 @@ fn play_all<I: Iterator<Item = i32>>(
                 if turn % some_cases != 0 {
                     continue;
                 }
-                let how = how(at, errno);
+                let how = how(errno);
                 let label = format!("{scene:?}, {how:?} at call {place}, {}", at.name());
                 cases.case(label, || {
                     let injection = Injection { place, how };
@@ -339,23 +342,32 @@ static ALLOCATOR: Failing = Failing;
 /// The status of a child whose body made fewer allocations than were to succeed.
 const NO_MORE: i32 = 42;
 
-/// Lets each allocation fail in turn, until the body makes no more; `check` gets what it returns.
-fn fail_each_allocation<T>(cases: &mut Cases, label: &str, body: impl Fn() -> T, check: impl Fn(T)) {
+/// Lets each allocation of `act` fail in turn, until it makes no more; `check` gets what was prepared for it, and
+/// what it returns.
+fn fail_each_allocation<P, T>(
+    cases: &mut Cases,
+    label: &str,
+    prepare: impl Fn() -> P,
+    act: impl Fn(&mut P) -> T,
+    check: impl Fn(P, T),
+) {
     for place in 0.. {
         let (status, text) = in_child(|| {
+            let mut prepared = prepare();
             LEFT.store(place, Relaxed);
-            let result = body();
+            let result = act(&mut prepared);
             let left = LEFT.swap(-1, Relaxed);
-            check(result);
+            check(prepared, result);
             if left >= 0 {
                 // SAFETY: ends the child.
                 unsafe { libc::_exit(NO_MORE) };
             }
         });
-        let has_more = !libc::WIFEXITED(status) || libc::WEXITSTATUS(status) != NO_MORE;
-        let failure = has_more.then_some(()).filter(|()| status != 0);
-        cases.add(1, failure.map(|()| format!("{label}, allocation {place}: {}: {text}", ending(status))));
-        if !has_more || failure.is_some() {
+        let no_more = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == NO_MORE;
+        let is_bad = status != 0 && !no_more;
+        let story = format!("{label}, allocation {place}: {}: {}", ending(status), text.trim_end());
+        cases.add(1, is_bad.then_some(story));
+        if no_more || is_bad {
             return;
         }
     }
@@ -363,35 +375,22 @@ fn fail_each_allocation<T>(cases: &mut Cases, label: &str, body: impl Fn() -> T,
 
 fn allocations(cases: &mut Cases) {
     let some = cases.scale(3, 1, 1);
-    let memory = Place::Memory.directory();
-    let disk = Place::Disk.directory();
-    for (at, scene) in Scene::all().into_iter().enumerate() {
-        if at % some != 0 {
-            continue;
-        }
+    let (disk, memory) = (Place::Disk.directory(), Place::Memory.directory());
+    for scene in Scene::all().into_iter().step_by(some) {
         let directory = if scene.ground.is_on_disk() { disk.path() } else { memory.path() };
+        let prepare = || {
+            let mut play = Play::prepare(scene, directory);
+            let descriptor = play.descriptor();
+            (play, descriptor)
+        };
         let allowed = Allowed { codes: vec![libc::ENOMEM], ..Allowed::default() };
-        for place in 0.. {
-            let (status, text) = in_child(|| {
-                let mut play = Play::prepare(scene, directory);
-                let descriptor = play.descriptor();
-                LEFT.store(place, Relaxed);
-                let result = play.act(descriptor);
-                let left = LEFT.swap(-1, Relaxed);
-                play.check(result, &allowed);
-                if left >= 0 {
-                    // SAFETY: ends the child.
-                    unsafe { libc::_exit(NO_MORE) };
-                }
-            });
-            let no_more = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == NO_MORE;
-            let bad = status != 0 && !no_more;
-            let story = format!("{scene:?}, allocation {place}: {}: {}", ending(status), text.trim_end());
-            cases.add(1, bad.then_some(story));
-            if no_more || bad {
-                break;
-            }
-        }
+        fail_each_allocation(
+            cases,
+            &format!("{scene:?}"),
+            prepare,
+            |(play, descriptor)| play.act(*descriptor),
+            |(play, _), result| play.check(result, &allowed),
+        );
         let _ = std::fs::remove_file(scene.path(directory));
     }
     in_rust(cases, memory.path());
@@ -407,17 +406,16 @@ fn in_rust(cases: &mut Cases, directory: &Path) {
         array
     };
     drop(fill());
-    let is_right = |len: Result<usize, Error>| match len {
+    let is_right = |_: (), len: Result<usize, Error>| match len {
         Ok(len) => assert_eq!(len, 1000),
         Err(error) => assert_eq!(error, Error::Os(libc::ENOMEM)),
     };
-    let open = || Array::open(&path, ty, &OpenOptions::new()).map(|array| array.len());
-    fail_each_allocation(cases, "Array::open", open, is_right);
-    let open = || MmapArray::<u64>::open_with(&path, &writable()).map(|array| array.len());
-    fail_each_allocation(cases, "MmapArray::open_with", open, is_right);
-    let open = || MmapArray::<u64>::open_or_create(&path).map(|array| array.len());
-    fail_each_allocation(cases, "MmapArray::open_or_create", open, is_right);
+    let mut each = |label, act: &dyn Fn() -> Result<usize, Error>| {
+        fail_each_allocation(cases, label, || (), |()| act(), is_right);
+    };
+    each("Array::open", &|| Array::open(&path, ty, &OpenOptions::new()).map(|array| array.len()));
+    each("open_with", &|| MmapArray::<u64>::open_with(&path, &writable()).map(|array| array.len()));
+    each("open_or_create", &|| MmapArray::<u64>::open_or_create(&path).map(|array| array.len()));
     let array = fill();
-    let copy = || array.to_vec(..).map(|copy| copy.len());
-    fail_each_allocation(cases, "MmapArray::to_vec", copy, is_right);
+    each("to_vec", &|| array.to_vec(..).map(|copy| copy.len()));
 }
