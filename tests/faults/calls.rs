@@ -22,7 +22,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "failing system calls, each once",
         answer: "its error and nothing changed, or success",
-        cases: |cases| play_all(cases, 0, |_, at| errors_of(at), |errno| How::Fails(errno)),
+        cases: |cases| play_all(cases, 0, |_, at| errors_of(at), How::Fails),
     },
     Fault {
         name: "persistent failure of one kind of call",
@@ -30,7 +30,7 @@ pub const FAULTS: &[Fault] = &[
         cases: |cases| {
             // What is interrupted for ever would be tried for ever.
             let errors = |_: Ground, at: &At| errors_of(at).filter(|errno| *errno != libc::EINTR);
-            play_all(cases, 1, errors, |errno| How::Keeps(errno));
+            play_all(cases, 1, errors, How::Keeps);
         },
     },
     Fault {
@@ -52,7 +52,7 @@ pub const FAULTS: &[Fault] = &[
     Fault {
         name: "unjust errors of calls that were done",
         answer: "its error and nothing changed, or success",
-        cases: |cases| play_all(cases, 4, unjust_errors_of, |errno| How::Done(errno)),
+        cases: |cases| play_all(cases, 4, unjust_errors_of, How::Done),
     },
     Fault { name: "allocations that fail", answer: "ENOMEM and nothing changed", cases: allocations },
 ];
