@@ -4,7 +4,6 @@ mod raw;
 
 use core::ffi::CStr;
 use core::ptr::NonNull;
-use std::ffi::CString;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -39,8 +38,13 @@ impl Array {
     /// [`Error::Corrupt`] if the file's tail record says so; [`Error::Limit`] if the file doesn't fit the
     /// reservation asked for; `ENOMEM` if there is no address space for it.
     pub fn open(path: impl AsRef<Path>, ty: Type, options: &OpenOptions) -> Result<Array> {
-        let path = CString::new(path.as_ref().as_os_str().as_bytes()).map_err(|_| Error::INVALID)?;
-        Array::open_c(&path, ty, options)
+        let path = path.as_ref().as_os_str().as_bytes();
+        // Not a CString, whose making ends the process where there is no memory.
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(path.len() + 1).map_err(|_| Error::NO_MEMORY)?;
+        bytes.extend_from_slice(path);
+        bytes.push(0);
+        Array::open_c(CStr::from_bytes_with_nul(&bytes).map_err(|_| Error::INVALID)?, ty, options)
     }
 
     pub(crate) fn open_c(path: &CStr, ty: Type, options: &OpenOptions) -> Result<Array> {

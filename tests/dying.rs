@@ -7,175 +7,17 @@ mod common;
 
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
+use common::moments::{kill_at_system_calls, options};
 use common::trace::{Stop, Traced};
 use common::{Place, Words, alone, fail_always, writable};
 use mmap_backed_array::capi::*;
 use mmap_backed_array::{Array, MmapArray, OpenOptions, Type, Wait};
 
-/// One change of an array of numbers.
-#[derive(Clone, Copy, Debug)]
-enum Change {
-    Push,
-    Extend(usize),
-    /// Elements that would read as a tail record, up to the end of a page.
-    ExtendByRecord,
-    Pop,
-    Resize(usize),
-    Reserve(usize),
-    ShrinkToFit,
-    Unlock,
-    Reopen,
-}
-
-use Change::*;
-
-/// What the child does: each way to grow and to become shorter, with a record and without, in the first page
-/// and across many.
-const CHANGES: [Change; 34] = [
-    Push,
-    Push,
-    Extend(600),
-    Unlock,
-    Push,
-    Reserve(20_000),
-    Extend(9000),
-    ShrinkToFit,
-    Push,
-    Pop,
-    Resize(12_000),
-    Reopen,
-    Pop,
-    Push,
-    Resize(20_000),
-    Resize(100),
-    Resize(19_000),
-    ShrinkToFit,
-    Pop,
-    ShrinkToFit,
-    Resize(0),
-    Reopen,
-    Extend(512),
-    Reopen,
-    Pop,
-    Unlock,
-    Push,
-    Resize(0),
-    ExtendByRecord,
-    ShrinkToFit,
-    Reopen,
-    Unlock,
-    Pop,
-    Reopen,
-];
-
-/// What begins a tail record.
-const MAGIC: u64 = u64::from_ne_bytes(*b"\x93MBAtail");
-
-fn number(at: usize) -> u64 {
-    at as u64 * 0x9e37_79b9 + 1
-}
-
-/// The elements after a change.
-fn changed(change: Change, mut elements: Vec<u64>) -> Vec<u64> {
-    let len = elements.len();
-    match change {
-        Push => elements.push(number(len)),
-        Extend(count) => elements.extend((len..len + count).map(number)),
-        ExtendByRecord => elements.extend((len..512).map(|at| if at == 504 { MAGIC } else { number(at) })),
-        Pop => drop(elements.pop()),
-        Resize(len) => elements.resize(len, 0),
-        Reserve(_) | ShrinkToFit | Unlock | Reopen => {}
-    }
-    elements
-}
-
-fn options(exact: bool) -> OpenOptions {
-    let mut options = writable();
-    options.create(true).exact(exact);
-    options
-}
-
-/// The child: makes all changes, and counts them.
-fn make_all_changes(path: &Path, exact: bool, done: &Words) {
-    let mut array = MmapArray::<u64>::open_with(path, &options(exact)).unwrap();
-    let mut elements = Vec::new();
-    for (at, change) in CHANGES.into_iter().enumerate() {
-        let len = elements.len();
-        elements = changed(change, elements);
-        match change {
-            Push => array.push(number(len)).unwrap(),
-            Extend(_) | ExtendByRecord => array.extend_from_slice(&elements[len..]).unwrap(),
-            Pop => drop(array.pop().unwrap()),
-            Resize(len) => array.resize(len).unwrap(),
-            Reserve(capacity) => array.reserve(capacity).unwrap(),
-            ShrinkToFit => array.shrink_to_fit().unwrap(),
-            Unlock => array.unlock().unwrap(),
-            Reopen => {
-                array.close().unwrap();
-                array = MmapArray::open_with(path, &options(exact)).unwrap();
-            }
-        }
-        done[0].store(at as u64 + 1, Release);
-    }
-    array.close().unwrap();
-}
-
-/// What must hold of the file whose process was killed after so many changes, and for the next one.
-fn check_after_kill(path: &Path, done: usize, story: &str) {
-    let before = CHANGES[..done].iter().fold(Vec::new(), |elements, change| changed(*change, elements));
-    let after = CHANGES.get(done).map_or_else(|| before.clone(), |change| changed(*change, before.clone()));
-    let reader = MmapArray::<u64>::open(path).unwrap_or_else(|error| panic!("{story}: {error}"));
-    let mut found = reader.to_vec(..).unwrap();
-    assert!(
-        found == before || found == after,
-        "{story}: {} elements, neither the {} before nor the {} after",
-        found.len(),
-        before.len(),
-        after.len()
-    );
-    drop(reader);
-    let mut next = MmapArray::<u64>::open_with(path, &writable()).unwrap();
-    next.lock(Wait::No).unwrap_or_else(|error| panic!("{story}: the next grower gets {error}"));
-    assert_eq!(next.len(), found.len(), "{story}: the next grower sees another length");
-    let file = std::fs::metadata(path).unwrap();
-    assert!(file.blocks() * 512 >= file.size(), "{story}: the next grower's spare room has no blocks");
-    // Two, so that none of the lengths ends with what reads as a record.
-    next.extend_from_slice(&[7, 7]).unwrap();
-    next.close().unwrap();
-    found.extend([7, 7]);
-    let bytes: Vec<u8> = found.into_iter().flat_map(u64::to_ne_bytes).collect();
-    assert!(std::fs::read(path).unwrap() == bytes, "{story}: the closed file isn't its elements");
-}
-
-/// Kills at each stop in turn; `prepare` is called in the child first.
 fn kill_at_every_system_call(exact: bool, prepare: fn()) {
-    let directory = Place::Memory.directory();
-    let path = directory.path().join("array");
-    let done = Words::create(&directory.path().join("words"), 1);
-    for moment in 0.. {
-        done[0].store(0, Release);
-        let _ = std::fs::remove_file(&path);
-        std::fs::write(&path, []).unwrap();
-        let mut child = Traced::start(|| {
-            prepare();
-            make_all_changes(&path, exact, &done);
-        });
-        let stop = (0..=moment).map_while(|_| child.next_stop()).last();
-        let ended = child.has_ended();
-        drop(child);
-        let changes = done[0].load(Acquire) as usize;
-        let story = format!("exact: {exact}, killed at stop {moment}, {stop:?}, after {changes} changes");
-        check_after_kill(&path, changes, &story);
-        if ended {
-            assert_eq!(changes, CHANGES.len());
-            assert!(moment > 200, "the child was stopped {moment} times only");
-            return;
-        }
-    }
+    kill_at_system_calls(Place::Memory.directory().path(), exact, prepare, (0, 1));
 }
 
 #[test]

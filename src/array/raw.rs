@@ -221,19 +221,11 @@ impl Array {
         let len = storage.len();
         let new =
             (len - removed).checked_add(count).filter(|new| *new <= self.reserved()).ok_or(Error::Limit)?;
-        if new > len {
-            storage.ensure(new, Pace::Amortized)?;
-        } else {
-            // SAFETY: the range lies within the array; the caller promises the values.
-            let alike = unsafe { self.will_look_like_record(start, removed, values, count) };
-            storage.prepare_to_shorten(alike)?;
-        }
         let itemsize = self.itemsize();
         let mut copy = Vec::new();
         let values = if count > 0 && self.overlaps(values, count * itemsize) {
             // The elements that the values are may be about to move.
             if copy.try_reserve_exact(count * itemsize).is_err() {
-                storage.settle();
                 return Err(Error::NO_MEMORY);
             }
             // SAFETY: the caller promises the values, and the copy has room for them.
@@ -242,6 +234,13 @@ impl Array {
         } else {
             values
         };
+        if new > len {
+            storage.ensure(new, Pace::Amortized)?;
+        } else {
+            // SAFETY: the range lies within the array; the caller promises the values.
+            let alike = unsafe { self.will_look_like_record(start, removed, values, count) };
+            storage.prepare_to_shorten(alike)?;
+        }
         // SAFETY: old and new place of the elements behind the range lie within the room for the longer of
         // both lengths; so does the range itself; the values don't overlap the array.
         unsafe {

@@ -123,7 +123,7 @@ impl Backing {
                 other => other,
             };
         }
-        if options.has(MBA_EXACT) && is_sealed(fd.as_raw_fd()) {
+        if options.has(MBA_EXACT) && is_sealed(fd.as_raw_fd())? {
             return Err(Error::INVALID);
         }
         let is_new = options.has(MBA_CREATE) && stat.size == 0;

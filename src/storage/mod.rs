@@ -398,12 +398,17 @@ impl File {
         }
     }
 
-    /// Gives the lock back, on the description that carries it.
+    /// Gives the lock back, on the description that carries it. If that fails, it is still held.
     fn release(&self) -> Result<()> {
+        match self.lock_fd().and_then(lock::release) {
+            Err(error) if self.stands_in.load(Relaxed) => return Err(error),
+            // The lock goes with its description too; the next one opens another.
+            Err(_) => self.lock_fd.close(),
+            Ok(()) => {}
+        }
         self.held.store(false, Relaxed);
-        let result = self.lock_fd().and_then(lock::release);
         self.stands_in.store(false, Relaxed);
-        result
+        Ok(())
     }
 
     /// Lets go of the parent's lock in a forked child.

@@ -202,9 +202,13 @@ pub(super) fn file_system(fd: RawFd) -> Result<i64> {
 }
 
 /// The seals of a memfd; 0 for a file that has none or can't have any.
-pub(super) fn seals(fd: RawFd) -> i32 {
+pub(super) fn seals(fd: RawFd) -> Result<i32> {
     // SAFETY: no memory is passed.
-    unsafe { libc::fcntl(fd, libc::F_GET_SEALS) }.max(0)
+    match retry(|| unsafe { libc::fcntl(fd, libc::F_GET_SEALS) }) {
+        // What the system says of files that can't be sealed.
+        Err(Error::Os(libc::EINVAL)) => Ok(0),
+        seals => seals,
+    }
 }
 
 /// Anonymous shared memory that can grow and can't shrink.

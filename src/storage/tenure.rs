@@ -52,15 +52,15 @@ impl Traits {
         Ok(Traits {
             in_memory: matches!(file_system, TMPFS_MAGIC | RAMFS_MAGIC),
             in_place: matches!(file_system, EXT_MAGIC | XFS_MAGIC),
-            sealed: is_sealed(fd),
+            sealed: is_sealed(fd)?,
             no_fallocate: false,
         })
     }
 }
 
 /// Whether the file can't become shorter.
-pub(super) fn is_sealed(fd: RawFd) -> bool {
-    sys::seals(fd) & libc::F_SEAL_SHRINK != 0
+pub(super) fn is_sealed(fd: RawFd) -> Result<bool> {
+    Ok(sys::seals(fd)? & libc::F_SEAL_SHRINK != 0)
 }
 
 impl Tenure {
@@ -101,7 +101,7 @@ impl Storage {
         }
         self.guard_last_elements(file, file.lock_fd()?)?;
         self.close_room();
-        file.release()
+        file.release().inspect_err(|_| self.open_room(file))
     }
 
     /// Whether this handle may change the length at all.
@@ -127,7 +127,7 @@ impl Storage {
         match tenure.traits.get() {
             None => tenure.traits.set(Some(Traits::of(fd)?)),
             // Seals can come to a file at any time.
-            Some(known) => tenure.traits.set(Some(Traits { sealed: is_sealed(fd), ..known })),
+            Some(known) => tenure.traits.set(Some(Traits { sealed: is_sealed(fd)?, ..known })),
         }
         let state = tail::read_state(fd, &self.shape)?;
         if state.partial {

@@ -11,12 +11,13 @@ use super::{File, Storage, sys};
 use crate::error::{Error, Result};
 
 impl Storage {
-    /// Does what can fail about becoming shorter, so that the elements can be moved before [`Storage::shorten`].
+    /// Does what can fail about becoming shorter, so that the elements can be moved before [`Storage::shorten`]: an
+    /// exact file gets a record for the while too, since a cut could fail when they have moved.
     /// If the elements will read as a record then, the file needs a true one behind them.
     pub fn prepare_to_shorten(&self, will_look_like_record: bool) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        if file.tenure.record.get() || (self.is_exact() && !will_look_like_record) {
+        if file.tenure.record.get() {
             return self.check_size(file);
         }
         match self.grow(file, self.len(), Pace::Exact) {
@@ -37,7 +38,7 @@ impl Storage {
     pub fn shorten(&self, len: usize) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        if !file.tenure.record.get() {
+        if !file.tenure.record.get() && !self.is_exact() {
             self.prepare_to_shorten(false)?;
         }
         if !file.tenure.record.get() {
@@ -94,17 +95,20 @@ impl Storage {
         }
         // Without a record there is nothing to do, and no lock needed to see that.
         let seems_to_have_record = looks_like_record(file.fd(), sys::stat(file.fd())?.size)?;
-        if !seems_to_have_record || is_sealed(file.fd()) {
+        if !seems_to_have_record || is_sealed(file.fd())? {
             return Ok(());
         }
         let fd = file.lock_fd()?;
-        if lock::take(fd, Wait::No).is_err() {
-            return Ok(());
+        match lock::take(fd, Wait::No) {
+            Err(Error::Locked) => return Ok(()),
+            result => result?,
         }
         let result = match tail::read_state(fd, &self.shape) {
             Ok(State { record: Some(_), len, .. }) => self
                 .end_of(len)
                 .and_then(|end| if looks_like_record(fd, end)? { Ok(()) } else { sys::ftruncate(fd, end) }),
+            Err(error @ Error::Os(_)) => Err(error),
+            // The file has become something else, which isn't this handle's to tidy up.
             _ => Ok(()),
         };
         result.and(file.release())

@@ -4,9 +4,11 @@
 #![allow(dead_code)]
 
 pub mod functions;
+pub mod moments;
 pub mod raw;
 pub mod session;
 pub mod trace;
+pub mod writer;
 
 use std::fs::{File, OpenOptions};
 use std::ops::Deref;

@@ -31,9 +31,18 @@ impl Raw {
     }
 
     pub fn open(path: &Path, ty: Type, flags: u32) -> Code<Raw> {
-        let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+        Raw::open_c(&std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap(), ty, flags)
+    }
+
+    /// As [`Raw::open`], without an allocation of its own.
+    pub fn open_c(path: &CStr, ty: Type, flags: u32) -> Code<Raw> {
         // SAFETY: a C string, and a place for the handle.
         Raw::make(ty, |ty, out| unsafe { mba_open(path.as_ptr(), ty, flags, out) })
+    }
+
+    pub fn open_with(path: &CStr, ty: Type, flags: u32, options: &mba_options) -> Code<Raw> {
+        // SAFETY: a C string, options of the size that they name, and a place for the handle.
+        Raw::make(ty, |ty, out| unsafe { mba_open_with(path.as_ptr(), ty, flags, options, out) })
     }
 
     pub fn anonymous(ty: Type) -> Code<Raw> {
@@ -113,6 +122,20 @@ impl Raw {
     pub fn pop(&self) -> Code<Vec<u8>> {
         // SAFETY: the handle exists; the buffer has room for an element.
         self.one(|out| unsafe { mba_pop(self.array, out.cast()) })
+    }
+
+    /// Pops to a buffer of the caller's, which is exactly an element.
+    pub fn pop_to(&self, out: &mut [u8]) -> Code<()> {
+        assert_eq!(self.count(out), 1);
+        // SAFETY: the handle exists; the buffer has room for an element.
+        code(unsafe { mba_pop(self.array, out.as_mut_ptr().cast()) })
+    }
+
+    /// Removes to a buffer of the caller's, which is exactly an element.
+    pub fn remove_to(&self, index: usize, out: &mut [u8]) -> Code<()> {
+        assert_eq!(self.count(out), 1);
+        // SAFETY: the handle exists; the buffer has room for an element.
+        code(unsafe { mba_remove(self.array, index, out.as_mut_ptr().cast()) })
     }
 
     pub fn get(&self, index: usize) -> Code<Vec<u8>> {

@@ -18,18 +18,18 @@ pub struct Traced {
 impl Traced {
     /// Runs `body` in the child, up to its first system call.
     pub fn start(body: impl FnOnce()) -> Traced {
+        Traced::start_at_pause(|| {
+            pause_to_be_traced();
+            body();
+        })
+    }
+
+    /// Runs `body` in the child up to where it calls [`pause_to_be_traced`]; until then it isn't traced.
+    pub fn start_at_pause(body: impl FnOnce()) -> Traced {
         // SAFETY: the child runs the body, and ends by _exit.
         let child = unsafe { libc::fork() };
         assert!(child >= 0, "{}", std::io::Error::last_os_error());
         if child == 0 {
-            let body = || {
-                // SAFETY: no memory is passed; the parent is there to trace and to go on.
-                unsafe {
-                    assert_eq!(libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0), 0);
-                    libc::raise(libc::SIGSTOP);
-                }
-                body();
-            };
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
             // SAFETY: ends the child without running the destructors that are the parent's.
             unsafe { libc::_exit(result.is_err().into()) };
@@ -38,7 +38,7 @@ impl Traced {
         let status = traced.wait();
         assert!(
             libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGSTOP,
-            "a child can't be traced: {status:#x}"
+            "a child doesn't come to be traced: {status:#x}"
         );
         let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
         // SAFETY: no memory is passed.
@@ -78,7 +78,8 @@ impl Traced {
             assert_eq!(status, 0, "a traced child ended badly");
             return None;
         }
-        assert_eq!(libc::WSTOPSIG(status), libc::SIGTRAP | 0x80, "a traced child got a signal");
+        let signal = libc::WSTOPSIG(status);
+        assert_eq!(signal, libc::SIGTRAP | 0x80, "a traced child got signal {signal}");
         let mut info = std::mem::MaybeUninit::<ptrace_syscall_info>::zeroed();
         let size = size_of::<ptrace_syscall_info>();
         // SAFETY: the system fills up to so many bytes; all fields may be zero.
@@ -94,6 +95,125 @@ impl Traced {
         // SAFETY: this is the field that is filled at an entry.
         let entry = unsafe { info.u.entry };
         Some(Stop::Entry { call: entry.nr as libc::c_long, arguments: entry.args })
+    }
+
+    /// At an entry: the call isn't made. What it seems to have returned is to be set at the exit.
+    pub fn skip_call(&self) {
+        self.change_registers(|registers| registers.set_call(-1));
+        #[cfg(target_arch = "aarch64")]
+        {
+            // There the number of the call is not among the registers.
+            const NT_ARM_SYSTEM_CALL: libc::c_long = 0x404;
+            let mut none = -1i32;
+            let mut part = libc::iovec { iov_base: (&raw mut none).cast(), iov_len: size_of::<i32>() };
+            // SAFETY: the structure names a number that is there to be read.
+            let result = unsafe {
+                libc::ptrace(libc::PTRACE_SETREGSET, self.child, NT_ARM_SYSTEM_CALL, &raw mut part)
+            };
+            assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+        }
+    }
+
+    /// At an entry: the third argument, which is the count of a read or a write.
+    pub fn set_count(&self, count: u64) {
+        self.change_registers(|registers| registers.set_third(count));
+    }
+
+    /// At an exit: what the call has returned, an error as its negative number.
+    pub fn set_result(&self, result: i64) {
+        self.change_registers(|registers| registers.set_result(result));
+    }
+
+    fn change_registers(&self, change: impl FnOnce(&mut libc::user_regs_struct)) {
+        const NT_PRSTATUS: libc::c_long = 1;
+        let mut registers = std::mem::MaybeUninit::<libc::user_regs_struct>::zeroed();
+        let mut part = libc::iovec {
+            iov_base: registers.as_mut_ptr().cast(),
+            iov_len: size_of::<libc::user_regs_struct>(),
+        };
+        // SAFETY: the structure names the registers, which are there to be filled and then read; they may be zero.
+        unsafe {
+            let request = libc::PTRACE_GETREGSET;
+            assert_eq!(libc::ptrace(request, self.child, NT_PRSTATUS, &raw mut part), 0);
+            change(registers.assume_init_mut());
+            let request = libc::PTRACE_SETREGSET;
+            assert_eq!(libc::ptrace(request, self.child, NT_PRSTATUS, &raw mut part), 0);
+        }
+    }
+
+    /// Lets the child run on untraced, and returns how it ends.
+    pub fn let_go(mut self) -> i32 {
+        if self.has_ended {
+            return 0;
+        }
+        // SAFETY: no memory is passed.
+        let result = unsafe { libc::ptrace(libc::PTRACE_DETACH, self.child, 0, 0) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+        let status = self.wait();
+        self.has_ended = true;
+        status
+    }
+}
+
+/// Where the processor keeps what a system call is made of.
+trait Registers {
+    fn set_call(&mut self, call: i64);
+    fn set_third(&mut self, value: u64);
+    fn set_result(&mut self, value: i64);
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Registers for libc::user_regs_struct {
+    fn set_call(&mut self, call: i64) {
+        self.orig_rax = call as u64;
+    }
+
+    fn set_third(&mut self, value: u64) {
+        self.rdx = value;
+    }
+
+    fn set_result(&mut self, value: i64) {
+        self.rax = value as u64;
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+impl Registers for libc::user_regs_struct {
+    fn set_call(&mut self, call: i64) {
+        self.regs[8] = call as u64;
+    }
+
+    fn set_third(&mut self, value: u64) {
+        self.regs[2] = value;
+    }
+
+    fn set_result(&mut self, value: i64) {
+        self.regs[0] = value as u64;
+    }
+}
+
+/// In the child: waits for the parent to go on, stop by stop.
+pub fn pause_to_be_traced() {
+    // SAFETY: no memory is passed; the parent is there to trace and to go on.
+    unsafe {
+        assert_eq!(libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0), 0);
+        libc::raise(libc::SIGSTOP);
+    }
+}
+
+/// The call by which a traced child says that it has come to the end of what is looked at, and its argument.
+const MARK: (libc::c_long, u64) = (libc::SYS_getpgid, 0x7fff_fff1);
+
+/// In the child: says that it has come to the end of what is looked at.
+pub fn mark_the_end() {
+    // SAFETY: asks for the group of a process that can't be.
+    unsafe { libc::syscall(MARK.0, MARK.1) };
+}
+
+impl Stop {
+    /// Whether it is [`mark_the_end`] that is being called.
+    pub fn is_mark(&self) -> bool {
+        matches!(self, Stop::Entry { call, arguments } if (*call, arguments[0]) == MARK)
     }
 }
 

@@ -10,17 +10,28 @@
 //! It prints what was tried, how often, and how often all was well. File systems on loop devices need root;
 //! `MBA_SKIP=name,name` skips kinds of faults by the first word of their name, and file systems by theirs.
 
+mod calls;
 mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
 mod hostile;
+mod kills;
 mod misuse;
 mod names;
 mod processes;
+mod scene;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS, hostile::FAULTS, names::FAULTS, misuse::FAULTS])
+    kills::write_if_told_to();
+    campaign::run(&[
+        calls::FAULTS,
+        kills::FAULTS,
+        processes::FAULTS,
+        hostile::FAULTS,
+        names::FAULTS,
+        misuse::FAULTS,
+    ])
 }

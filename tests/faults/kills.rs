@@ -1,0 +1,208 @@
+//! Writers that are killed, on each file system that the promises name: before and after every system call, and at
+//! random moments.
+//!
+//! What was done is there, nothing else is, and the next one who grows the array gets in within a second.
+
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use mmap_backed_array::{Error, MmapArray, Wait};
+
+use crate::campaign::{Cases, Fault, ending};
+use crate::common::moments::kill_at_system_calls;
+use crate::common::writer::{change_for_ever, pattern, round};
+use crate::common::{self, Numbers, Place, Words, writable};
+use crate::filesystem::Kind;
+
+pub const FAULTS: &[Fault] = &[
+    Fault {
+        name: "kill at a system call",
+        answer: "each change wholly or not at all, next in < 1 s",
+        cases: at_system_calls,
+    },
+    Fault {
+        name: "sudden kill at a random moment",
+        answer: "each change wholly or not at all, next in < 1 s",
+        cases: at_random,
+    },
+    Fault {
+        name: "bereaved growers, waiting for one who is killed",
+        answer: "they get the lock within a second",
+        cases: waiting,
+    },
+];
+
+/// MiB of each file system: room for the array as it is and as it becomes.
+const SIZE: u64 = 64;
+
+/// All kinds of changes, killed at each stop in turn; at a smaller scale at some of them, others in each run.
+fn at_system_calls(cases: &mut Cases) {
+    let step = cases.scale(61, 7, 1);
+    // The last of them can't reserve blocks, so that spare room comes by writing zeros.
+    for kind in Kind::ALL.into_iter().chain([Kind::Ext2]) {
+        let Some(mounted) = kind.mount(SIZE) else { continue };
+        for exact in [false, true] {
+            let first = Numbers::any().below(step) as usize;
+            let mut times = 1;
+            cases.case(format!("{:?}", mounted.kind), || {
+                times = kill_at_system_calls(mounted.path(), exact, || {}, (first, step as usize));
+            });
+            cases.add(times - 1, None);
+        }
+    }
+}
+
+/// The name under which this binary plays the writer.
+const WRITER: &str = "writer";
+
+/// Plays the writer, until it is killed, if this process was started for that.
+pub fn write_if_told_to() {
+    if let Some(arguments) = common::arguments(WRITER) {
+        change_for_ever(&arguments);
+    }
+}
+
+fn at_random(cases: &mut Cases) {
+    let rounds = cases.scale(10, 200, 2000);
+    let pattern = pattern();
+    for kind in Kind::ALL {
+        let Some(mounted) = kind.mount(SIZE) else { continue };
+        let mut seeds = Numbers::any();
+        let mut fruitful = 0;
+        for _ in 0..rounds {
+            let seed = seeds.next();
+            cases.case(format!("{kind:?}, seed {seed}"), || {
+                let changes = round(WRITER, mounted.path(), seed, &pattern);
+                fruitful += u64::from(changes > 0);
+            });
+        }
+        // Else the kills came too early to prove anything.
+        let too_early = fruitful < rounds / 4;
+        let story = format!("{kind:?}: only {fruitful} writers of {rounds} came to change anything");
+        cases.add(0, too_early.then_some(story));
+    }
+}
+
+/// In the words that the processes share: how many elements are acknowledged; whether the grower waits; when the
+/// writer was killed and when the grower had the lock, in microseconds.
+const DONE: usize = 0;
+const WAITS: usize = 1;
+const KILLED: usize = 2;
+const GOT_IN: usize = 3;
+
+/// With so many elements the writer has written enough.
+const MOST: u64 = 2 << 20;
+
+fn element(at: u64) -> u64 {
+    at * 0x9e37_79b9 + 1
+}
+
+/// A writer grows an array until it is killed, while another process waits for the lock, with a limit or for ever.
+fn waiting(cases: &mut Cases) {
+    let rounds = cases.scale(5, 50, 500);
+    for kind in Kind::ALL {
+        let Some(mounted) = kind.mount(SIZE) else { continue };
+        let memory = Place::Memory.directory();
+        for round in 0..rounds {
+            let path = mounted.path().join(format!("waiting {round}"));
+            let words = Words::create(&memory.path().join(format!("{round}")), 4);
+            for wait in [Wait::For(Duration::from_secs(60)), Wait::Forever] {
+                cases.case(format!("{kind:?}, {wait:?}, round {round}"), || one_waits(&path, &words, wait));
+            }
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+}
+
+fn one_waits(path: &Path, words: &Words, wait: Wait) {
+    words.iter().for_each(|word| word.store(0, Release));
+    let _ = std::fs::remove_file(path);
+    let start = Instant::now();
+    let now = || start.elapsed().as_micros() as u64;
+    let writer = Forked::start(|| {
+        let mut array = MmapArray::<u64>::open_or_create(path).unwrap();
+        for at in 0..MOST {
+            array.push(element(at)).unwrap();
+            words[DONE].store(at + 1, Release);
+        }
+        loop {
+            std::thread::park();
+        }
+    });
+    let come = |word: usize, child: &Forked| {
+        while words[word].load(Acquire) == 0 {
+            assert!(!child.has_ended(), "a process ended by itself");
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    };
+    come(DONE, &writer);
+    let grower = Forked::start(|| {
+        let mut array = MmapArray::<u64>::open_with(path, &writable()).unwrap();
+        assert_eq!(array.lock(Wait::No), Err(Error::Locked));
+        words[WAITS].store(1, Release);
+        array.lock(wait).unwrap();
+        words[GOT_IN].store(now(), Release);
+        let (len, done) = (array.len() as u64, words[DONE].load(Acquire));
+        assert!(len == done || len == done + 1, "{len} elements of {done}");
+        assert!(array.iter().zip(0..).all(|(found, at)| found == element(at)), "an element is another");
+        array.push(element(len)).unwrap();
+        array.close().unwrap();
+        assert_eq!(common::file_size(path), (len + 1) * 8);
+    });
+    come(WAITS, &grower);
+    // The moment is what is random here.
+    std::thread::sleep(Duration::from_micros(Numbers::any().below(6000)));
+    words[KILLED].store(now(), Release);
+    drop(writer);
+    grower.end_well();
+    let took = words[GOT_IN].load(Acquire) - words[KILLED].load(Acquire);
+    assert!(took < 1_000_000, "the next one waited for {took} microseconds");
+}
+
+/// A forked child, which is killed if the value goes first.
+struct Forked(libc::pid_t);
+
+impl Forked {
+    fn start(body: impl FnOnce()) -> Forked {
+        // SAFETY: the process has one thread; the child runs the body and ends by _exit.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0, "{}", std::io::Error::last_os_error());
+        if child == 0 {
+            let result = catch_unwind(AssertUnwindSafe(body));
+            // SAFETY: ends the child without running the destructors that are the parent's.
+            unsafe { libc::_exit(result.is_err().into()) };
+        }
+        Forked(child)
+    }
+
+    fn has_ended(&self) -> bool {
+        let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: the structure may be zero, stays so if the child hasn't ended, and is filled else.
+        unsafe {
+            assert_eq!(libc::waitid(libc::P_PID, self.0 as libc::id_t, info.as_mut_ptr(), how), 0);
+            info.assume_init().si_pid() != 0
+        }
+    }
+
+    fn end_well(self) {
+        let child = ManuallyDrop::new(self);
+        let mut status = 0;
+        // SAFETY: waits for the child, and stores its status.
+        assert_eq!(unsafe { libc::waitpid(child.0, &raw mut status, 0) }, child.0);
+        assert_eq!(status, 0, "{}", ending(status));
+    }
+}
+
+impl Drop for Forked {
+    fn drop(&mut self) {
+        // SAFETY: the child isn't waited for yet, so the number is its.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, std::ptr::null_mut(), 0);
+        }
+    }
+}
