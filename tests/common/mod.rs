@@ -3,8 +3,10 @@
 // Every test file compiles this one, and uses its part of it.
 #![allow(dead_code)]
 
+pub mod limits;
 pub mod raw;
 pub mod session;
+pub mod space;
 pub mod trace;
 
 use std::fs::{File, OpenOptions};

@@ -14,10 +14,13 @@ mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
+mod limits;
+mod power;
 mod processes;
+mod space;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS])
+    campaign::run(&[processes::FAULTS, space::FAULTS, power::FAULTS, limits::FAULTS])
 }
