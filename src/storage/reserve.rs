@@ -77,10 +77,14 @@ impl Reservation {
         loop {
             match Reservation::map(fd, bytes, access) {
                 // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK, EINVAL from valgrind.
-                Err(Error::Os(libc::ENOMEM | libc::EAGAIN | libc::EINVAL)) if bytes > least(need) => {
+                Err(Error::Os(errno @ (libc::ENOMEM | libc::EAGAIN | libc::EINVAL)))
+                    if bytes > least(need) =>
+                {
                     let half = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
                     LIMIT.store(sys::address_space_limit(), Relaxed);
-                    bytes = half.min(default_size(need, total, address_space_limit()));
+                    // What is locked counts whether it is used or not, and so does all else that is mapped then.
+                    let locked = if errno == libc::EAGAIN { sys::locked_memory_limit() } else { u64::MAX };
+                    bytes = half.min(default_size(need, total, address_space_limit().min(locked)));
                 }
                 result => return result,
             }
