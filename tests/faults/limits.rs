@@ -319,7 +319,7 @@ fn mappings(cases: &mut Cases) {
 }
 
 fn many(cases: &mut Cases) {
-    for count in cases.scale(vec![1_000], vec![10_000], vec![100, 1_000, 10_000, 30_000]) {
+    for count in cases.scale(vec![1_000], vec![10_000], vec![100, 1_000, 10_000, 15_000]) {
         cases.child(format!("{count} arrays"), || many_at_once(count));
         cases.add(count as u64 - 1, None);
     }
@@ -385,7 +385,7 @@ fn is_open(fd: i32) -> bool {
 /// All that is mapped from now on is locked in memory, of which a process without privileges may have so much.
 fn locked_memory(cases: &mut Cases) {
     let sizes: Vec<u64> =
-        cases.scale(vec![64 << 20], vec![16 << 20, 64 << 20, 1 << 30], (4..64).map(|n| n << 22).collect());
+        cases.scale(vec![8 << 20], vec![2 << 20, 4 << 20, 8 << 20], (8..32).map(|n| n << 18).collect());
     for size in sizes {
         for count in [1, 4, 100] {
             cases.child(format!("{size} bytes, {count} arrays"), || {

@@ -214,14 +214,15 @@ const STATE: usize = 1;
 
 /// After each single instruction of a writer, all that is published is written.
 fn instructions(cases: &mut Cases) {
-    let starts =
-        cases.scale(vec![0, 8190], (0..8).map(|n| n * 1170).collect(), (0..64).map(|n| n * 127).collect());
-    for place in [Place::Memory, Place::Disk] {
-        for exact in [false, true] {
+    let starts = cases.scale(vec![0], vec![0, 8190], (0..32).map(|n| n * 263).collect());
+    let both = [Place::Memory, Place::Disk];
+    for place in &both[..cases.scale(1, 2, 2)] {
+        // An exact file takes more instructions, for system calls around each change.
+        for exact in &[false, true][..cases.scale(1, 2, 2)] {
             for start in &starts {
                 let label = format!("{place:?}, exact: {exact}, from {start} elements");
                 let mut steps = 0;
-                cases.case(&label, || steps = one_by_one(place, exact, *start));
+                cases.case(&label, || steps = one_by_one(*place, *exact, *start));
                 cases.add(steps, None);
             }
         }
