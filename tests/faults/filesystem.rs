@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::ptr::null;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tempfile::TempDir;
 
@@ -54,6 +56,7 @@ impl Kind {
         if skipped(self.name()) {
             return None;
         }
+        be_private();
         let (package, least) = self.maker();
         let size = mebibytes.max(least);
         let directory = tempfile::Builder::new().prefix("mba-faults-").tempdir().unwrap();
@@ -70,6 +73,22 @@ impl Kind {
         mounted.mount();
         Some(mounted)
     }
+}
+
+/// Gives this process a list of mounts of its own. Else any other process that makes itself one meanwhile would have
+/// what is mounted here on it, and keep it in use; and what is mounted here is gone with the process.
+fn be_private() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Relaxed) {
+        return;
+    }
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the path is a C string, and what mount doesn't need may be null.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(null(), c"/".as_ptr(), null(), flags, null()) == 0
+    };
+    assert!(done, "mounting needs root: {}", std::io::Error::last_os_error());
 }
 
 /// A file system that is mounted.
