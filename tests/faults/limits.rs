@@ -77,7 +77,7 @@ fn open_many(
 }
 
 fn numbered(directory: &Path, at: usize) -> mmap_backed_array::Result<MmapArray<u64>> {
-    if at % 2 == 0 {
+    if at.is_multiple_of(2) {
         MmapArray::anonymous()
     } else {
         MmapArray::open_or_create(directory.join(at.to_string()))
@@ -356,10 +356,9 @@ fn descriptors(cases: &mut Cases) {
                     }
                     Ok(mut array) if kind < 2 => {
                         use_array(&mut array, 20_000);
-                        match array.flush() {
-                            // The name of a new file is in a directory that must be opened.
-                            Err(error) => assert_eq!((error, left), (Error::Os(libc::EMFILE), left.min(2))),
-                            Ok(()) => {}
+                        // The name of a new file is in a directory that must be opened.
+                        if let Err(error) = array.flush() {
+                            assert_eq!((error, left), (Error::Os(libc::EMFILE), left.min(2)));
                         }
                         array.shrink_to_fit().unwrap();
                         array.unlock().unwrap();

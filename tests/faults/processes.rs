@@ -276,12 +276,8 @@ fn one_by_one(place: Place, exact: bool, start: usize) -> u64 {
         change(&mut array, exact, &words).unwrap();
         words[STATE].store(1, Release);
     });
-    loop {
-        match child.next_stop().expect("the writer comes to its marker") {
-            Stop::Entry { call: libc::SYS_getppid, .. } => break,
-            _ => {}
-        }
-    }
+    let marker = |stop| matches!(stop, Stop::Entry { call: libc::SYS_getppid, .. });
+    while !marker(child.next_stop().expect("the writer comes to its marker")) {}
     let mut reader = MmapArray::<u64>::open(&path).unwrap();
     let (mut known, mut steps, mut changes) = (reader.len(), 0, 0);
     while words[STATE].load(Acquire) == 0 {
