@@ -49,8 +49,9 @@
  *
  * WHAT SURVIVES. Under kill -9 at any moment, append, extend, pop, resize, commit and clear have
  * happened wholly or not at all. After power loss the elements up to the last mba_flush() are intact,
- * while the length may be larger and the excess zero. A full disk is ENOSPC where fallocate(2) reserves
- * blocks for good (ext4, xfs, tmpfs): never a signal, and the array stays as it was.
+ * while the length may be larger; what is behind them is then zero, what was stored there at some time,
+ * or what is left of a tail record. A full disk is ENOSPC where fallocate(2) reserves blocks
+ * for good (ext4, xfs, tmpfs): never a signal, and the array stays as it was.
  *
  * WHAT IS NOT PROMISED. Calls that move or rewrite elements (insert, remove, splice, reverse, byteswap,
  * fill, write) can be half done after a kill. Stores into holes of a sparse file, into reflinked files,

@@ -8,9 +8,10 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{io, ptr};
 
+use common::space::{self, Small, check, check_closed, number};
 use common::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
@@ -77,70 +78,15 @@ fn write_to(path: &std::ffi::CStr, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The small file system.
-struct Small {
-    directory: PathBuf,
-}
-
-impl Small {
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
-    }
-
-    fn free(&self) -> u64 {
-        let path = CString::new(self.directory.as_os_str().as_bytes()).unwrap();
-        let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-        // SAFETY: statvfs fills the structure that it is given, if it succeeds.
-        let stat = unsafe {
-            assert_eq!(libc::statvfs(path.as_ptr(), stat.as_mut_ptr()), 0);
-            stat.assume_init()
-        };
-        stat.f_bavail * stat.f_frsize
-    }
-
-    /// Takes all the space but so many bytes.
-    fn leave(&self, free: u64) {
-        let path = self.path("ballast");
-        let _ = std::fs::remove_file(&path);
-        let take = self.free() - free;
-        std::fs::write(&path, vec![0xff; take as usize]).unwrap();
-        assert_eq!(self.free(), free);
-    }
-
-    fn give_back(&self) {
-        std::fs::remove_file(self.path("ballast")).unwrap();
-    }
-}
-
-fn number(at: usize) -> u64 {
-    at as u64 * 0x9e37_79b9 + 1
-}
-
-fn check(array: &MmapArray<u64>, len: usize, story: &str) {
-    assert_eq!(array.len(), len, "{story}");
-    // SAFETY: nobody changes the array meanwhile.
-    let elements = unsafe { array.as_slice() };
-    let wrong = elements.iter().enumerate().position(|(at, element)| *element != number(at));
-    assert_eq!(wrong, None, "{story}: an element of {len} is another");
-}
-
-fn check_closed(path: &Path, len: usize) {
-    let expected: Vec<u8> = (0..len).flat_map(|at| number(at).to_ne_bytes()).collect();
-    assert!(std::fs::read(path).unwrap() == expected, "the closed file is its {len} elements");
+/// Takes all the space but so many bytes.
+fn leave(small: &Small, free: u64) {
+    small.leave(free);
+    assert_eq!(small.free(), free);
 }
 
 /// Appends until there is no room, and returns how many elements there are then.
 fn fill(array: &mut MmapArray<u64>) -> usize {
-    loop {
-        let len = array.len();
-        match array.push(number(len)) {
-            Ok(()) => {}
-            Err(error) => {
-                assert_eq!(error, FULL);
-                return len;
-            }
-        }
-    }
+    space::fill(array, FULL)
 }
 
 fn options(exact: bool) -> OpenOptions {
@@ -157,7 +103,7 @@ fn at_each_step_of_growth() {
         // From nothing to more than the fourth step needs, a page or a few more each time.
         let mut free = 0;
         while free < 900 << 10 {
-            small.leave(free);
+            leave(&small, free);
             let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
             let (address, story) = (array.as_ptr(), format!("{free} bytes free"));
             let len = fill(&mut array);
@@ -257,7 +203,7 @@ fn elements_can_be_taken_away_on_a_full_file_system() {
             let len = 8192;
             let bytes: Vec<u8> = (0..len).flat_map(|at| number(at).to_ne_bytes()).collect();
             std::fs::write(&path, bytes).unwrap();
-            small.leave(0);
+            leave(&small, 0);
             let mut array = MmapArray::<u64>::open_with(&path, &options(exact)).unwrap();
             for left in (len - 5..len).rev() {
                 assert_eq!(array.pop(), Ok(Some(number(left))));
@@ -284,7 +230,7 @@ fn elements_can_be_taken_away_on_a_full_file_system() {
 fn the_next_grower_finds_all_intact() {
     on_a_small_tmpfs("the_next_grower_finds_all_intact", |small| {
         let path = small.path("array");
-        small.leave(100 << 10);
+        leave(&small, 100 << 10);
         let mut first = MmapArray::<u64>::open_or_create(&path).unwrap();
         let mut second = MmapArray::<u64>::open_or_create(&path).unwrap();
         let len = fill(&mut first);
@@ -322,7 +268,7 @@ fn spare_room_that_lost_its_blocks_is_not_trusted() {
         let punched =
             unsafe { libc::fallocate(array.fd().unwrap(), mode, end as i64, (size - end - PAGE) as i64) };
         assert_eq!(punched, 0);
-        small.leave(2 * PAGE);
+        leave(&small, 2 * PAGE);
         let len = fill(&mut array);
         check(&array, len, "after the disk was full");
         small.give_back();

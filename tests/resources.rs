@@ -48,35 +48,7 @@ fn many_cycles_leak_nothing() {
 #[test]
 fn five_thousand_arrays_at_once_leave_room_for_everything_else() {
     alone("five_thousand_arrays_at_once_leave_room_for_everything_else", || {
-        const MANY: usize = 5000;
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: the structure is there to be filled, and then to be read.
-        unsafe {
-            libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-            assert!(limit.rlim_max > MANY as u64 + 100, "this test needs `ulimit -Hn` above {MANY}");
-            limit.rlim_cur = limit.rlim_max;
-            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
-        }
-        let mut arrays: Vec<MmapArray<u32>> = (0..MANY)
-            .map(|at| MmapArray::anonymous().unwrap_or_else(|e| panic!("array {at}: {e}")))
-            .collect();
-        for (at, array) in arrays.iter_mut().enumerate().step_by(97) {
-            array.extend_from_slice(&[at as u32; 50_000]).unwrap();
-        }
-        assert!(arrays.iter().all(|array| array.reserved() > 1 << 20), "each can grow well");
-        let large = vec![1u8; 256 << 20];
-        assert_eq!(large.iter().step_by(4096).count(), 65_536);
-        // SAFETY: a new mapping, at an address that the system chooses, and its end.
-        unsafe {
-            let (length, flags) = (1 << 40, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
-            let map = libc::mmap(std::ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0);
-            assert_ne!(map, libc::MAP_FAILED, "a terabyte of address space is left");
-            libc::munmap(map, length);
-        }
-        std::thread::spawn(|| {}).join().unwrap();
-        for (at, array) in arrays.iter().enumerate().step_by(97) {
-            assert!(array.iter().all(|element| element == at as u32));
-        }
+        common::limits::many_at_once(5000);
     });
 }
 

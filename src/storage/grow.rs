@@ -203,6 +203,7 @@ impl Storage {
 
     /// Writes the record at the end of a file of `size` bytes again, all but the length.
     pub(super) fn write_identity(&self, file: &File, fd: RawFd, size: u64, own: bool) -> Result<()> {
+        check_limit(size)?;
         let bytes = self.record(file, size, own).encode(&self.shape);
         write_all(fd, &bytes[..tail::LENGTH_AT as usize], size - tail::SIZE)
     }
@@ -247,6 +248,11 @@ impl Storage {
         self.capacity.store(len + 1, Relaxed);
         Ok(true)
     }
+}
+
+/// `EFBIG` where writing up to `end` would send a signal, in a file that was larger already when the limit came.
+pub(super) fn check_limit(end: u64) -> Result<()> {
+    if end > sys::file_size_limit() { Err(Error::Os(libc::EFBIG)) } else { Ok(()) }
 }
 
 /// Writes all bytes at once; fewer means that there is no room.

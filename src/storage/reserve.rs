@@ -81,9 +81,16 @@ impl Reservation {
         loop {
             match Reservation::map(fd, bytes, access) {
                 // EAGAIN comes from mlockall(MCL_FUTURE) and RLIMIT_MEMLOCK, EINVAL from valgrind.
-                Err(Error::Os(libc::ENOMEM | libc::EAGAIN | libc::EINVAL)) if bytes > least(need) => {
+                Err(Error::Os(errno @ (libc::ENOMEM | libc::EAGAIN | libc::EINVAL)))
+                    if bytes > least(need) =>
+                {
                     let half = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
                     let mut limit = sys::address_space_limit();
+                    if errno == libc::EAGAIN {
+                        // What is locked counts whether it is used or not, and so does all else that is mapped then.
+                        bytes = half.min(default_size(need, total, limit.min(sys::locked_memory_limit())));
+                        continue;
+                    }
                     if limit >= ADDRESS_SPACE {
                         // Nobody has set a limit, so there is less than there commonly is: valgrind and
                         // ThreadSanitizer leave a program that little.

@@ -274,6 +274,11 @@ pub(super) fn address_space_limit() -> u64 {
     resource_limit(libc::RLIMIT_AS)
 }
 
+/// How much this process may have locked in memory.
+pub(super) fn locked_memory_limit() -> u64 {
+    resource_limit(libc::RLIMIT_MEMLOCK)
+}
+
 fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: getrlimit fills the structure that it is given.

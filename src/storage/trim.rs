@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use std::os::fd::RawFd;
 
-use super::grow::Pace;
+use super::grow::{Pace, check_limit};
 use super::lock::{self, Wait};
 use super::tail::{self, GRAIN, State};
 use super::tenure::is_sealed;
@@ -159,6 +159,7 @@ impl Storage {
             unsafe { self.publish(len) };
         }
         if tenure.size.get() > size {
+            check_limit(size)?;
             self.write_record(file, fd, size, true)?;
             sys::ftruncate(fd, size)?;
             tenure.size.set(size);

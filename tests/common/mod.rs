@@ -4,9 +4,11 @@
 #![allow(dead_code)]
 
 pub mod functions;
+pub mod limits;
 pub mod moments;
 pub mod raw;
 pub mod session;
+pub mod space;
 pub mod trace;
 pub mod writer;
 

@@ -217,6 +217,26 @@ impl Stop {
     }
 }
 
+impl Traced {
+    /// Lets the child run for one instruction, or one system call; `false` if it has ended, which must be well.
+    pub fn step(&mut self) -> bool {
+        if self.has_ended {
+            return false;
+        }
+        // SAFETY: no memory is passed.
+        let result = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.child, 0, 0) };
+        assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+        let status = self.wait();
+        if !libc::WIFSTOPPED(status) {
+            self.has_ended = true;
+            assert_eq!(status, 0, "a traced child ended badly");
+            return false;
+        }
+        assert_eq!(libc::WSTOPSIG(status), libc::SIGTRAP, "a traced child got a signal");
+        true
+    }
+}
+
 impl Drop for Traced {
     fn drop(&mut self) {
         if !self.has_ended {

@@ -1,7 +1,11 @@
 //! File systems to break things on: on loop devices, each of its own size, gone with the value.
 
+use std::cell::Cell;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::ptr::null;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tempfile::TempDir;
 
@@ -44,39 +48,56 @@ impl Kind {
 
     /// A new one of so many MiB, or of as few as it can have; `None` if `MBA_SKIP` names it.
     pub fn mount(self, mebibytes: u64) -> Option<Mounted> {
+        self.mount_in(None, mebibytes)
+    }
+
+    /// The same, its image in a directory that may be on another such file system.
+    pub fn mount_in(self, parent: Option<&Path>, mebibytes: u64) -> Option<Mounted> {
         if skipped(self.name()) {
             return None;
         }
+        be_private();
         let (package, least) = self.maker();
         let size = mebibytes.max(least);
         let directory = tempfile::Builder::new().prefix("mba-faults-").tempdir().unwrap();
-        let image = directory.path().join("image");
+        let image = parent.unwrap_or(directory.path()).join("image");
         let point = directory.path().join("mounted");
         std::fs::create_dir(&point).unwrap();
-        if self == Kind::Tmpfs {
-            let options = format!("size={size}m");
-            output_of(
-                Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(&point),
-                package,
-            );
-        } else {
-            std::fs::File::create(&image).unwrap().set_len(size << 20).unwrap();
+        let mounted =
+            Mounted { kind: self, size, image, point, is_mounted: Cell::new(false), _directory: directory };
+        if self != Kind::Tmpfs {
+            std::fs::File::create(&mounted.image).unwrap().set_len(size << 20).unwrap();
             let mut make = Command::new(format!("mkfs.{}", self.name()));
-            output_of(make.arg("-q").arg(&image), package);
-            let kind = self.name();
-            output_of(
-                Command::new("mount").args(["-t", kind, "-o", "loop"]).arg(&image).arg(&point),
-                "mount",
-            );
+            output_of(make.arg("-q").arg(&mounted.image), package);
         }
-        Some(Mounted { kind: self, point, _directory: directory })
+        mounted.mount();
+        Some(mounted)
     }
+}
+
+/// Gives this process a list of mounts of its own. Else any other process that makes itself one meanwhile would have
+/// what is mounted here on it, and keep it in use; and what is mounted here is gone with the process.
+fn be_private() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Relaxed) {
+        return;
+    }
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the path is a C string, and what mount doesn't need may be null.
+    let done = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(null(), c"/".as_ptr(), null(), flags, null()) == 0
+    };
+    assert!(done, "mounting needs root: {}", std::io::Error::last_os_error());
 }
 
 /// A file system that is mounted.
 pub struct Mounted {
     pub kind: Kind,
+    size: u64,
+    image: PathBuf,
     point: PathBuf,
+    is_mounted: Cell<bool>,
     _directory: TempDir,
 }
 
@@ -84,12 +105,55 @@ impl Mounted {
     pub fn path(&self) -> &Path {
         &self.point
     }
+
+    /// Mounts it; the second time after [`Mounted::unmount`].
+    pub fn mount(&self) {
+        let mut command = Command::new("mount");
+        command.args(["-t", self.kind.name()]);
+        if self.kind == Kind::Tmpfs {
+            command.args(["-o", &format!("size={}m", self.size), "none"]);
+        } else {
+            command.args(["-o", "loop"]).arg(&self.image);
+        }
+        output_of(command.arg(&self.point), "mount");
+        self.is_mounted.set(true);
+    }
+
+    /// Unmounts it, when nobody uses it any more.
+    pub fn unmount(&self) {
+        let start = std::time::Instant::now();
+        loop {
+            let output = Command::new("umount").arg(&self.point).output().unwrap();
+            if output.status.success() {
+                self.is_mounted.set(false);
+                return;
+            }
+            // A loop device, or a process that has just ended, lets go of it a moment later, and nothing tells when.
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(errors.contains("busy") && start.elapsed().as_secs() < 20, "{errors}");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+
+    /// Ends all writing to the device at once, also of the journal, as a loss of power does; the file system fails
+    /// from then on.
+    pub fn shut_down(&self) {
+        const SHUTDOWN: libc::c_ulong = (2 << 30) | (4 << 16) | (b'X' as libc::c_ulong) << 8 | 125;
+        let without_log: u32 = 2;
+        let root = std::fs::File::open(&self.point).unwrap();
+        // SAFETY: the call reads one number.
+        let result = unsafe { libc::ioctl(root.as_raw_fd(), SHUTDOWN, &raw const without_log) };
+        assert_eq!(result, 0, "{}: {}", self.kind.name(), std::io::Error::last_os_error());
+    }
 }
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let done = Command::new("umount").arg("-l").arg(&self.point).status();
-        if !done.is_ok_and(|status| status.success()) {
+        if !self.is_mounted.get() {
+            return;
+        }
+        let done = Command::new("umount").arg("-l").arg(&self.point).output();
+        if !done.is_ok_and(|output| output.status.success()) {
             eprintln!("{} stays mounted", self.point.display());
         }
     }

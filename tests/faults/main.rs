@@ -17,10 +17,13 @@ mod common;
 mod filesystem;
 mod hostile;
 mod kills;
+mod limits;
 mod misuse;
 mod names;
+mod power;
 mod processes;
 mod scene;
+mod space;
 
 use std::process::ExitCode;
 
@@ -29,7 +32,10 @@ fn main() -> ExitCode {
     campaign::run(&[
         calls::FAULTS,
         kills::FAULTS,
+        space::FAULTS,
+        power::FAULTS,
         processes::FAULTS,
+        limits::FAULTS,
         hostile::FAULTS,
         names::FAULTS,
         misuse::FAULTS,
