@@ -44,7 +44,7 @@ macro_rules! programs {
 }
 
 programs! {
-    descriptor elements exact fork fork_idle full grow handed length lock memory named open options private record
+    descriptor elements exact fork fork_idle full grow guard handed length lock memory named open options private record
     strings threads types whole
 }
 

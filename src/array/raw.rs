@@ -349,6 +349,7 @@ impl Array {
     }
 
     pub(super) fn check_writable(&self) -> Result<()> {
+        self.storage().check()?;
         if self.storage().can_write() { Ok(()) } else { Err(Error::ReadOnly) }
     }
 
