@@ -215,8 +215,7 @@ unsafe fn pass_on(former: &Former, signal: c_int, info: *mut libc::siginfo_t, co
     match handler {
         libc::SIG_IGN if sent => return,
         // The kernel doesn't let a fault be ignored either.
-        // SAFETY: the caller promises the information.
-        libc::SIG_DFL | libc::SIG_IGN => return unsafe { die(signal, info) },
+        libc::SIG_DFL | libc::SIG_IGN => return die(signal, sent),
         _ => {}
     }
     let mut mask = former.mask.load(Relaxed);
@@ -244,18 +243,14 @@ unsafe fn pass_on(former: &Former, signal: c_int, info: *mut libc::siginfo_t, co
 }
 
 /// Ends the process by the signal, as if nobody handled it.
-///
-/// # Safety
-/// `info` must be the information of a signal.
-unsafe fn die(signal: c_int, info: *mut libc::siginfo_t) {
+fn die(signal: c_int, sent: bool) {
     let default = empty_action();
-    // SAFETY: the default action needs nothing. The signal is sent to this thread once more, as it was, and comes
-    // when the handler has returned, at the place of the fault, so that a core dump shows that.
+    // SAFETY: the default action needs nothing. A fault happens again when the handler returns, so that a core dump
+    // shows it as it was; a signal that was sent is sent to this thread once more, and comes then.
     unsafe {
         libc::sigaction(signal, &raw const default, core::ptr::null_mut());
-        let (process, thread) = (libc::getpid(), libc::syscall(libc::SYS_gettid));
-        if libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, info) != 0 {
-            libc::syscall(libc::SYS_tgkill, process, thread, signal);
+        if sent {
+            libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::syscall(libc::SYS_gettid), signal);
         }
     }
 }
