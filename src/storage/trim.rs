@@ -89,7 +89,11 @@ impl Storage {
         if file.held.load(Relaxed) {
             let needed = file.tenure.record.get() && !file.tenure.traits().sealed;
             let result = file.lock_fd().and_then(|fd| {
-                if needed { self.cut(file, fd, self.len()) } else { self.guard_last_elements(file, fd) }
+                if needed {
+                    return self.cut(file, fd, self.len());
+                }
+                // Nothing needs to be done, but somebody else's doing to be told.
+                self.check_size(file).and_then(|()| self.guard_last_elements(file, fd))
             });
             // A child that is being forked at this moment may have the description open for a little longer.
             return result.and(file.release());
