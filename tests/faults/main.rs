@@ -15,9 +15,10 @@ mod campaign;
 mod common;
 mod filesystem;
 mod processes;
+mod truncation;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS])
+    campaign::run(&[processes::FAULTS, truncation::FAULTS])
 }
