@@ -6,9 +6,10 @@
 //!
 //! - `MBA_CTEST_CFLAGS` adds compiler flags, such as `-fsanitize=address,undefined`.
 //! - `MBA_CTEST_RUNNER` runs the programs under a command, such as
-//!   `valgrind -q --error-exitcode=99 --leak-check=no`. Valgrind's own search for leaks takes minutes for each
-//!   child that ends with a reservation still mapped; the address sanitizer looks for leaks as well. Valgrind
-//!   3.19 needs `MBA_SKIP=lock,options`: it holds up all threads while one waits for a lock, and says
+//!   `valgrind -q --error-exitcode=99 --leak-check=no --vex-iropt-register-updates=allregs-at-mem-access`. The last
+//!   option is for guard.c, in which an instruction is done again after a fault. Valgrind's own search for leaks
+//!   takes minutes for each child that ends with a reservation still mapped; the address sanitizer looks for leaks
+//!   as well. Valgrind 3.19 needs `MBA_SKIP=lock,options`: it holds up all threads while one waits for a lock, and says
 //!   EINVAL where the system says ENOMEM.
 //! - `MBA_SKIP=full,open` skips what it names; `ctests` stands for all.
 

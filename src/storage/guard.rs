@@ -296,19 +296,24 @@ impl Storage {
     fn replace(&self, file: &File, start: usize, stop: usize) -> bool {
         let protection = libc::PROT_READ | if self.access.can_write() { libc::PROT_WRITE } else { 0 };
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        // A system call wants whole registers.
+        let (protection, flags) = (i64::from(protection), i64::from(flags));
         let at = file.reservation.base().with_addr(start).cast::<c_void>();
+        // Not the C library's function, which tools replace by some that aren't for signal handlers.
         // SAFETY: the range lies in the mapping, which is this handle's.
-        let map = unsafe { libc::mmap(at, stop.wrapping_sub(start), protection, flags, -1, 0) };
-        map != libc::MAP_FAILED
+        let result = unsafe {
+            libc::syscall(libc::SYS_mmap, at, stop.wrapping_sub(start), protection, flags, -1i64, 0i64)
+        };
+        result != -1
     }
 }
 
 /// The size of a file, asked in a way that a signal handler may.
 fn end_of_file(file: &File) -> Option<usize> {
     let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: fstat fills the structure that it is given, which may be zero too.
+    // SAFETY: fstat fills the structure that it is given, which is the kernel's own on 64-bit systems and may be zero.
     unsafe {
-        match libc::fstat(file.fd(), stat.as_mut_ptr()) {
+        match libc::syscall(libc::SYS_fstat, i64::from(file.fd()), stat.as_mut_ptr()) {
             0 => Some(stat.assume_init_ref().st_size as usize),
             _ => None,
         }

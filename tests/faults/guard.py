@@ -92,6 +92,14 @@ elif scenario == "guard-again":
     check(mba.mba_guard_enable())
     many()
     elsewhere()
+elif scenario == "unloaded":
+    # The library is given back, and stays all the same, since its handler is still there.
+    faulthandler.enable()
+    check(mba.mba_guard_enable())
+    import _ctypes
+
+    _ctypes.dlclose(mba._handle)
+    elsewhere()
 elif scenario == "disabled":
     faulthandler.enable()
     check(mba.mba_guard_enable())

@@ -328,6 +328,7 @@ fn python(cases: &mut Cases) {
             for (scenario, dumps) in [
                 ("guard-after", true),
                 ("guard-again", true),
+                ("unloaded", true),
                 ("disabled", true),
                 ("faulthandler-off", false),
             ] {
@@ -375,10 +376,14 @@ fn jvm(cases: &mut Cases) {
     cc.arg(sources.join("glue.c")).arg(at(&soname)).arg("-Wl,-rpath,$ORIGIN");
     output_of(&mut cc, "gcc");
     let rounds = cases.scale(20, 100, 1000);
-    for options in
-        [&["-XX:+UseSerialGC"][..], &["-Xint"], &["-XX:TieredStopAtLevel=1"], &["-XX:+UseG1GC", "-Xcomp"]]
-    {
-        for place in [Place::Disk, Place::Memory] {
+    // All code compiled, some of it, none of it, which is slow; with one collector or the other.
+    for (options, rounds) in [
+        (&["-XX:+UseSerialGC"][..], rounds),
+        (&["-XX:TieredStopAtLevel=1"], rounds),
+        (&["-XX:+UseG1GC", "-Xcomp"], cases.scale(0, 5, 50)),
+        (&["-Xint"], rounds / 20),
+    ] {
+        for place in [Place::Disk, Place::Memory].into_iter().filter(|_| rounds > 0) {
             cases.case(format!("{options:?}, {place:?}"), || {
                 let directory = place.directory();
                 let mut java = Command::new(home.join("bin/java"));
