@@ -45,6 +45,10 @@ pub const FAULTS: &[Fault] = &[
 
 const PAGE: u64 = 4096;
 
+fn file_systems() -> impl Iterator<Item = Kind> {
+    Kind::ALL.into_iter().chain([Kind::Ext2])
+}
+
 fn cut(path: &Path, size: u64) {
     std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(size).unwrap();
 }
@@ -97,13 +101,13 @@ fn noticed(cases: &mut Cases) {
         ("refresh", Raw::refresh),
         ("flush", Raw::flush),
     ];
-    for kind in Kind::ALL {
+    for kind in file_systems() {
         let Some(place) = kind.mount(1) else { continue };
         let path = place.path().join("array");
         for (flags, calls) in [(MBA_RDWR, &WITH_ROOM[..]), (MBA_RDWR | MBA_EXACT, &EXACT[..])] {
             for (name, call) in calls {
                 for lost in [1, 4, PAGE, 3 * PAGE + 4, u64::MAX] {
-                    let label = format!("{}: {lost} bytes less, {name}, flags {flags}", kind.name());
+                    let label = format!("{}: {lost} bytes less, {name}, flags {flags}", place.kind.name());
                     cases.child(label, || {
                         make(&path, 5000);
                         let array = Raw::open(&path, uint32(), flags).unwrap();
@@ -124,7 +128,7 @@ fn noticed(cases: &mut Cases) {
         // Who doesn't hold the lock follows.
         for flags in [MBA_RDONLY, MBA_RDWR] {
             for len in [0u64, 1, 1024, 2500, 4999] {
-                cases.child(format!("{}: a handle follows to {len}", kind.name()), || {
+                cases.child(format!("{}: a handle follows to {len}", place.kind.name()), || {
                     make(&path, 5000);
                     let array = Raw::open(&path, uint32(), flags).unwrap();
                     cut(&path, 4 * len);
@@ -192,13 +196,13 @@ fn sealed(cases: &mut Cases) {
 fn guarded(cases: &mut Cases) {
     let rounds = cases.scale(12, 300, 5000);
     let mut numbers = Numbers::any();
-    for kind in Kind::ALL {
+    for kind in file_systems() {
         let Some(place) = kind.mount(4) else { continue };
         let path = place.path().join("array");
         for round in 0..rounds {
             let seed = numbers.next();
             let grows = round % 3 == 0;
-            cases.child(format!("{}: seed {seed}", kind.name()), || guarded_round(&path, seed, grows));
+            cases.child(format!("{}: seed {seed}", place.kind.name()), || guarded_round(&path, seed, grows));
         }
     }
 }
