@@ -385,7 +385,7 @@ fn jvm(cases: &mut Cases) {
         (&["-XX:+UseSerialGC"][..], rounds),
         (&["-XX:TieredStopAtLevel=1"], rounds),
         (&["-XX:+UseG1GC", "-Xcomp"], cases.scale(0, 5, 50)),
-        (&["-Xint"], rounds / 20),
+        (&["-Xint"], cases.scale(0, 5, 50)),
     ] {
         for place in [Place::Disk, Place::Memory].into_iter().filter(|_| rounds > 0) {
             cases.case(format!("{options:?}, {place:?}"), || {
