@@ -211,6 +211,12 @@ impl Array {
         !self.storage().can_write()
     }
 
+    /// Whether the [guard](crate::guard) has put zeros in the place of elements that somebody else has cut off. The
+    /// handle is of no more use then.
+    pub fn is_truncated(&self) -> bool {
+        self.storage().check() == Err(Error::Truncated)
+    }
+
     /// The address of element 0, which stays the same until the handle is closed. What it points to may
     /// change at any time; read it through raw pointers or atomics.
     #[inline(always)]
@@ -304,10 +310,12 @@ impl Array {
     }
 
     fn check_size(&self, bytes: usize) -> Result<()> {
+        self.storage().check()?;
         if bytes == self.itemsize() { Ok(()) } else { Err(Error::INVALID) }
     }
 
     fn count_in(&self, bytes: usize) -> Result<usize> {
+        self.storage().check()?;
         if bytes.is_multiple_of(self.itemsize()) { Ok(bytes / self.itemsize()) } else { Err(Error::INVALID) }
     }
 }
@@ -434,6 +442,8 @@ impl Array {
     }
 
     fn check_like(&self, other: &Array) -> Result<()> {
+        self.storage().check()?;
+        other.storage().check()?;
         if self.ty().is_like(other.ty()) { Ok(()) } else { Err(Error::Type) }
     }
 
@@ -481,6 +491,7 @@ impl Array {
     /// # Errors
     /// [`Error::Index`]; those of `madvise(2)`.
     pub fn advise(&self, start: usize, count: usize, advise: Advise) -> Result<()> {
+        self.storage().check()?;
         self.check_range(start, count)?;
         self.storage().advise(start, count, advise)
     }

@@ -27,7 +27,8 @@ pub const MBA_EPARTIAL: i32 = -108;
 /// The file's tail record contradicts the file, or someone who doesn't use the library made the
 /// file longer while this handle was growing it.
 pub const MBA_ECORRUPT: i32 = -109;
-/// Someone who doesn't use the library made the file shorter while this handle was growing it.
+/// Someone who doesn't use the library made the file shorter while this handle was growing it; or someone made
+/// it shorter, and the guard (`mba_guard_enable`) has put zeros in the place of elements that this handle had.
 pub const MBA_ETRUNCATED: i32 = -110;
 /// This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs.
 pub const MBA_EFIXED: i32 = -111;

@@ -49,6 +49,8 @@
 //! A handle's length can be out of date: if another process made the file shorter since the last `refresh`, elements
 //! in the part given up are gone, and reading them is a SIGBUS, by safe calls too.
 //!
+//! [`guard::enable`] makes zeros of that.
+//!
 //! # Fork
 //! A forked child keeps the mapping, and neither the lock nor the parent's descriptor: its first change of the
 //! length takes the lock for itself. A child that exits or drops its copy leaves the parent's array alone.
@@ -72,6 +74,16 @@ mod ops;
 mod options;
 mod storage;
 mod typed;
+
+/// Files that are cut while they are mapped: zeros and an error, instead of a signal that ends the process.
+///
+/// The guard is a handler for SIGBUS, for the whole process. Where a file has become shorter, it puts memory of zeros
+/// in the place of what is gone, and marks the handle. Calls that can say so then say [`Error::Truncated`]; getting
+/// and setting single elements of a [`MmapArray`], and what has no error to return, goes on with zeros, and
+/// [`MmapArray::is_truncated`] tells. The comment of [`capi::mba_guard_enable`] has the rest.
+pub mod guard {
+    pub use crate::storage::guard::{disable, enable};
+}
 
 pub use array::Array;
 pub use element::{Char8, Complex, Element, F16, Kind, Type};

@@ -135,6 +135,11 @@ impl<T: Element> MmapArray<T> {
         self.array.is_readonly()
     }
 
+    /// Whether elements are gone; see [`Array::is_truncated`].
+    pub fn is_truncated(&self) -> bool {
+        self.array.is_truncated()
+    }
+
     /// Whether this handle holds the growth lock.
     pub fn has_lock(&self) -> bool {
         self.array.has_lock()
@@ -245,6 +250,7 @@ impl<T: Element> MmapArray<T> {
     }
 
     fn range(&self, range: impl RangeBounds<usize>) -> Result<Range<usize>> {
+        self.array.storage().check()?;
         let len = self.len();
         let start = match range.start_bound() {
             Bound::Included(start) => *start,

@@ -137,6 +137,7 @@ impl Array {
         let storage = self.storage();
         storage.lock(Wait::No)?;
         let last = storage.len().checked_sub(1).ok_or(Error::Empty)?;
+        storage.check_unless_roomy()?;
         let mut value = [0; LARGEST];
         // SAFETY: there is an element at `last`, and `value` has room for the largest.
         unsafe { element::load(value.as_mut_ptr(), storage.element(last), storage.shape().itemsize) };
@@ -218,6 +219,7 @@ impl Array {
         let storage = self.storage();
         storage.lock(Wait::No)?;
         self.check_range(start, removed)?;
+        storage.check_unless_roomy()?;
         let len = storage.len();
         let new =
             (len - removed).checked_add(count).filter(|new| *new <= self.reserved()).ok_or(Error::Limit)?;
@@ -306,6 +308,7 @@ impl Array {
     pub(crate) unsafe fn remove_to(&self, index: usize, out: *mut u8) -> Result<()> {
         let storage = self.storage();
         storage.lock(Wait::No)?;
+        storage.check_unless_roomy()?;
         let mut value = [0; LARGEST];
         // SAFETY: `value` has room for the largest element.
         unsafe { self.get_to(index, value.as_mut_ptr()) }?;
@@ -348,6 +351,7 @@ impl Array {
     }
 
     pub(super) fn check_writable(&self) -> Result<()> {
+        self.storage().check()?;
         if self.storage().can_write() { Ok(()) } else { Err(Error::ReadOnly) }
     }
 

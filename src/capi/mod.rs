@@ -9,6 +9,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod elements;
+mod guard;
 mod handle;
 mod length;
 mod library;
@@ -16,6 +17,7 @@ mod sharing;
 mod whole;
 
 pub use elements::*;
+pub use guard::*;
 pub use handle::*;
 pub use length::*;
 pub use library::*;
@@ -79,14 +81,19 @@ fn view(array: *const mba_array) -> Option<ManuallyDrop<Array>> {
 #[inline(always)]
 fn with(array: *const mba_array, f: impl FnOnce(&Array) -> Result<()>) -> c_int {
     let Some(array) = view(array) else { return libc::EINVAL };
-    if array.storage().is_poisoned() {
-        return MBA_EPANIC;
+    if array.storage().refuses() {
+        return refusal(&array);
     }
     let code = run(|| f(&array));
     if code == MBA_EPANIC {
         array.storage().poison();
     }
     code
+}
+
+#[cold]
+fn refusal(array: &Array) -> c_int {
+    array.storage().check().map_or_else(Error::code, |()| MBA_OK)
 }
 
 /// Asks a handle for something it knows; `otherwise` for NULL. `f` must be a plain read that can't panic.

@@ -71,6 +71,15 @@ impl Storage {
         }
     }
 
+    /// Before elements are touched that a change is about to take away or to move: refuses if somebody else has cut
+    /// the file. Not where there is spare room, in which such a change makes no system call.
+    pub fn check_unless_roomy(&self) -> Result<()> {
+        match &self.file {
+            Some(file) if !file.tenure.record.get() => self.check_size(file),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn grow(&self, file: &File, need: usize, pace: Pace) -> Result<u64> {
         let tenure = &file.tenure;
         // What an exact file gets it gives back at the end of the call.

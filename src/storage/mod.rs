@@ -5,7 +5,9 @@
 mod backing;
 mod fork;
 mod grow;
+pub(crate) mod guard;
 mod lock;
+mod registry;
 mod reserve;
 mod sys;
 mod tail;
@@ -14,8 +16,8 @@ mod trim;
 
 use core::cell::Cell;
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
-use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use backing::{Access, Backing};
@@ -85,8 +87,8 @@ pub(crate) struct Storage {
     publish: AtomicPtr<AtomicU64>,
     shape: Shape,
     access: Access,
-    /// Refuses all work: a bug was caught while this handle was in use.
-    poisoned: AtomicBool,
+    /// Why the handle refuses all work: `WORKS` if it doesn't, `PANICKED` or `CUT`.
+    state: AtomicU8,
     /// How many elements fit before the file must grow.
     capacity: AtomicUsize,
     file: Option<File>,
@@ -111,7 +113,16 @@ struct File {
     tenure: tenure::Tenure,
     /// Whether the directory must still be synced, for the name of a new file to last.
     is_new: Cell<bool>,
+    /// Where the mapping is on the list of all mappings.
+    slot: AtomicU32,
 }
+
+/// Nothing is wrong with the handle.
+const WORKS: u8 = 0;
+/// A bug was caught while the handle was in use.
+const PANICKED: u8 = 1;
+/// The guard has put zeros in the place of a part of the memory.
+const CUT: u8 = 2;
 
 // SAFETY: `data` and `publish` point into the mapping, which belongs to the storage and moves with it to
 // another thread; the cells aren't shared by moving.
@@ -176,8 +187,13 @@ impl Storage {
             forked: AtomicBool::new(false),
             tenure: tenure::Tenure::default(),
             is_new: Cell::new(backing.is_new),
+            slot: AtomicU32::new(registry::NONE),
         };
         let storage = try_box(Storage::new(data, state.len, access, Some(file), shape))?;
+        if let Some(file) = &storage.file {
+            let map = &file.reservation;
+            file.slot.store(registry::add(map.base(), map.bytes() as usize, &raw const *storage)?, Relaxed);
+        }
         if access.can_change_length() {
             fork::register(&raw const *storage)?;
         }
@@ -192,7 +208,7 @@ impl Storage {
             publish: AtomicPtr::new(core::ptr::null_mut()),
             shape,
             access,
-            poisoned: AtomicBool::new(false),
+            state: AtomicU8::new(WORKS),
             capacity: AtomicUsize::new(len),
             file,
         }
@@ -219,9 +235,20 @@ impl Storage {
         &self.shape
     }
 
+    /// Whether the handle refuses all work.
     #[inline(always)]
-    pub fn is_poisoned(&self) -> bool {
-        self.poisoned.load(Relaxed)
+    pub fn refuses(&self) -> bool {
+        self.state.load(Relaxed) != WORKS
+    }
+
+    /// Why it does: `Ok` if it doesn't.
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        match self.state.load(Relaxed) {
+            WORKS => Ok(()),
+            CUT => Err(Error::Truncated),
+            _ => Err(Error::Panic),
+        }
     }
 
     #[inline(always)]
@@ -231,8 +258,14 @@ impl Storage {
 
     /// Makes the handle refuse all further work.
     pub fn poison(&self) {
-        self.poisoned.store(true, Relaxed);
+        self.state.store(PANICKED, Relaxed);
         self.room.store(0, Relaxed);
+    }
+
+    /// Makes the handle refuse all further work, since a part of its memory is gone. Runs in a signal handler.
+    fn mark_truncated(&self) {
+        let _ = self.state.compare_exchange(WORKS, CUT, SeqCst, Relaxed);
+        self.room.store(0, SeqCst);
     }
 
     pub fn capacity(&self) -> usize {
@@ -282,6 +315,7 @@ impl Storage {
 
     /// Takes up the length that others have published.
     pub fn refresh(&self) -> Result<()> {
+        self.check()?;
         let Some(file) = self.changing_file() else { return Ok(()) };
         if file.held.load(Relaxed) {
             return self.check_size(file);
@@ -303,6 +337,7 @@ impl Storage {
 
     /// Puts elements, record and size on the disk, in this order.
     pub fn flush(&self) -> Result<()> {
+        self.check()?;
         let Ok(file) = self.growable() else { return Ok(()) };
         let fd = file.fd();
         let end = self.end_of(self.len())?;
@@ -446,6 +481,12 @@ impl Drop for Storage {
     fn drop(&mut self) {
         if self.access.can_change_length() {
             fork::unregister(&raw const *self);
+        }
+        if let Some(file) = &self.file {
+            let slot = file.slot.load(Relaxed);
+            if slot != registry::NONE {
+                registry::remove(slot);
+            }
         }
     }
 }

@@ -288,6 +288,12 @@ fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
     }
 }
 
+/// Bytes in a page of the system's.
+pub(super) fn page_size() -> usize {
+    // SAFETY: asks for a number.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
 /// A descriptor borrowed for one call to memmap2.
 pub(super) fn borrow<'a>(fd: RawFd) -> BorrowedFd<'a> {
     // SAFETY: the callers hold the descriptor open during the call that they make with it.

@@ -1,13 +1,13 @@
 //! A tenure: the time during which a handle holds the growth lock, and what it then knows of the file.
 
 use core::cell::Cell;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::os::fd::RawFd;
 
 use super::backing::Access;
 use super::lock::{self, Wait};
 use super::tail::{self, GRAIN, State};
-use super::{File, Storage, sys};
+use super::{File, Storage, WORKS, sys};
 use crate::error::{Error, Result};
 
 /// What the handle knows of the file while it holds the lock.
@@ -95,6 +95,7 @@ impl Storage {
     /// Gives the lock back; the spare room stays for whoever takes it next. Keeps it if the file can't be left as
     /// it is.
     pub fn unlock(&self) -> Result<()> {
+        self.check()?;
         let Some(file) = &self.file else { return Ok(()) };
         if !file.held.load(Relaxed) {
             return Ok(());
@@ -111,6 +112,7 @@ impl Storage {
 
     /// The file, if this handle may change its length.
     pub(super) fn growable(&self) -> Result<&File> {
+        self.check()?;
         match &self.file {
             Some(file) if self.access.can_change_length() => Ok(file),
             _ if !self.access.can_write() => Err(Error::ReadOnly),
@@ -178,7 +180,11 @@ impl Storage {
         let word = file.reservation.base().wrapping_add((size - tail::SIZE + tail::LENGTH_AT) as usize);
         self.publish.store(word.cast(), Relaxed);
         self.capacity.store(capacity, Relaxed);
-        self.room.store(if self.is_exact() { 0 } else { capacity }, Relaxed);
+        self.room.store(if self.is_exact() { 0 } else { capacity }, SeqCst);
+        // The guard may have marked the handle while this was under way.
+        if self.state.load(SeqCst) != WORKS {
+            self.room.store(0, Relaxed);
+        }
     }
 
     pub(super) fn close_room(&self) {

@@ -78,17 +78,23 @@ impl Storage {
     /// What closing a handle that can change the length does for the file: if nobody else holds the lock,
     /// cuts it to its elements. That also repairs what a killed process has left.
     pub fn trim_at_close(&self) -> Result<()> {
-        let Ok(file) = self.growable() else { return Ok(()) };
-        if self.is_poisoned() {
-            return if file.held.load(Relaxed) { file.release() } else { Ok(()) };
+        if let Err(error) = self.check() {
+            let held = self.file.as_ref().filter(|file| file.held.load(Relaxed));
+            let released = held.map_or(Ok(()), File::release);
+            return if error == Error::Panic { released } else { Err(error) };
         }
+        let Ok(file) = self.growable() else { return Ok(()) };
         if file.forked.load(Relaxed) {
             return Ok(());
         }
         if file.held.load(Relaxed) {
             let needed = file.tenure.record.get() && !file.tenure.traits().sealed;
             let result = file.lock_fd().and_then(|fd| {
-                if needed { self.cut(file, fd, self.len()) } else { self.guard_last_elements(file, fd) }
+                if needed {
+                    return self.cut(file, fd, self.len());
+                }
+                // Nothing needs to be done, but somebody else's doing to be told.
+                self.check_size(file).and_then(|()| self.guard_last_elements(file, fd))
             });
             // A child that is being forked at this moment may have the description open for a little longer.
             return result.and(file.release());

@@ -171,6 +171,8 @@ functions! {
     Library mba_type_size(Type);
     Library mba_type_name(Type);
     Library mba_shm_unlink(Name);
+    Library mba_guard_enable();
+    Library mba_guard_disable();
     Open mba_open(Path, Type, Flags, Handle);
     Open mba_open_with(Path, Type, Flags, Options, Handle);
     Open mba_anon(Type, Handle);

@@ -24,6 +24,7 @@ mod power;
 mod processes;
 mod scene;
 mod space;
+mod truncation;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         space::FAULTS,
         power::FAULTS,
         processes::FAULTS,
+        truncation::FAULTS,
         limits::FAULTS,
         hostile::FAULTS,
         names::FAULTS,
