@@ -14,10 +14,13 @@ mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
+#[path = "../fuzzed/mod.rs"]
+mod fuzzed;
+mod hostile_files;
 mod processes;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    campaign::run(&[processes::FAULTS])
+    campaign::run(&[processes::FAULTS, hostile_files::FAULTS])
 }
