@@ -4,6 +4,7 @@ mod common;
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use common::raw::Raw;
 use common::{Place, alone, file_size, writable};
@@ -119,6 +120,43 @@ fn a_file_that_has_not_the_bytes_it_claims_is_no_array() {
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == 4096) {
         assert_eq!(MmapArray::<u8>::open(path).err(), Some(Error::Os(libc::ENODEV)));
     }
+}
+
+/// A record that claims the file for its own, behind spare room without blocks: to reserve them could take all the
+/// memory there is.
+#[test]
+fn spare_room_of_a_size_that_somebody_made_up_takes_no_memory() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+    array.extend_from_slice(&[1, 2, 3]).unwrap();
+    array.reserve(1000).unwrap();
+    let sound = std::fs::read(&path).unwrap();
+    // The handle holds on to the file as it is until it is closed.
+    let size = 1u64 << 30;
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut record: [u8; 64] = *sound.last_chunk().unwrap();
+    record[32..40].copy_from_slice(&size.to_ne_bytes());
+    seal(&mut record);
+    file.set_len(size).unwrap();
+    file.write_all_at(&record, size - 64).unwrap();
+    drop(array);
+    let mut array = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+    assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3]), "or this test is about nothing");
+    array.push(4).unwrap();
+    let taken = file.metadata().unwrap().blocks() * 512;
+    assert!(taken < 1 << 20, "{taken} bytes are taken");
+    array.close().unwrap();
+    assert_eq!(file_size(&path), 16);
+}
+
+/// Makes a record's checksum right.
+fn seal(record: &mut [u8; 64]) {
+    record[20..24].fill(0);
+    let crc = record[..56].iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    });
+    record[20..24].copy_from_slice(&(!crc).to_ne_bytes());
 }
 
 /// Limits the size of this process's files, as a full disk does.

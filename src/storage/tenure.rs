@@ -197,6 +197,11 @@ impl Storage {
 /// Whether there are blocks behind the spare room that was found. A file that was restored from a backup in its
 /// place has holes there, as a copy has. What the record says was true for the file it was written to.
 fn has_blocks(traits: Traits, state: &State, fd: RawFd, end: u64) -> bool {
+    let spare = state.stat.size.saturating_sub(end.next_multiple_of(GRAIN));
+    if state.stat.allocated < spare {
+        // There are holes for certain. To fill them could take all the memory there is, if somebody made the size up.
+        return false;
+    }
     // Where memory counts by whole pages, the sum tells; asking anew would take longer.
     let whole_in_memory = traits.in_memory && state.stat.allocated >= state.stat.size;
     whole_in_memory || sys::reserve_blocks(fd, end / GRAIN * GRAIN, state.stat.size).is_ok()

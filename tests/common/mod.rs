@@ -1,11 +1,12 @@
 //! What the tests of this folder share: places for files, other processes, and memory to talk to them.
 
 // Every test file compiles this one, and uses its part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod functions;
 pub mod limits;
 pub mod moments;
+mod numbers;
 pub mod raw;
 pub mod session;
 pub mod space;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::AtomicU64;
 
+pub use numbers::Numbers;
 use tempfile::TempDir;
 
 /// A file system that tests run on.
@@ -240,30 +242,5 @@ impl Drop for Words {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's, which ends here.
         unsafe { libc::munmap(self.words.cast_mut().cast(), self.count * 8) };
-    }
-}
-
-/// A small generator of numbers that look random, for what two processes must agree on.
-#[derive(Clone)]
-pub struct Numbers(pub u64);
-
-impl Numbers {
-    /// One that differs from run to run.
-    pub fn any() -> Numbers {
-        use std::hash::{BuildHasher, RandomState};
-        Numbers(RandomState::new().hash_one(0))
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    /// A number below `end`.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
     }
 }

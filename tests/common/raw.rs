@@ -45,6 +45,12 @@ impl Raw {
         Raw::make(ty, |ty, out| unsafe { mba_open_with(path.as_ptr(), ty, flags, options, out) })
     }
 
+    pub fn open_reserving(path: &Path, ty: Type, flags: u32, reservation: u64) -> Code<Raw> {
+        let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+        let size = size_of::<mba_options>() as u32;
+        Raw::open_with(&path, ty, flags, &mba_options { size, mode: 0, reservation })
+    }
+
     pub fn anonymous(ty: Type) -> Code<Raw> {
         // SAFETY: a place for the handle.
         Raw::make(ty, |ty, out| unsafe { mba_anon(ty, out) })
@@ -65,6 +71,11 @@ impl Raw {
     pub unsafe fn memory(data: *mut u8, bytes: usize, ty: Type, flags: u32) -> Code<Raw> {
         // SAFETY: the caller promises the memory.
         Raw::make(ty, |ty, out| unsafe { mba_from_memory(data.cast(), bytes, ty, flags, out) })
+    }
+
+    /// The handle itself, for arguments that the safe calls don't make.
+    pub fn as_ptr(&self) -> *mut mba_array {
+        self.array
     }
 
     fn count(&self, values: &[u8]) -> usize {

@@ -15,7 +15,10 @@ mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
+#[path = "../fuzzed/mod.rs"]
+mod fuzzed;
 mod hostile;
+mod hostile_files;
 mod kills;
 mod limits;
 mod misuse;
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         truncation::FAULTS,
         limits::FAULTS,
         hostile::FAULTS,
+        hostile_files::FAULTS,
         names::FAULTS,
         misuse::FAULTS,
     ])

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| mmap_backed_array_fuzz::fuzzed::open::run(input));
