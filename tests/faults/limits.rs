@@ -383,8 +383,9 @@ fn is_open(fd: i32) -> bool {
 
 /// All that is mapped from now on is locked in memory, of which a process without privileges may have so much.
 fn locked_memory(cases: &mut Cases) {
+    // What a hundred arrays take at the least, and a program around them, must fit.
     let sizes: Vec<u64> =
-        cases.scale(vec![8 << 20], vec![2 << 20, 4 << 20, 8 << 20], (8..32).map(|n| n << 18).collect());
+        cases.scale(vec![8 << 20], vec![4 << 20, 6 << 20, 8 << 20], (16..40).map(|n| n << 18).collect());
     for size in sizes {
         for count in [1, 4, 100] {
             cases.child(format!("{size} bytes, {count} arrays"), || {
