@@ -82,7 +82,7 @@ const CALLS: &[(libc::c_long, &str, &[i32])] = {
         (SYS_fallocate, "fallocate", &[ENOSPC, EIO, EINTR, EDQUOT, ENOMEM, EOPNOTSUPP]),
         (SYS_pwrite64, "pwrite", &[ENOSPC, EIO, EINTR, EDQUOT, ENOMEM, EAGAIN]),
         (SYS_pread64, "pread", &[EIO, EINTR, ENOMEM, EAGAIN]),
-        (SYS_mmap, "mmap", &[ENOMEM, EAGAIN, EACCES]),
+        (SYS_mmap, "mmap", &[ENOMEM, EACCES]), // EAGAIN is for the room of limits: it makes small reservations
         (SYS_munmap, "munmap", &[ENOMEM]),
         (SYS_msync, "msync", WRITING),
         (SYS_fsync, "fsync", WRITING),
