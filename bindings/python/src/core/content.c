@@ -455,18 +455,12 @@ static int write_to_file(MmapArray *array, PyObject *file) {
 
 /* Methods. Each takes the object's critical section and does one of the above. */
 
-static PyObject *none_unless(int result) {
-    if (result < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
 #define METHOD_IN(name, work)                                                                                \
     static PyObject *name(PyObject *self, PyObject *argument) {                                              \
         ENTER(self);                                                                                         \
         int result = work((MmapArray *)self, argument);                                                      \
         LEAVE();                                                                                             \
-        return none_unless(result);                                                                          \
+        return mbapy_none_unless(result);                                                                          \
     }
 
 #define METHOD_OUT(name, work)                                                                               \
@@ -498,7 +492,7 @@ static PyObject *in_place(MmapArray *array, int (*work)(mba_array *)) {
     if (mbapy_may_write(array) < 0)
         return NULL;
     int code = work(array->handle);
-    return none_unless(code == MBA_OK ? 0 : mbapy_fail(array, code));
+    return mbapy_none_unless(code == MBA_OK ? 0 : mbapy_fail(array, code));
 }
 
 static PyObject *byteswap(MmapArray *array) {
@@ -536,7 +530,7 @@ static PyObject *fromfile_method(PyObject *self, PyObject *const *arguments, Py_
     ENTER(self);
     int result = extend_from_file((MmapArray *)self, arguments, count);
     LEAVE();
-    return none_unless(result);
+    return mbapy_none_unless(result);
 }
 
 /* The older name took text as well as bytes. */

@@ -282,6 +282,13 @@ extern PyType_Spec mbapy_iterator_spec, mbapy_guard_spec;
 PyObject *mbapy_iterate(PyObject *self);
 PyObject *mbapy_new_guard(MmapArray *array);
 
+/* What a method without a result returns: None, or NULL if it failed. */
+static inline PyObject *mbapy_none_unless(int result) {
+    if (result < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static inline bool mbapy_is_array(State *state, PyObject *object) {
     return Py_TYPE(object) == state->array_type || PyObject_TypeCheck(object, state->array_type);
 }

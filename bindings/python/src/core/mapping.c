@@ -286,18 +286,12 @@ static int close_inside(MmapArray *array) {
     return mbapy_release(array, true);
 }
 
-static PyObject *none_unless(int result) {
-    if (result < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
 static PyObject *close_method(PyObject *self, PyObject *unused) {
     (void)unused;
     ENTER(self);
     int result = close_inside((MmapArray *)self);
     LEAVE();
-    return none_unless(result);
+    return mbapy_none_unless(result);
 }
 
 static PyObject *enter_method(PyObject *self, PyObject *unused) {
@@ -329,7 +323,7 @@ static PyObject *flush_method(PyObject *self, PyObject *unused) {
     ENTER(self);
     int result = flush_inside((MmapArray *)self);
     LEAVE();
-    return none_unless(result);
+    return mbapy_none_unless(result);
 }
 
 /* A call of the library that has no meaning over an mmap object, where it does nothing. */
@@ -348,7 +342,7 @@ static PyObject *refresh_method(PyObject *self, PyObject *unused) {
     ENTER(self);
     int result = call((MmapArray *)self, mba_refresh);
     LEAVE();
-    return none_unless(result);
+    return mbapy_none_unless(result);
 }
 
 static PyObject *shrink_to_fit_method(PyObject *self, PyObject *unused) {
@@ -356,7 +350,7 @@ static PyObject *shrink_to_fit_method(PyObject *self, PyObject *unused) {
     ENTER(self);
     int result = call((MmapArray *)self, mba_shrink_to_fit);
     LEAVE();
-    return none_unless(result);
+    return mbapy_none_unless(result);
 }
 
 static int reserve_inside(MmapArray *array, size_t capacity) {
@@ -380,7 +374,7 @@ static PyObject *reserve_method(PyObject *self, PyObject *capacity) {
     ENTER(self);
     int result = reserve_inside((MmapArray *)self, (size_t)wanted);
     LEAVE();
-    return none_unless(result);
+    return mbapy_none_unless(result);
 }
 
 /* The growth lock. */
@@ -453,7 +447,7 @@ static PyObject *unlock_method(PyObject *self, PyObject *unused) {
     if (result == 0)
         array->lock_depth = 0;
     LEAVE();
-    return none_unless(result);
+    return mbapy_none_unless(result);
 }
 
 /* For others: C code, and pickling. */
