@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::element::Type;
+use crate::element::{Kind, Type};
 use crate::error::{Error, Result};
 use crate::ops::{self, Order, Span};
 use crate::options::{MBA_RDWR, OpenOptions};
@@ -412,9 +412,12 @@ impl Array {
     /// Turns the bytes of every element around; of both parts of a complex one.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`].
+    /// [`Error::ReadOnly`]; [`Error::Type`] for records, of whose bytes nobody knows which belong together.
     pub fn byteswap(&self) -> Result<()> {
         self.check_writable()?;
+        if self.ty().kind() == Kind::Record {
+            return Err(Error::Type);
+        }
         // SAFETY: the span is the array, which may be written.
         unsafe { ops::byteswap(self.span()) };
         Ok(())

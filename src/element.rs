@@ -43,6 +43,11 @@ pub const MBA_WCHAR: i32 = 117;
 /// `'w'`: 4-byte Unicode code point.
 pub const MBA_UCS4: i32 = 119;
 
+/// The most bytes in an element of `MBA_RECORD`.
+pub const MBA_RECORD_MAX: i32 = 0xff_ffff;
+/// The number of a record type is this and the bytes in a record; see `MBA_RECORD` in `include/cbindgen.toml`.
+const RECORD: i32 = 0x5200_0000;
+
 /// What the bytes of an element mean. The numbers stand in the tail record of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -62,9 +67,11 @@ pub enum Kind {
     Complex = 6,
     /// Unicode code points.
     Unicode = 7,
+    /// Bytes whose meaning is the caller's: a structure, for instance.
+    Record = 8,
 }
 
-/// An element type: one row of the table.
+/// An element type: one row of the table, or records of some size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Type {
     code: i32,
@@ -103,9 +110,23 @@ const fn row(code: i32, size: usize, kind: Kind, name: &'static core::ffi::CStr)
 }
 
 impl Type {
-    /// The type with this number (the typecode's character), or [`Error::Type`].
+    /// The type with this number (the typecode's character, or that of a record), or [`Error::Type`].
     pub fn from_code(code: i32) -> Result<Type> {
+        if let size @ 1..=MBA_RECORD_MAX = code.wrapping_sub(RECORD) {
+            return Ok(row(code, size as usize, Kind::Record, c"record"));
+        }
         TABLE.iter().find(|row| row.code == code).copied().ok_or(Error::Type)
+    }
+
+    /// Records: elements of `size` bytes whose meaning is the caller's. They are found, counted and compared by their
+    /// bytes, those of padding too, and have no order. [`Error::Type`] for a size of 0 or beyond [`MBA_RECORD_MAX`].
+    pub fn record(size: usize) -> Result<Type> {
+        Type::from_code(Type::record_code(size))
+    }
+
+    /// The number of [`Type::record`], `MBA_RECORD(size)` in C, for an [`Element::CODE`]; 0, which is no type, for a size that none can have.
+    pub const fn record_code(size: usize) -> i32 {
+        if size == 0 || size > MBA_RECORD_MAX as usize { 0 } else { RECORD + size as i32 }
     }
 
     /// The type with this typecode, such as `'I'`, or [`Error::Type`].
@@ -113,14 +134,14 @@ impl Type {
         Type::from_code(i32::try_from(u32::from(typecode)).map_err(|_| Error::Type)?)
     }
 
-    /// All types, in the table's order.
+    /// All types but records, in the table's order.
     pub fn all() -> impl Iterator<Item = Type> {
         TABLE.iter().copied()
     }
 
-    /// The typecode: one character, as in Python's `array` and `struct`.
+    /// The typecode: one character, as in Python's `array` and `struct`; of records `V`, as in NumPy.
     pub fn typecode(self) -> char {
-        char::from(self.code as u8)
+        if self.kind == Kind::Record { 'V' } else { char::from(self.code as u8) }
     }
 
     /// The type's number in the C interface.
@@ -153,14 +174,19 @@ impl Type {
         self.kind == other.kind && self.size == other.size
     }
 
-    /// The bytes in each number that makes up an element, which is also its alignment: half of a complex.
+    /// The bytes in each number that makes up an element, which is also its alignment: half of a complex. Of a record
+    /// nobody knows; it is aligned as far as its size can tell, and as [`store`] and [`load`] need it.
     pub(crate) fn part_size(self) -> usize {
-        if self.kind == Kind::Complex { self.size / 2 } else { self.size }
+        match self.kind {
+            Kind::Complex => self.size / 2,
+            Kind::Record => 1 << self.size.trailing_zeros().min(3),
+            _ => self.size,
+        }
     }
 }
 
 /// Copies one element into the array, in a way that other threads and processes see it whole
-/// (elements of up to 8 bytes) or by halves (16 bytes).
+/// (1, 2, 4 and 8 bytes) or by halves (16 bytes); other records in any order.
 ///
 /// # Safety
 /// `to` must be valid for writes of `size` bytes of mapped memory and aligned for its type; `from` must
@@ -246,7 +272,8 @@ unsafe fn load_other(to: *mut u8, from: *const u8, size: usize) {
 ///
 /// # Safety
 /// `CODE` must name the type that describes `Self`: same size, bytes that mean the same, no padding, and an
-/// alignment of at most its size, or half of it for complex numbers. `ANY_BITS` may be true only if every bit
+/// alignment of at most its size, or half of it for complex numbers. Any `Copy` structure without padding and of at
+/// most a page's alignment can be a record, with [`Type::record_code`] of its size. `ANY_BITS` may be true only if every bit
 /// pattern is a value of `Self`; otherwise `from_memory` must make one out of any bytes.
 pub unsafe trait Element: Copy + Send + Sync + 'static {
     /// The row of the table that describes this type.
@@ -392,6 +419,25 @@ mod tests {
         assert_eq!(Type::from_code(0), Err(Error::Type));
         assert_eq!(Type::from_code('I' as i32 + 256), Err(Error::Type));
         assert_eq!(Type::from_char('\u{10049}'), Err(Error::Type));
+    }
+
+    #[test]
+    fn records_have_any_size_up_to_the_most() {
+        let most = MBA_RECORD_MAX as usize;
+        for size in [1, 2, 12, 64, 4097, most] {
+            let ty = Type::record(size).unwrap();
+            assert_eq!((ty.size(), ty.kind(), ty.typecode(), ty.name()), (size, Kind::Record, 'V', "record"));
+            assert_eq!(Type::from_code(ty.code()), Ok(ty));
+            assert!(!ty.is_like(Type::from_code(MBA_UINT8).unwrap()));
+        }
+        for size in [0, most + 1, usize::MAX, 1 << 32 | 8] {
+            assert_eq!(Type::record(size), Err(Error::Type), "{size}");
+        }
+        for code in [RECORD, RECORD - 1, RECORD + MBA_RECORD_MAX + 1, i32::MIN, i32::MAX] {
+            assert_eq!(Type::from_code(code), Err(Error::Type), "{code}");
+        }
+        let alignment = |size| Type::record(size).unwrap().part_size();
+        assert_eq!([1, 2, 4, 6, 8, 12, 16, 40].map(alignment), [1, 2, 4, 2, 8, 4, 8, 8]);
     }
 
     #[test]

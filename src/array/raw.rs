@@ -2,14 +2,37 @@
 //!
 //! Values may point anywhere, also into the array itself, so no reference is made of them.
 
+use core::mem::MaybeUninit;
+
 use crate::array::Array;
 use crate::element;
 use crate::error::{Error, Result};
 use crate::ops::{self, Span};
 use crate::storage::{Pace, Wait, is_magic};
 
-/// The largest element.
-const LARGEST: usize = 16;
+/// What every element but a large record fits in.
+const SMALL: usize = 64;
+
+/// A place of our own for one element: on the stack, or on the heap if it is large.
+struct Own {
+    small: [MaybeUninit<u8>; SMALL],
+    large: Vec<u8>,
+}
+
+impl Own {
+    fn new(itemsize: usize) -> Result<Own> {
+        let mut large = Vec::new();
+        if itemsize > SMALL && large.try_reserve_exact(itemsize).is_err() {
+            return Err(Error::NO_MEMORY);
+        }
+        Ok(Own { small: [const { MaybeUninit::uninit() }; SMALL], large })
+    }
+
+    /// Valid for writes of an element, and for reads of what was written.
+    fn place(&mut self) -> *mut u8 {
+        if self.large.capacity() > 0 { self.large.as_mut_ptr() } else { self.small.as_mut_ptr().cast() }
+    }
+}
 
 impl Array {
     /// # Safety
@@ -138,21 +161,21 @@ impl Array {
         storage.lock(Wait::No)?;
         let last = storage.len().checked_sub(1).ok_or(Error::Empty)?;
         storage.check_unless_roomy()?;
-        let mut value = [0; LARGEST];
-        // SAFETY: there is an element at `last`, and `value` has room for the largest.
-        unsafe { element::load(value.as_mut_ptr(), storage.element(last), storage.shape().itemsize) };
+        let mut value = Own::new(self.itemsize())?;
+        // SAFETY: there is an element at `last`, and `value` has room for one.
+        unsafe { element::load(value.place(), storage.element(last), storage.shape().itemsize) };
         storage.shorten(last)?;
-        // SAFETY: the caller promises `out` if it isn't null.
-        unsafe { self.hand_out(&value, out) };
+        // SAFETY: the caller promises `out` if it isn't null; `value` is an element.
+        unsafe { self.hand_out(value, out) };
         Ok(())
     }
 
     /// # Safety
-    /// `out` must be null or valid for writes of an element.
-    unsafe fn hand_out(&self, value: &[u8; LARGEST], out: *mut u8) {
+    /// `out` must be null or valid for writes of an element; an element must have been written to `value`.
+    unsafe fn hand_out(&self, mut value: Own, out: *mut u8) {
         if !out.is_null() {
-            // SAFETY: the caller promises `out`; an element isn't larger than `value`.
-            unsafe { core::ptr::copy_nonoverlapping(value.as_ptr(), out, self.itemsize()) };
+            // SAFETY: the caller promises both.
+            unsafe { core::ptr::copy_nonoverlapping(value.place(), out, self.itemsize()) };
         }
     }
 
@@ -294,12 +317,12 @@ impl Array {
     /// # Safety
     /// `value` must be valid for reads of an element; it may point into the array.
     pub(crate) unsafe fn insert_from(&self, index: usize, value: *const u8) -> Result<()> {
-        let mut own = [0; LARGEST];
+        let mut own = Own::new(self.itemsize())?;
         // SAFETY: the caller promises the value, which is copied first: it may lie among the elements that are
         // about to move, also in another mapping of them.
         unsafe {
-            core::ptr::copy_nonoverlapping(value, own.as_mut_ptr(), self.itemsize());
-            self.splice_from(index, 0, own.as_ptr(), 1)
+            core::ptr::copy_nonoverlapping(value, own.place(), self.itemsize());
+            self.splice_from(index, 0, own.place(), 1)
         }
     }
 
@@ -309,13 +332,13 @@ impl Array {
         let storage = self.storage();
         storage.lock(Wait::No)?;
         storage.check_unless_roomy()?;
-        let mut value = [0; LARGEST];
-        // SAFETY: `value` has room for the largest element.
-        unsafe { self.get_to(index, value.as_mut_ptr()) }?;
+        let mut value = Own::new(self.itemsize())?;
+        // SAFETY: `value` has room for an element.
+        unsafe { self.get_to(index, value.place()) }?;
         // SAFETY: no values are passed.
         unsafe { self.splice_from(index, 1, core::ptr::null(), 0) }?;
-        // SAFETY: the caller promises `out` if it isn't null.
-        unsafe { self.hand_out(&value, out) };
+        // SAFETY: the caller promises `out` if it isn't null; `value` is an element.
+        unsafe { self.hand_out(value, out) };
         Ok(())
     }
 
@@ -325,12 +348,12 @@ impl Array {
         self.check_writable()?;
         self.check_range(start, count)?;
         let span = Span { data: self.storage().element(start), len: count, ty: self.ty() };
-        let mut own = [0; LARGEST];
+        let mut own = Own::new(self.itemsize())?;
         // SAFETY: the range lies within the array, which may be written; the caller promises the value,
         // which is copied first, since it may lie in the range.
         unsafe {
-            core::ptr::copy_nonoverlapping(value, own.as_mut_ptr(), self.itemsize());
-            ops::fill(span, own.as_ptr());
+            core::ptr::copy_nonoverlapping(value, own.place(), self.itemsize());
+            ops::fill(span, own.place());
         }
         Ok(())
     }

@@ -161,7 +161,8 @@ pub unsafe extern "C" fn mba_from_fd(
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
 /// Errors: `MBA_ETYPE`; `EINVAL` for NULL, other flags, `data` that isn't aligned for the type, and
-/// `nbytes` that is no multiple of its size.
+/// `nbytes` that is no multiple of its size. A record's alignment is the largest power of two that divides its
+/// size, and at most 8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_from_memory(
     data: *mut c_void,

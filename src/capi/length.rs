@@ -4,7 +4,8 @@ use core::ffi::{c_int, c_void};
 
 use super::{mba_array, source, sources, with};
 
-/// Appends an element. In the common case this is two stores: no system call, no allocation.
+/// Appends an element. In the common case this is two stores: no system call, no allocation. `mba_push`, at the end of
+/// the header, does the same without a call.
 ///
 /// Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`; `MBA_ELOCKED` if
 /// another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation; `MBA_EPARTIAL`; `MBA_ETYPE` and

@@ -6,8 +6,14 @@ use super::mba_type;
 use crate::element::Type;
 use crate::error;
 
+/// The version of the header: its first number.
+pub const MBA_VERSION_MAJOR: u32 = 0;
+/// The version of the header: its second number.
+pub const MBA_VERSION_MINOR: u32 = 1;
+/// The version of the header: its third number.
+pub const MBA_VERSION_PATCH: u32 = 0;
 /// The version of the header: major << 16 | minor << 8 | patch.
-pub const MBA_VERSION: u32 = 0x000100;
+pub const MBA_VERSION: u32 = MBA_VERSION_MAJOR << 16 | MBA_VERSION_MINOR << 8 | MBA_VERSION_PATCH;
 
 /// The version of the library: major << 16 | minor << 8 | patch, to be compared with the
 /// `MBA_VERSION` that the program was compiled with.
@@ -23,13 +29,13 @@ pub extern "C" fn mba_strerror(code: c_int) -> *const c_char {
     error::text(code).as_ptr()
 }
 
-/// Bytes in an element of a type; 0 for an unknown type.
+/// Bytes in an element of a type, `MBA_RECORD` among them; 0 for an unknown type.
 #[unsafe(no_mangle)]
 pub extern "C" fn mba_type_size(r#type: mba_type) -> usize {
     Type::from_code(r#type).map_or(0, Type::size)
 }
 
-/// A readable name of a type, such as `"uint32"`; NULL for an unknown type. The string is static.
+/// A readable name of a type, such as `"uint32"`, and `"record"` for all `MBA_RECORD`; NULL for an unknown type. The string is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn mba_type_name(r#type: mba_type) -> *const c_char {
     Type::from_code(r#type).map_or(core::ptr::null(), |ty| ty.c_name().as_ptr())

@@ -26,8 +26,8 @@ pub use whole::*;
 
 pub use crate::element::{
     MBA_BOOL, MBA_CHAR, MBA_COMPLEX64, MBA_COMPLEX128, MBA_FLOAT16, MBA_FLOAT32, MBA_FLOAT64, MBA_INT8,
-    MBA_INT16, MBA_INT32, MBA_INT64, MBA_LONG, MBA_UCS4, MBA_UINT8, MBA_UINT16, MBA_UINT32, MBA_UINT64,
-    MBA_ULONG, MBA_WCHAR,
+    MBA_INT16, MBA_INT32, MBA_INT64, MBA_LONG, MBA_RECORD_MAX, MBA_UCS4, MBA_UINT8, MBA_UINT16, MBA_UINT32,
+    MBA_UINT64, MBA_ULONG, MBA_WCHAR,
 };
 pub use crate::error::{
     MBA_ECORRUPT, MBA_EEMPTY, MBA_EFIXED, MBA_EINDEX, MBA_ELIMIT, MBA_ELOCKED, MBA_ENOTFOUND, MBA_EPANIC,
@@ -35,8 +35,8 @@ pub use crate::error::{
 };
 pub use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDONLY, MBA_RDWR};
 
-use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::ManuallyDrop;
+use core::ffi::{CStr, c_char, c_int, c_ulonglong, c_void};
+use core::mem::{ManuallyDrop, offset_of};
 use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -51,7 +51,34 @@ pub struct mba_array {
     _opaque: [u8; 0],
 }
 
-/// The number of an element type: its typecode's character, such as `'I'`.
+/// What every handle begins with, so that appending in the common case needs no call: see `mba_push`, which is
+/// made of it. Reach it by `mba_head_of`. It may be read, and the length changed by `mba_head_publish`; all else about
+/// a handle is opaque.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Debug)]
+pub struct mba_head {
+    /// Element 0: what `mba_data_ptr` gives. Never changes.
+    pub data: *mut u8,
+    /// The number of elements, as this handle knows it. Written by the thread that changes the length, atomically.
+    pub len: c_ulonglong,
+    /// Up to which length elements may be appended without a call. It becomes 0 at any time, also by other threads and
+    /// by signals: where the lock was given back, after fork(2), and when the handle refuses work.
+    pub room: c_ulonglong,
+    /// The length that other processes see: valid while `room` isn't 0.
+    pub publish: *mut u64,
+    /// Bytes in an element. Never changes.
+    pub itemsize: usize,
+}
+
+const _: () = {
+    let [data, len, room, publish, itemsize] = crate::storage::HEAD;
+    assert!(data == offset_of!(mba_head, data) && len == offset_of!(mba_head, len));
+    assert!(room == offset_of!(mba_head, room) && publish == offset_of!(mba_head, publish));
+    assert!(itemsize == offset_of!(mba_head, itemsize));
+};
+
+/// The number of an element type: its typecode's character, such as `'I'`, or that of `MBA_RECORD`.
 #[allow(non_camel_case_types)]
 pub type mba_type = i32;
 

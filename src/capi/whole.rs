@@ -6,13 +6,14 @@ use core::ffi::{c_int, c_void};
 use super::{mba_array, source, target, view, with};
 use crate::error::Error;
 
-/// What `mba_compare` says of arrays whose first difference has no order: NaN, or complex numbers.
+/// What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or records.
 pub const MBA_UNORDERED: i32 = 2;
 
 /// Finds the first element from `start` up to but without `stop` that equals the value, and stores its
 /// index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
 ///
-/// Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of `MBA_BOOL` are equal.
+/// Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of `MBA_BOOL` are equal. Records are equal
+/// if their bytes are.
 ///
 /// Errors: `MBA_ENOTFOUND`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -49,7 +50,8 @@ pub unsafe extern "C" fn mba_count(
 }
 
 /// Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or greater:
-/// by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that pair has no order.
+/// by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that pair has no order, as
+/// records never have.
 ///
 /// Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -93,7 +95,7 @@ pub unsafe extern "C" fn mba_reverse(array: *mut mba_array) -> c_int {
 /// Turns the bytes of every element around, in place; of both parts of a complex one. A kill may leave it half
 /// done.
 ///
-/// Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
+/// Errors: `MBA_EREADONLY`; `MBA_ETYPE` for records; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_byteswap(array: *mut mba_array) -> c_int {
     with(array, |array| array.byteswap())

@@ -3,7 +3,8 @@
 use core::cmp::Ordering;
 use core::ops::ControlFlow;
 
-use super::{Piece, Span, Value, for_pieces, with_value_type};
+use super::{Piece, Span, Value, bytes, for_pieces, with_value_type};
+use crate::element::Kind;
 
 /// How one array stands to another; `None` where the first pair that differs has no order.
 pub(crate) type Order = Option<Ordering>;
@@ -14,6 +15,11 @@ pub(crate) type Order = Option<Ordering>;
 /// The promise of both spans must hold, and their elements have the same kind and size.
 pub(crate) unsafe fn compare(a: Span, b: Span) -> Order {
     let common = a.len.min(b.len);
+    if a.ty.kind() == Kind::Record {
+        // SAFETY: both spans have `common` elements, of the same size.
+        let same = unsafe { bytes::same(a.data, b.data, common * a.ty.size()) };
+        return same.then(|| a.len.cmp(&b.len));
+    }
     with_value_type!(a.ty, T => {
         // SAFETY: the caller's promises; both spans have `common` elements, and `T` fits both.
         match unsafe { first_difference::<T>(a, b, common) } {
@@ -28,11 +34,17 @@ pub(crate) unsafe fn compare(a: Span, b: Span) -> Order {
 /// # Safety
 /// As for [`compare`].
 pub(crate) unsafe fn equal(a: Span, b: Span) -> bool {
-    a.len == b.len
-        && with_value_type!(a.ty, T => {
-            // SAFETY: the caller's promises; both spans have as many elements, and `T` fits both.
-            unsafe { first_difference::<T>(a, b, a.len) }.is_none()
-        })
+    if a.len != b.len {
+        return false;
+    }
+    if a.ty.kind() == Kind::Record {
+        // SAFETY: both spans have as many elements, of the same size.
+        return unsafe { bytes::same(a.data, b.data, a.len * a.ty.size()) };
+    }
+    with_value_type!(a.ty, T => {
+        // SAFETY: the caller's promises; both spans have as many elements, and `T` fits both.
+        unsafe { first_difference::<T>(a, b, a.len) }.is_none()
+    })
 }
 
 /// The first pair that differs among the first `common` ones.

@@ -3,6 +3,7 @@
 //! Other processes may write the same memory at any time, so nothing here makes a slice of it: the elements
 //! are copied by pieces into private memory, where plain loops over slices run as fast as the hardware.
 
+mod bytes;
 mod compare;
 mod reorder;
 mod search;
@@ -138,7 +139,8 @@ impl<T: Copy + PartialEq> Value for Complex<T> {
     }
 }
 
-/// The place where a type becomes the Rust type that its elements are compared as; all of them take any bits.
+/// The place where a type becomes the Rust type that its elements are compared as; all of them take any bits. Records
+/// equal each other as numbers of their size do; where there is no such number, [`bytes`] must be asked instead.
 macro_rules! with_value_type {
     ($ty:expr, $T:ident => $body:expr) => {{
         use $crate::element::Kind::*;
@@ -153,10 +155,10 @@ macro_rules! with_value_type {
             (Float, _) => with_value_type!(@ $T = f64 => $body),
             (Complex, 8) => with_value_type!(@ $T = $crate::element::Complex<f32> => $body),
             (Complex, _) => with_value_type!(@ $T = $crate::element::Complex<f64> => $body),
-            (Char | Uint | Unicode, 1) => with_value_type!(@ $T = u8 => $body),
-            (Char | Uint | Unicode, 2) => with_value_type!(@ $T = u16 => $body),
-            (Char | Uint | Unicode, 4) => with_value_type!(@ $T = u32 => $body),
-            (Char | Uint | Unicode, _) => with_value_type!(@ $T = u64 => $body),
+            (Char | Uint | Unicode | Record, 1) => with_value_type!(@ $T = u8 => $body),
+            (Char | Uint | Unicode | Record, 2) => with_value_type!(@ $T = u16 => $body),
+            (Char | Uint | Unicode | Record, 4) => with_value_type!(@ $T = u32 => $body),
+            (Char | Uint | Unicode | Record, _) => with_value_type!(@ $T = u64 => $body),
         }
     }};
     (@ $T:ident = $value:ty => $body:expr) => {{

@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use super::{Piece, Span, for_pieces};
+use super::{Piece, Span, bytes, for_pieces};
 
 /// Turns the order of the elements around.
 ///
@@ -16,7 +16,8 @@ pub(crate) unsafe fn reverse(span: Span) {
             2 => reverse_as::<u16>(span),
             4 => reverse_as::<u32>(span),
             8 => reverse_as::<u64>(span),
-            _ => reverse_as::<[u64; 2]>(span),
+            16 => reverse_as::<[u64; 2]>(span),
+            _ => bytes::reverse(span),
         }
     }
 }
@@ -93,6 +94,14 @@ pub(crate) unsafe fn fill(span: Span, value: *const u8) {
     let size = span.ty.size();
     let mut pattern = Piece::new();
     let per_piece = pattern.0.len() / size;
+    if per_piece == 0 {
+        // Larger than a piece.
+        for at in 0..span.len {
+            // SAFETY: an element of the span; the caller promises the value.
+            unsafe { core::ptr::copy(value, span.data.add(at * size), size) };
+        }
+        return;
+    }
     let used = per_piece.min(span.len);
     for element in pattern.0[..used * size].chunks_exact_mut(size) {
         // SAFETY: the caller promises the value; the chunk has its size.

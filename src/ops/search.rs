@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 
-use super::{Span, Value, for_pieces, with_value_type};
+use super::{Span, Value, bytes, for_pieces, with_value_type};
 
 /// How many elements are looked at together: compilers make vector code of a loop without an early exit.
 const BLOCK: usize = 128;
@@ -12,6 +12,10 @@ const BLOCK: usize = 128;
 /// # Safety
 /// The span's promise must hold, `stop` lie within it, and `value` be valid for reads of an element.
 pub(crate) unsafe fn find(span: Span, value: *const u8, start: usize, stop: usize) -> Option<usize> {
+    if bytes::are_unlike_numbers(span.ty) {
+        // SAFETY: the caller's promises.
+        return unsafe { bytes::for_equal(span, value, start, stop, ControlFlow::Break) };
+    }
     with_value_type!(span.ty, T => {
         // SAFETY: the caller promises the value; `T` has the element's size and takes any bits.
         let value = unsafe { value.cast::<T>().read_unaligned() };
@@ -33,6 +37,16 @@ pub(crate) unsafe fn find(span: Span, value: *const u8, start: usize, stop: usiz
 /// The span's promise must hold, and `value` be valid for reads of an element.
 pub(crate) unsafe fn count(span: Span, value: *const u8) -> usize {
     let mut total = 0;
+    if bytes::are_unlike_numbers(span.ty) {
+        // SAFETY: the whole span; the caller promises the value.
+        unsafe {
+            bytes::for_equal(span, value, 0, span.len, |_| {
+                total += 1;
+                ControlFlow::<()>::Continue(())
+            })
+        };
+        return total;
+    }
     with_value_type!(span.ty, T => {
         // SAFETY: the caller promises the value; `T` has the element's size and takes any bits.
         let value = unsafe { value.cast::<T>().read_unaligned() };

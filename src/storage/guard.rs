@@ -289,7 +289,8 @@ impl Storage {
 
     /// How many elements the handle knows of, as far as the handler can tell: no length is too large for it.
     fn known_elements(&self) -> usize {
-        self.capacity().min((isize::MAX as usize) / 32)
+        let most = (isize::MAX as usize) / 2;
+        self.capacity().min(most.checked_div(self.shape.itemsize).unwrap_or(0))
     }
 
     /// Puts memory of zeros in the place of a range of pages.

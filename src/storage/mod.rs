@@ -16,6 +16,7 @@ mod trim;
 
 use core::cell::Cell;
 use core::ffi::CStr;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -31,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::options::OpenOptions;
 
 /// How a file's bytes are made up, as far as storage cares.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Bytes in an element.
@@ -74,6 +76,8 @@ pub enum Advise {
 ///
 /// Its address must not change while it exists. What other threads may read while one changes the length is
 /// atomic; the cells belong to the thread that changes the length, of which there is one at a time.
+///
+/// The first fields are those of `mba_head`, which programs in C and C++ read and write themselves in order to append.
 #[repr(C)]
 pub(crate) struct Storage {
     /// Element 0.
@@ -116,6 +120,15 @@ struct File {
     /// Where the mapping is on the list of all mappings.
     slot: AtomicU32,
 }
+
+/// Where `data`, `len`, `room`, `publish` and the size of an element are in a storage.
+pub(crate) const HEAD: [usize; 5] = [
+    offset_of!(Storage, data),
+    offset_of!(Storage, len),
+    offset_of!(Storage, room),
+    offset_of!(Storage, publish),
+    offset_of!(Storage, shape.itemsize),
+];
 
 /// Nothing is wrong with the handle.
 const WORKS: u8 = 0;

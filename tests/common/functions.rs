@@ -223,7 +223,9 @@ functions! {
 /// that the call writes, a pointer to something else, or a number.
 pub fn declared(header: &str) -> Vec<(String, Vec<(bool, bool)>)> {
     let mut text = String::new();
-    let mut rest = header;
+    // Before and after there are macros, structures and inline functions.
+    let (_, rest) = header.split_once("extern \"C\" {").expect("the header is for C++ too");
+    let (mut rest, _) = rest.split_once("}  // extern \"C\"").expect("the declarations end");
     while let Some((code, comment)) = rest.split_once("/*") {
         text += code;
         rest = comment.split_once("*/").expect("a comment ends").1;
