@@ -48,7 +48,7 @@ macro_rules! programs {
 
 programs! {
     descriptor elements exact follow fork fork_idle full grow guard handed length lock memory named open options private
-    record space strings threads types whole
+    push record records space strings threads types whole
 }
 
 /// Whether `MBA_SKIP` names this test; a skipped one says so.

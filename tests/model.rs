@@ -22,7 +22,7 @@ use model::run::try_many;
 const RUNS: u32 = 3;
 
 fn all_types_and_faces(backing: Backing) {
-    for ty in Type::all() {
+    for ty in Type::all().chain(records()) {
         try_many::<Raw>(backing, ty, RUNS);
         try_many::<Array>(backing, ty, RUNS);
     }
@@ -42,6 +42,27 @@ fn all_types_and_faces(backing: Backing) {
     typed::<Complex<f32>>(backing);
     typed::<Complex<f64>>(backing);
     typed::<char>(backing);
+    typed::<Point>(backing);
+}
+
+/// Records: of a number's size and others, too large for a copy on the stack, for a page, and for the pieces by which
+/// elements are compared.
+fn records() -> impl Iterator<Item = Type> {
+    let sizes = [3, 8, 12, 16, 65, 5000, 9000];
+    sizes.into_iter().map(|size| Type::record(size).unwrap())
+}
+
+/// A structure as an element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
+struct Point {
+    id: u32,
+    place: [i16; 4],
+}
+
+// SAFETY: twelve bytes without padding, which take any bits; aligned to four.
+unsafe impl Element for Point {
+    const CODE: i32 = Type::record_code(size_of::<Point>());
 }
 
 fn typed<T: Element + PartialEq>(backing: Backing) {

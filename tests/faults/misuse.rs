@@ -539,6 +539,9 @@ fn unknowns(cases: &mut Cases) {
     let mut types: Vec<i32> =
         (-reach..=reach).chain([i32::MIN, i32::MIN + 1, i32::MAX, i32::MAX - 1]).collect();
     types.extend(known.iter().flat_map(|code| (8..32).map(move |bit| code ^ (1i32.wrapping_shl(bit)))));
+    // What would be records of no bytes, and of too many.
+    let most = Type::record_code(MBA_RECORD_MAX as usize);
+    types.extend([most - MBA_RECORD_MAX, most + 1]);
     types.retain(|ty| !known.contains(ty));
     for ty in types {
         cases.case(format!("type {ty}"), || {
@@ -659,7 +662,8 @@ impl Drop for Edge {
 
 /// Every function with its values and outputs at the beginning and at the end of the memory that there is.
 fn edges(cases: &mut Cases) {
-    for ty in Type::all() {
+    let records = [3, 12, 40].map(|size| Type::record(size).unwrap());
+    for ty in Type::all().chain(records) {
         let item = ty.size();
         for function in FUNCTIONS.iter().filter(|function| {
             let elements = |parameter: &Parameter| is_value(*parameter) || is_place(*parameter);
@@ -671,7 +675,8 @@ fn edges(cases: &mut Cases) {
                     if !several && count > 1 {
                         continue;
                     }
-                    let label = format!("{}, {}, {count}, at the end: {at_end}", function.name, ty.name());
+                    let label =
+                        format!("{}, {} of {item}, {count}, at the end: {at_end}", function.name, ty.name());
                     cases.child(label, || edge(function, ty.code(), item, at_end, count));
                 }
             }
@@ -732,10 +737,11 @@ fn aliasing(cases: &mut Cases) {
     for (place, flags) in
         [(Place::Memory, MBA_RDWR), (Place::Disk, MBA_RDWR), (Place::Memory, MBA_RDWR | MBA_EXACT)]
     {
-        for ty in [MBA_UINT8, MBA_UINT16, MBA_UINT32, MBA_UINT64, MBA_COMPLEX128] {
+        let records = Type::record_code(12);
+        for ty in [MBA_UINT8, MBA_UINT16, MBA_UINT32, MBA_UINT64, MBA_COMPLEX128, records] {
             let directory = place.directory();
             let array = open(&directory.path().join("array"), ty, flags | MBA_CREATE, 1 << 20).unwrap();
-            for _ in 0..rounds / 5 {
+            for _ in 0..rounds / 6 {
                 alias(cases, array, &mut random);
             }
             // SAFETY: the handle exists, and ends here.

@@ -168,7 +168,8 @@ fn open_huge(home: Home, ty: Type, how: How, input: &mut Bytes) {
         (Ok(raw), Ok(_)) => raw,
         // There is a limit on what a process can address.
         (Err(libc::ENOMEM | libc::EOVERFLOW | MBA_ELIMIT), Ok(reading)) => {
-            assert!(reading.len >= 1 << 38, "there is room for {} elements", reading.len);
+            let bytes = reading.len.saturating_mul(ty.size() as u64);
+            assert!(bytes >= 1 << 38, "there is room for {} elements", reading.len);
             return assert_eq!(home.size(), size, "a refused file is as long as it was");
         }
         (result, expected) => {

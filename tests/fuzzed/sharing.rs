@@ -94,6 +94,9 @@ impl World {
         }
         let pages = 1 + input.below(3);
         let (len, size) = (pages * PAGE / self.size, self.size);
+        if len * size != pages * PAGE {
+            return;
+        }
         let result = self.raw(slot).resize(len);
         self.resized(slot, "resize", result, len);
         if self.published() != len {
@@ -106,9 +109,11 @@ impl World {
             150..=199 => last[..8].reverse(),
             byte => last[usize::from(byte) % record::SIZE] ^= input.byte(),
         }
-        let start = len - record::SIZE / size;
-        let result = self.raw(slot).write(start, &last);
-        self.written(slot, "write", result, start, &last);
+        let count = record::SIZE.div_ceil(size);
+        let mut values = vec![0; count * size - record::SIZE];
+        values.extend(last);
+        let result = self.raw(slot).write(len - count, &values);
+        self.written(slot, "write", result, len - count, &values);
     }
 
     pub(super) fn take_lock_now(&mut self, slot: usize) -> Code<()> {

@@ -134,7 +134,7 @@ impl World {
                 let at = usize::from(input.short()) % (seen.len() / self.size);
                 seen[at * self.size..][..self.size].to_vec()
             }
-            200..=209 => record::MAGIC.repeat(2)[..self.size].to_vec(),
+            200..=209 => record::MAGIC.iter().copied().cycle().take(self.size).collect(),
             _ => {
                 let mut value = input.take(self.size).to_vec();
                 value.resize(self.size, 0);

@@ -8,13 +8,17 @@ use crate::common::Numbers;
 
 /// An element's value: of integers, characters and truth values the first, of floats one or two of the second.
 #[derive(Clone, Copy, Debug)]
-enum Value {
+enum Value<'a> {
     Integer(i128),
     Float(f64),
     Complex(f64, f64),
+    Record(&'a [u8]),
 }
 
-fn value(ty: Type, bytes: &[u8]) -> Value {
+fn value(ty: Type, bytes: &[u8]) -> Value<'_> {
+    if ty.kind() == Kind::Record {
+        return Value::Record(bytes);
+    }
     let mut wide = [0; 16];
     wide[..bytes.len()].copy_from_slice(bytes);
     let unsigned = u128::from_le_bytes(wide);
@@ -57,6 +61,7 @@ pub fn same(ty: Type, a: &[u8], b: &[u8]) -> bool {
         (Value::Integer(a), Value::Integer(b)) => a == b,
         (Value::Float(a), Value::Float(b)) => a == b,
         (Value::Complex(a, b), Value::Complex(c, d)) => a == c && b == d,
+        (Value::Record(a), Value::Record(b)) => a == b,
         _ => unreachable!("a type's values are of one kind"),
     }
 }

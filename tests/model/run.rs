@@ -3,7 +3,7 @@
 use std::ptr;
 
 use mmap_backed_array::capi::*;
-use mmap_backed_array::{Type, Wait};
+use mmap_backed_array::{Kind, Type, Wait};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
@@ -428,6 +428,10 @@ impl<F: Face> Run<F> {
                 done(self.array().reverse())?;
                 let reversed = self.model.chunks_exact(self.size).rev().flatten().copied().collect();
                 self.model = reversed;
+            }
+            Byteswap if self.ty.kind() == Kind::Record => {
+                let result = self.array().byteswap();
+                self.refused(result, MBA_ETYPE)?;
             }
             Byteswap => {
                 done(self.array().byteswap())?;
