@@ -1,0 +1,1199 @@
+/*
+ * mmap_backed_array.hpp: mba::array<T>, a vector in mapped memory: persistent, growing, shared between processes and
+ * languages, never moving. C++17, over the C library of mmap_backed_array.h, with nothing else to link.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ *     auto squares = mba::array<std::uint64_t>::open("squares.u64", MBA_RDWR | MBA_CREATE);
+ *     for (std::uint64_t n = squares.size(); n < 1000; ++n) {
+ *         squares.push_back(n * n);
+ *     }
+ *     std::uint64_t sum = std::accumulate(squares.begin(), squares.end(), std::uint64_t{0});
+ *
+ * mba::array<T> is a contiguous container with the members of std::vector, and differs from it in this:
+ *
+ * - It is a handle on an array that others may have too: opened, not constructed with elements; moved, not copied. The
+ *   elements outlive it.
+ * - Growth never moves elements: pointers, references and iterators stay valid until the handle ends, or until their
+ *   element is erased. insert() and erase() move the elements behind.
+ * - Elements are trivially copyable, without pointers; they are never constructed or destroyed. New ones that no
+ *   value was given for are zero bytes.
+ * - What changes the length can fail where a vector's can't: a full disk, the growth lock in another's hands, memory of
+ *   fixed length. Failing calls throw std::system_error with a code of mba::category(), and leave the array as it was.
+ *   Each has a form with a std::error_code & as last argument that doesn't throw.
+ *
+ * mba::array<const T> is a handle for reading only.
+ *
+ * LENGTH. Each handle has its own view of the length: refresh() takes up what others have published, and so does each
+ * call that changes the length. One handle at a time, of all processes, can change the length: the first call that
+ * does takes the growth lock, and keeps it until unlock() or the handle's end. See lock().
+ *
+ * THREADS. As for the standard containers: const members may run beside each other on one object, and what isn't const
+ * beside nothing on the same object. published_size() may run beside all but what ends the handle or shrinks the array,
+ * so that threads can follow one that appends. Different objects are independent, also those of one array. Elements are
+ * ordinary memory: those that several threads or processes use at once, and one of them writes, need what
+ * shared memory always needs, such as std::atomic_ref.
+ *
+ * The top of mmap_backed_array.h says what survives a crash, and what isn't promised.
+ */
+#ifndef MMAP_BACKED_ARRAY_HPP
+#define MMAP_BACKED_ARRAY_HPP
+
+#include "mmap_backed_array.h"
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if __cplusplus >= 202002L
+#include <compare>
+#endif
+
+namespace mba {
+
+// Errors.
+
+/* The library's own codes, each as in mmap_backed_array.h. */
+enum class errc : int {
+    type = MBA_ETYPE,             /* the element type isn't the file's, or doesn't suit the operation */
+    index = MBA_EINDEX,           /* outside the array */
+    empty = MBA_EEMPTY,           /* no element to take */
+    not_found = MBA_ENOTFOUND,    /* no element equals the value */
+    read_only = MBA_EREADONLY,    /* the handle is read-only */
+    locked = MBA_ELOCKED,         /* another handle holds the growth lock */
+    limit = MBA_ELIMIT,           /* beyond the handle's reservation */
+    partial = MBA_EPARTIAL,       /* the file ends inside an element */
+    corrupt = MBA_ECORRUPT,       /* the file's tail record contradicts it */
+    truncated = MBA_ETRUNCATED,   /* somebody cut the file */
+    fixed_length = MBA_EFIXED,    /* memory that can't change its length */
+    panic = MBA_EPANIC            /* a bug in the library; the handle refuses further work */
+};
+
+namespace detail {
+
+class error_category final : public std::error_category {
+public:
+    const char *name() const noexcept override { return "mmap_backed_array"; }
+    std::string message(int code) const override { return mba_strerror(code); }
+    /* The positive codes are errno's, so that they compare equal to std::errc. */
+    std::error_condition default_error_condition(int code) const noexcept override
+    {
+        return code > 0 ? std::error_condition(code, std::generic_category()) : std::error_condition(code, *this);
+    }
+};
+
+} // namespace detail
+
+/*
+ * The category of all codes: an errno if positive, one of mba::errc if negative. Both compare as one would wish:
+ * error.code() == mba::errc::locked, error.code() == std::errc::no_space_on_device.
+ */
+inline const std::error_category &category() noexcept
+{
+    static const detail::error_category instance;
+    return instance;
+}
+
+inline std::error_code make_error_code(errc code) noexcept
+{
+    return {static_cast<int>(code), category()};
+}
+
+} // namespace mba
+
+template <>
+struct std::is_error_code_enum<mba::errc> : std::true_type {};
+
+namespace mba {
+
+// Element types.
+
+/*
+ * The type that elements of C++ type T have in the library: `element<T>::type`. Arithmetic types, characters and complex
+ * numbers have theirs, enumerations that of their underlying type, all others MBA_RECORD(sizeof(T)). Specialize it for
+ * a type of yours that is another one's bytes, such as a half-precision float: `type = MBA_FLOAT16`.
+ */
+template <class T, class = void>
+struct element {
+    static constexpr mba_type type = MBA_RECORD(sizeof(T));
+};
+
+template <class T>
+struct element<T, std::enable_if_t<std::is_enum_v<T>>> : element<std::underlying_type_t<T>> {};
+
+namespace detail {
+
+template <mba_type Type>
+struct known_type {
+    static constexpr mba_type type = Type;
+};
+
+/* The type of an integer that has no name of its own in the library. */
+template <class T>
+using integer = known_type<sizeof(T) == 1   ? (std::is_signed_v<T> ? MBA_INT8 : MBA_UINT8)
+                           : sizeof(T) == 2 ? (std::is_signed_v<T> ? MBA_INT16 : MBA_UINT16)
+                           : sizeof(T) == 4 ? (std::is_signed_v<T> ? MBA_INT32 : MBA_UINT32)
+                                            : (std::is_signed_v<T> ? MBA_INT64 : MBA_UINT64)>;
+
+} // namespace detail
+
+template <> struct element<bool> : detail::known_type<MBA_BOOL> {};
+template <> struct element<char> : detail::known_type<MBA_CHAR> {};
+template <> struct element<signed char> : detail::integer<signed char> {};
+template <> struct element<unsigned char> : detail::integer<unsigned char> {};
+template <> struct element<short> : detail::integer<short> {};
+template <> struct element<unsigned short> : detail::integer<unsigned short> {};
+template <> struct element<int> : detail::integer<int> {};
+template <> struct element<unsigned> : detail::integer<unsigned> {};
+template <> struct element<long> : detail::known_type<MBA_LONG> {};
+template <> struct element<unsigned long> : detail::known_type<MBA_ULONG> {};
+template <> struct element<long long> : detail::integer<long long> {};
+template <> struct element<unsigned long long> : detail::integer<unsigned long long> {};
+template <> struct element<float> : detail::known_type<MBA_FLOAT32> {};
+template <> struct element<double> : detail::known_type<MBA_FLOAT64> {};
+template <> struct element<std::complex<float>> : detail::known_type<MBA_COMPLEX64> {};
+template <> struct element<std::complex<double>> : detail::known_type<MBA_COMPLEX128> {};
+template <> struct element<wchar_t> : detail::known_type<MBA_WCHAR> {};
+template <> struct element<char16_t> : detail::integer<std::uint_least16_t> {};
+template <> struct element<char32_t> : detail::known_type<MBA_UCS4> {};
+#ifdef __cpp_char8_t
+template <> struct element<char8_t> : detail::integer<unsigned char> {};
+#endif
+#ifdef __STDCPP_FLOAT16_T__
+template <> struct element<decltype(0.0f16)> : detail::known_type<MBA_FLOAT16> {};
+#endif
+
+// What opening can be told.
+
+/* Zeros mean defaults. */
+struct open_options {
+    /* Bytes of address range to reserve, and so the most that the elements can come to take through this handle. */
+    std::uint64_t reservation = 0;
+    /* Permission bits of a file that is made, such as 0600; the umask applies. */
+    std::uint32_t mode = 0;
+};
+
+/* What advise() can tell the system. */
+enum class advice : int {
+    normal = MBA_ADVICE_NORMAL,
+    random = MBA_ADVICE_RANDOM,
+    sequential = MBA_ADVICE_SEQUENTIAL,
+    will_need = MBA_ADVICE_WILLNEED,
+    dont_need = MBA_ADVICE_DONTNEED
+};
+
+template <class T>
+class array;
+
+namespace detail {
+
+/* A string that ends in NUL: const char *, std::string, std::filesystem::path. */
+class c_string {
+public:
+    c_string(const char *text) noexcept : text_(text) {}
+    template <class S, class = std::enable_if_t<
+                           std::is_convertible_v<decltype(std::declval<const S &>().c_str()), const char *>>>
+    c_string(const S &text) noexcept : text_(text.c_str())
+    {
+    }
+    const char *get() const noexcept { return text_; }
+
+private:
+    const char *text_;
+};
+
+inline std::error_code to_error_code(int code) noexcept
+{
+    return code == MBA_OK ? std::error_code() : std::error_code(code, category());
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void raise(int code, const char *what)
+{
+    throw std::system_error(code, category(), what);
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] inline void raise(int code, const char *what, const char *name)
+{
+    throw std::system_error(code, category(), std::string(what) + ": " + (name == nullptr ? "NULL" : name));
+}
+
+inline void check(int code, const char *what)
+{
+    if (code != MBA_OK) {
+        raise(code, what);
+    }
+}
+
+/* What a handle that isn't there begins with, so that nobody has to ask for it. */
+inline mba_head no_head{nullptr, 0, 0, nullptr, 0};
+
+/* Types whose elements mean the same have one number here. */
+constexpr mba_type canonical(mba_type type) noexcept
+{
+    return type == MBA_LONG    ? (sizeof(long) == 8 ? MBA_INT64 : MBA_INT32)
+           : type == MBA_ULONG ? (sizeof(long) == 8 ? MBA_UINT64 : MBA_UINT32)
+           : type == MBA_WCHAR ? (sizeof(wchar_t) == 4 ? MBA_UCS4 : MBA_WCHAR)
+                               : type;
+}
+
+inline int milliseconds_of(std::chrono::nanoseconds wait) noexcept
+{
+    if (wait <= std::chrono::nanoseconds::zero()) {
+        return 0;
+    }
+    const auto whole = std::chrono::duration_cast<std::chrono::milliseconds>(wait);
+    const auto count = whole.count() + (whole < wait ? 1 : 0);
+    return count > INT_MAX ? INT_MAX : static_cast<int>(count);
+}
+
+/* Whether a range of iterators is one of elements in memory, one behind the other. */
+template <class It, class T>
+inline constexpr bool points_to =
+#if defined(__cpp_lib_concepts)
+    std::contiguous_iterator<It> && std::is_same_v<std::iter_value_t<It>, T>;
+#else
+    std::is_same_v<It, T *> || std::is_same_v<It, const T *> ||
+    (!std::is_same_v<T, bool> && (std::is_same_v<It, typename std::vector<T>::iterator> ||
+                                  std::is_same_v<It, typename std::vector<T>::const_iterator>));
+#endif
+
+template <class It>
+using category_of = typename std::iterator_traits<It>::iterator_category;
+
+/*
+ * What array<T> and array<const T> have in common: the handle, opening, reading.
+ */
+template <class T>
+class handle {
+    using element_type_ = std::remove_const_t<T>;
+    static_assert(!std::is_reference_v<T> && !std::is_volatile_v<T>, "an element is an object type");
+    static_assert(std::is_trivially_copyable_v<element_type_>,
+                  "an element is bytes in shared memory: its type must be trivially copyable");
+    static_assert(!std::is_pointer_v<element_type_> && !std::is_member_pointer_v<element_type_>,
+                  "a pointer means nothing to another process; store an index");
+    static_assert(sizeof(T) <= MBA_RECORD_MAX, "an element has at most MBA_RECORD_MAX bytes");
+    static_assert(alignof(T) <= 4096, "elements are aligned to their pages, and no further");
+
+public:
+    using value_type = element_type_;
+    using size_type = std::size_t;
+    using difference_type = std::ptrdiff_t;
+    using reference = T &;
+    using const_reference = const T &;
+    using pointer = T *;
+    using const_pointer = const T *;
+    using iterator = T *;
+    using const_iterator = const T *;
+    using reverse_iterator = std::reverse_iterator<iterator>;
+    using const_reverse_iterator = std::reverse_iterator<const_iterator>;
+
+    /* The element type's number in the library. */
+    static constexpr mba_type type = element<value_type>::type;
+
+    // Opening. All give a handle that is closed when it ends. Those with a std::error_code & don't throw, and give a
+    // handle that isn't open if they fail.
+
+    /*
+     * Opens a file of elements. `flags` are those of mba_open: MBA_RDWR, with it MBA_CREATE, MBA_EXCL and MBA_EXACT as
+     * needed; or MBA_PRIVATE; for array<const T> MBA_RDONLY.
+     *
+     * Errors: those of mba_open; EINVAL for flags by which the elements couldn't be written, but of array<const T>.
+     */
+    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags = default_flags, open_options options = {})
+    {
+        mba_array *made = nullptr;
+        if (const int code = open_code(path, flags, options, &made); code != MBA_OK) {
+            raise(code, "mba::array::open", path.get());
+        }
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags, open_options options,
+                                       std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = to_error_code(open_code(path, flags, options, &made));
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags, std::error_code &error) noexcept
+    {
+        return open(path, flags, {}, error);
+    }
+    [[nodiscard]] static array<T> open(c_string path, std::error_code &error) noexcept
+    {
+        return open(path, default_flags, {}, error);
+    }
+
+    /*
+     * Opens named shared memory. `name` is one slash and a name without any. It lasts until shm_unlink() or a restart
+     * of the system.
+     *
+     * Errors: those of mba_shm_open; EINVAL as for open().
+     */
+    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags = default_flags)
+    {
+        mba_array *made = nullptr;
+        if (const int code = shm_code(name, flags, &made); code != MBA_OK) {
+            raise(code, "mba::array::shm", name.get());
+        }
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags, std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = to_error_code(shm_code(name, flags, &made));
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> shm(c_string name, std::error_code &error) noexcept
+    {
+        return shm(name, default_flags, error);
+    }
+
+    /*
+     * Opens the array behind a descriptor, such as another process's fd() that came over a socket. The descriptor
+     * stays the caller's.
+     *
+     * Errors: those of mba_from_fd; EINVAL as for open().
+     */
+    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags = default_flags)
+    {
+        mba_array *made = nullptr;
+        check(fd_code(fd, flags, &made), "mba::array::from_fd");
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags, std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = to_error_code(fd_code(fd, flags, &made));
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> from_fd(int fd, std::error_code &error) noexcept
+    {
+        return from_fd(fd, default_flags, error);
+    }
+
+    // The handle.
+
+    /* Whether there is a handle: not after a default construction, close(), release(), and being moved from. */
+    bool is_open() const noexcept { return handle_ != nullptr; }
+    explicit operator bool() const noexcept { return is_open(); }
+
+    /* The handle for the C functions; it stays this object's. NULL if it isn't open. */
+    mba_array *native_handle() const noexcept { return handle_; }
+
+    /* Gives the handle away, to be released by mba_free or mba_close. */
+    [[nodiscard]] mba_array *release() noexcept
+    {
+        head_ = &no_head;
+        data_ = nullptr;
+        return std::exchange(handle_, nullptr);
+    }
+
+    /*
+     * Ends the handle, and tells whether giving back the file's spare room failed, which the destructor keeps to itself.
+     * The handle is gone in any case, and no element is lost. All pointers and iterators end. Nothing if it isn't open.
+     *
+     * Errors: those of mba_close.
+     */
+    void close() { check(close_code(), "mba::array::close"); }
+    void close(std::error_code &error) noexcept { error = to_error_code(close_code()); }
+
+    // Elements, as in std::vector. Without a handle there are none.
+
+    iterator begin() noexcept { return data_; }
+    const_iterator begin() const noexcept { return data_; }
+    const_iterator cbegin() const noexcept { return data_; }
+    iterator end() noexcept { return data_ + size(); }
+    const_iterator end() const noexcept { return data_ + size(); }
+    const_iterator cend() const noexcept { return data_ + size(); }
+    reverse_iterator rbegin() noexcept { return reverse_iterator(end()); }
+    const_reverse_iterator rbegin() const noexcept { return const_reverse_iterator(end()); }
+    const_reverse_iterator crbegin() const noexcept { return rbegin(); }
+    reverse_iterator rend() noexcept { return reverse_iterator(begin()); }
+    const_reverse_iterator rend() const noexcept { return const_reverse_iterator(begin()); }
+    const_reverse_iterator crend() const noexcept { return rend(); }
+
+    /* The address of element 0: the same from opening to closing, however much the array grows. */
+    pointer data() noexcept { return data_; }
+    const_pointer data() const noexcept { return data_; }
+
+    /* The number of elements, as this handle knows it: see refresh(). */
+    size_type size() const noexcept { return static_cast<size_type>(head_->len); }
+    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+    /* As size(), for threads that follow one that appends by this very object: the elements so far have been stored. */
+    size_type published_size() const noexcept
+    {
+        return static_cast<size_type>(__atomic_load_n(&head_->len, __ATOMIC_ACQUIRE));
+    }
+
+    /* How many elements fit before the file must grow; the size, while the handle doesn't hold the growth lock. */
+    size_type capacity() const noexcept { return mba_capacity(handle_); }
+
+    /* The most elements that the array can come to have through this handle: its reservation. */
+    size_type max_size() const noexcept { return mba_reserved(handle_); }
+
+    reference operator[](size_type index) noexcept { return data_[index]; }
+    const_reference operator[](size_type index) const noexcept { return data_[index]; }
+    /* Errors: std::out_of_range. */
+    reference at(size_type index) { return data_[checked(index)]; }
+    const_reference at(size_type index) const { return data_[checked(index)]; }
+    reference front() noexcept { return data_[0]; }
+    const_reference front() const noexcept { return data_[0]; }
+    reference back() noexcept { return data_[size() - 1]; }
+    const_reference back() const noexcept { return data_[size() - 1]; }
+
+    /*
+     * The first element that equals the value, or end(); and how many do. By the library's vector code. Equal is what
+     * == says of numbers, and of records that their bytes are the same, those of padding too.
+     */
+    iterator find(const value_type &value) noexcept { return data_ + index_of(value); }
+    const_iterator find(const value_type &value) const noexcept { return data_ + index_of(value); }
+    size_type count(const value_type &value) const noexcept
+    {
+        std::size_t number = 0;
+        return mba_count(handle_, &value, &number) == MBA_OK ? number : 0;
+    }
+
+    /* A copy of the elements. */
+    std::vector<value_type> to_vector() const { return std::vector<value_type>(begin(), end()); }
+
+    // What concerns others who have the array too, and the system.
+
+    /*
+     * Takes up the length that others have published.
+     *
+     * Errors: those of mba_refresh.
+     */
+    void refresh() { check(mba_refresh(handle_), "mba::array::refresh"); }
+    void refresh(std::error_code &error) noexcept { error = to_error_code(mba_refresh(handle_)); }
+
+    /*
+     * A descriptor to send to another process, for from_fd(). It is the handle's, and ends with it. -1 where there is
+     * none.
+     */
+    int fd() const noexcept { return mba_fd(handle_); }
+
+    /* Whether elements can't be written. */
+    bool is_readonly() const noexcept { return mba_is_readonly(handle_) != 0; }
+
+    /*
+     * Tells the system how `count` elements from `start` on will be used. No advice changes an element.
+     *
+     * Errors: those of mba_advise.
+     */
+    void advise(size_type start, size_type count, advice how) const
+    {
+        check(mba_advise(handle_, start, count, static_cast<int>(how)), "mba::array::advise");
+    }
+    void advise(size_type start, size_type count, advice how, std::error_code &error) const noexcept
+    {
+        error = to_error_code(mba_advise(handle_, start, count, static_cast<int>(how)));
+    }
+
+    handle(const handle &) = delete;
+    handle &operator=(const handle &) = delete;
+
+protected:
+    static constexpr bool writable = !std::is_const_v<T>;
+    static constexpr std::uint32_t default_flags = writable ? MBA_RDWR : MBA_RDONLY;
+
+    /* A handle that is known to be of the right type. */
+    struct owned {
+        mba_array *handle;
+    };
+
+    handle() noexcept = default;
+
+    explicit handle(owned made) noexcept : handle_(made.handle)
+    {
+        if (handle_ != nullptr) {
+            head_ = mba_head_of(handle_);
+            data_ = reinterpret_cast<T *>(head_->data);
+        }
+    }
+
+    handle(handle &&other) noexcept : handle_(other.handle_), head_(other.head_), data_(other.data_)
+    {
+        static_cast<void>(other.release());
+    }
+
+    handle &operator=(handle &&other) noexcept
+    {
+        if (this != &other) {
+            mba_free(handle_);
+            handle_ = other.handle_;
+            head_ = other.head_;
+            data_ = other.data_;
+            static_cast<void>(other.release());
+        }
+        return *this;
+    }
+
+    ~handle() { mba_free(handle_); }
+
+    void exchange_with(handle &other) noexcept
+    {
+        std::swap(handle_, other.handle_);
+        std::swap(head_, other.head_);
+        std::swap(data_, other.data_);
+    }
+
+    /* Whether a handle may become one of this type. */
+    static int suits(const mba_array *other) noexcept
+    {
+        if (other == nullptr) {
+            return EINVAL_;
+        }
+        if (canonical(mba_typecode(other)) != canonical(type)) {
+            return MBA_ETYPE;
+        }
+        return writable && mba_is_readonly(other) != 0 ? MBA_EREADONLY : MBA_OK;
+    }
+
+    static constexpr int EINVAL_ = static_cast<int>(std::errc::invalid_argument);
+
+    static bool flags_suit(std::uint32_t flags) noexcept
+    {
+        return !writable || (flags & (MBA_RDWR | MBA_PRIVATE)) != 0;
+    }
+
+    size_type checked(size_type index) const
+    {
+        if (index >= size()) {
+            throw std::out_of_range("mba::array::at: index " + std::to_string(index) + " of " +
+                                    std::to_string(size()) + " elements");
+        }
+        return index;
+    }
+
+    size_type index_of(const value_type &value) const noexcept
+    {
+        std::size_t index = 0;
+        return mba_find(handle_, &value, 0, SIZE_MAX, &index) == MBA_OK ? index : size();
+    }
+
+    mba_array *handle_ = nullptr;
+    mba_head *head_ = &no_head;
+    /* In the object, and not only in the head, so that compilers know that storing elements doesn't change it. */
+    T *data_ = nullptr;
+
+private:
+    static int open_code(c_string path, std::uint32_t flags, open_options options, mba_array **made) noexcept
+    {
+        mba_options all{};
+        all.size = sizeof all;
+        all.mode = options.mode;
+        all.reservation = options.reservation;
+        return flags_suit(flags) ? mba_open_with(path.get(), type, flags, &all, made) : EINVAL_;
+    }
+
+    static int shm_code(c_string name, std::uint32_t flags, mba_array **made) noexcept
+    {
+        return flags_suit(flags) ? mba_shm_open(name.get(), type, flags, made) : EINVAL_;
+    }
+
+    static int fd_code(int fd, std::uint32_t flags, mba_array **made) noexcept
+    {
+        return flags_suit(flags) ? mba_from_fd(fd, type, flags, made) : EINVAL_;
+    }
+
+    int close_code() noexcept
+    {
+        mba_array *ended = release();
+        return ended == nullptr ? MBA_OK : mba_close(ended);
+    }
+};
+
+} // namespace detail
+
+/*
+ * A handle for reading only, by MBA_RDONLY as a rule: the elements are const. refresh() follows what others append.
+ */
+template <class T>
+class array<const T> : public detail::handle<const T> {
+    using base = detail::handle<const T>;
+    friend base;
+    explicit array(typename base::owned made) noexcept : base(made) {}
+
+public:
+    /* Without a handle. */
+    array() noexcept = default;
+    array(array &&) noexcept = default;
+    array &operator=(array &&) noexcept = default;
+
+    /*
+     * Takes over a handle of the C interface.
+     *
+     * Errors: mba::errc::type if its elements are others; EINVAL for NULL. The handle then stays the caller's.
+     */
+    explicit array(mba_array *handle) : base()
+    {
+        detail::check(base::suits(handle), "mba::array");
+        *this = array(typename base::owned{handle});
+    }
+
+    /*
+     * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
+     *
+     * Errors: those of mba_from_memory.
+     */
+    [[nodiscard]] static array from_memory(const T *data, std::size_t count)
+    {
+        mba_array *made = nullptr;
+        // It is for reading only.
+        void *memory = const_cast<std::remove_const_t<T> *>(data);
+        detail::check(mba_from_memory(memory, count * sizeof(T), base::type, MBA_RDONLY, &made),
+                      "mba::array::from_memory");
+        return array(typename base::owned{made});
+    }
+
+    void swap(array &other) noexcept { base::exchange_with(other); }
+};
+
+/*
+ * A vector in mapped memory. See the top of this file.
+ */
+template <class T>
+class array : public detail::handle<T> {
+    using base = detail::handle<T>;
+    friend base;
+    using base::data_;
+    using base::handle_;
+    using base::head_;
+    explicit array(typename base::owned made) noexcept : base(made) {}
+
+public:
+    using typename base::const_iterator;
+    using typename base::iterator;
+    using typename base::reference;
+    using typename base::size_type;
+    using typename base::value_type;
+    using base::size;
+
+    /* Without a handle. */
+    array() noexcept = default;
+    array(array &&) noexcept = default;
+    array &operator=(array &&) noexcept = default;
+
+    /*
+     * Takes over a handle of the C interface.
+     *
+     * Errors: mba::errc::type if its elements are others; mba::errc::read_only; EINVAL for NULL. The handle then stays
+     * the caller's.
+     */
+    explicit array(mba_array *handle) : base()
+    {
+        detail::check(base::suits(handle), "mba::array");
+        *this = array(typename base::owned{handle});
+    }
+
+    /*
+     * Makes an empty array in anonymous shared memory, which children by fork() inherit and fd() hands to others. It ends
+     * with the last handle.
+     *
+     * Errors: those of mba_anon.
+     */
+    [[nodiscard]] static array anon()
+    {
+        mba_array *made = nullptr;
+        detail::check(mba_anon(base::type, &made), "mba::array::anon");
+        return array(typename base::owned{made});
+    }
+    [[nodiscard]] static array anon(std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = detail::to_error_code(mba_anon(base::type, &made));
+        return array(typename base::owned{made});
+    }
+
+    /*
+     * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
+     *
+     * Errors: those of mba_from_memory.
+     */
+    [[nodiscard]] static array from_memory(T *data, std::size_t count)
+    {
+        mba_array *made = nullptr;
+        detail::check(mba_from_memory(data, count * sizeof(T), base::type, MBA_RDWR, &made), "mba::array::from_memory");
+        return array(typename base::owned{made});
+    }
+
+    void swap(array &other) noexcept { base::exchange_with(other); }
+
+    // At the end.
+    //
+    // Errors of all that follow are those of mba_append, such as mba::errc::locked, ENOSPC, mba::errc::limit and
+    // mba::errc::fixed_length. Values may lie in the array itself.
+
+    /*
+     * Appends an element: inline, and without a call while there is room. Others see it at once, and a kill leaves it
+     * there wholly or not at all. No iterator becomes invalid but end().
+     */
+    void push_back(const T &value)
+    {
+        if (const int code = push(value); code != MBA_OK) {
+            detail::raise(code, "mba::array::push_back");
+        }
+    }
+    void push_back(const T &value, std::error_code &error) noexcept { error = detail::to_error_code(push(value)); }
+
+    /* Appends T(arguments...), or T{arguments...} if that is what there is. */
+    template <class... Args>
+    reference emplace_back(Args &&...arguments)
+    {
+        push_back(make(std::forward<Args>(arguments)...));
+        return base::back();
+    }
+
+    /*
+     * Takes the last element away.
+     *
+     * Errors: mba::errc::empty, too.
+     */
+    void pop_back() { detail::check(pop(), "mba::array::pop_back"); }
+    void pop_back(std::error_code &error) noexcept { error = detail::to_error_code(pop()); }
+
+    /* Appends the elements of a range: all of them or, if it fails or the process is killed, none. */
+    template <class Range>
+    void append_range(const Range &values)
+    {
+        insert(base::cend(), std::begin(values), std::end(values));
+    }
+    void append_range(std::initializer_list<T> values) { insert(base::cend(), values); }
+    template <class Range>
+    void append_range(const Range &values, std::error_code &error)
+    {
+        insert(base::cend(), std::begin(values), std::end(values), error);
+    }
+
+    // Anywhere. What lies behind is moved, and a kill may leave that half done.
+
+    /* Inserts before `where`, and returns where the first inserted element, or `where`, is. */
+    iterator insert(const_iterator where, const T &value)
+    {
+        const size_type at = index(where);
+        detail::check(mba_insert(handle_, at, &value), "mba::array::insert");
+        return data_ + at;
+    }
+    iterator insert(const_iterator where, const T &value, std::error_code &error) noexcept
+    {
+        const size_type at = index(where);
+        error = detail::to_error_code(mba_insert(handle_, at, &value));
+        return data_ + at;
+    }
+    iterator insert(const_iterator where, size_type count, const T &value)
+    {
+        const size_type at = index(where);
+        detail::check(insert_copies(at, count, value), "mba::array::insert");
+        return data_ + at;
+    }
+    iterator insert(const_iterator where, size_type count, const T &value, std::error_code &error) noexcept
+    {
+        const size_type at = index(where);
+        error = detail::to_error_code(insert_copies(at, count, value));
+        return data_ + at;
+    }
+    template <class It, class = detail::category_of<It>>
+    iterator insert(const_iterator where, It first, It last)
+    {
+        const size_type at = index(where);
+        detail::check(replace(at, 0, first, last), "mba::array::insert");
+        return data_ + at;
+    }
+    template <class It, class = detail::category_of<It>>
+    iterator insert(const_iterator where, It first, It last, std::error_code &error)
+    {
+        const size_type at = index(where);
+        error = detail::to_error_code(replace(at, 0, first, last));
+        return data_ + at;
+    }
+    iterator insert(const_iterator where, std::initializer_list<T> values)
+    {
+        return insert(where, values.begin(), values.end());
+    }
+    iterator insert(const_iterator where, std::initializer_list<T> values, std::error_code &error) noexcept
+    {
+        return insert(where, values.begin(), values.end(), error);
+    }
+    template <class Range>
+    iterator insert_range(const_iterator where, const Range &values)
+    {
+        return insert(where, std::begin(values), std::end(values));
+    }
+    template <class... Args>
+    iterator emplace(const_iterator where, Args &&...arguments)
+    {
+        return insert(where, make(std::forward<Args>(arguments)...));
+    }
+
+    /* Takes elements away, and returns where the one behind them is. */
+    iterator erase(const_iterator where) { return erase(where, where + 1); }
+    iterator erase(const_iterator where, std::error_code &error) noexcept { return erase(where, where + 1, error); }
+    iterator erase(const_iterator first, const_iterator last)
+    {
+        const size_type at = index(first);
+        detail::check(remove(at, index(last) - at), "mba::array::erase");
+        return data_ + at;
+    }
+    iterator erase(const_iterator first, const_iterator last, std::error_code &error) noexcept
+    {
+        const size_type at = index(first);
+        error = detail::to_error_code(remove(at, index(last) - at));
+        return data_ + at;
+    }
+
+    // The whole.
+
+    /* Replaces all elements. */
+    void assign(size_type count, const T &value) { detail::check(assign_copies(count, value), "mba::array::assign"); }
+    void assign(size_type count, const T &value, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(assign_copies(count, value));
+    }
+    template <class It, class = detail::category_of<It>>
+    void assign(It first, It last)
+    {
+        detail::check(replace(0, size(), first, last), "mba::array::assign");
+    }
+    template <class It, class = detail::category_of<It>>
+    void assign(It first, It last, std::error_code &error)
+    {
+        error = detail::to_error_code(replace(0, size(), first, last));
+    }
+    void assign(std::initializer_list<T> values) { assign(values.begin(), values.end()); }
+    void assign(std::initializer_list<T> values, std::error_code &error) noexcept
+    {
+        assign(values.begin(), values.end(), error);
+    }
+    template <class Range>
+    void assign_range(const Range &values)
+    {
+        assign(std::begin(values), std::end(values));
+    }
+
+    /* Makes the array `count` elements long. New ones are zero bytes; by the second form they are the value, but zero
+       for a moment, in which others may see them. */
+    void resize(size_type count) { detail::check(mba_resize(handle_, count), "mba::array::resize"); }
+    void resize(size_type count, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(mba_resize(handle_, count));
+    }
+    void resize(size_type count, const T &value) { detail::check(resize_with(count, value), "mba::array::resize"); }
+    void resize(size_type count, const T &value, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(resize_with(count, value));
+    }
+
+    void clear() { detail::check(mba_clear(handle_), "mba::array::clear"); }
+    void clear(std::error_code &error) noexcept { error = detail::to_error_code(mba_clear(handle_)); }
+
+    /* Makes room for `count` elements in all, so that push_back can't fail up to there, as long as the lock is held. */
+    void reserve(size_type count) { detail::check(mba_reserve(handle_, count), "mba::array::reserve"); }
+    void reserve(size_type count, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(mba_reserve(handle_, count));
+    }
+
+    /*
+     * Makes elements that were stored at end() and behind it, up to the capacity, the array's: the fastest way to
+     * produce. `count` is the new size.
+     *
+     * Errors: mba::errc::index if it is less than the size or more than the capacity.
+     */
+    void commit(size_type count) { detail::check(mba_commit(handle_, count), "mba::array::commit"); }
+    void commit(size_type count, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(mba_commit(handle_, count));
+    }
+
+    /* Gives spare room back, so that the file is exactly its elements. */
+    void shrink_to_fit() { detail::check(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
+    void shrink_to_fit(std::error_code &error) noexcept { error = detail::to_error_code(mba_shrink_to_fit(handle_)); }
+
+    /* Stores the same value in all elements. */
+    void fill(const T &value) { detail::check(mba_fill(handle_, 0, size(), &value), "mba::array::fill"); }
+
+    /*
+     * Puts elements and length on the disk; they are there when it returns.
+     *
+     * Errors: those of mba_flush.
+     */
+    void flush() { detail::check(mba_flush(handle_), "mba::array::flush"); }
+    void flush(std::error_code &error) noexcept { error = detail::to_error_code(mba_flush(handle_)); }
+
+    // The growth lock. These make the array a TimedLockable, for std::unique_lock, std::lock_guard and
+    // std::scoped_lock: between handles, of one process or of several, and not between threads that use one handle.
+    // The lock isn't counted: if an earlier call that changed the length has taken it already, unlock() gives it back
+    // all the same.
+
+    /*
+     * Takes the lock, and waits for it, for ever also if another handle of this very thread has it. Takes up the length.
+     *
+     * Errors: those of mba_lock.
+     */
+    void lock() { detail::check(mba_lock(handle_, -1), "mba::array::lock"); }
+    void lock(std::error_code &error) noexcept { error = detail::to_error_code(mba_lock(handle_, -1)); }
+
+    /*
+     * The same without waiting, or not for ever: whether it has the lock.
+     *
+     * Errors: those of mba_lock, but that another handle has it.
+     */
+    bool try_lock() { return took_lock(mba_lock(handle_, 0)); }
+    template <class Rep, class Period>
+    bool try_lock_for(const std::chrono::duration<Rep, Period> &wait)
+    {
+        return try_lock_until(std::chrono::steady_clock::now() + wait);
+    }
+    template <class Clock, class Duration>
+    bool try_lock_until(const std::chrono::time_point<Clock, Duration> &end)
+    {
+        for (;;) {
+            const auto left = end - Clock::now();
+            // The library counts in milliseconds, up to some weeks.
+            const auto most = std::chrono::hours(24);
+            const bool is_last = left <= most;
+            const auto wait = is_last ? std::chrono::ceil<std::chrono::nanoseconds>(left)
+                                      : std::chrono::nanoseconds(most);
+            if (took_lock(mba_lock(handle_, detail::milliseconds_of(wait)))) {
+                return true;
+            }
+            if (is_last) {
+                return false;
+            }
+        }
+    }
+
+    /* Gives the lock back; nothing without it. The first form keeps to itself that it couldn't: see mba_unlock. */
+    void unlock() noexcept { static_cast<void>(mba_unlock(handle_)); }
+    void unlock(std::error_code &error) noexcept { error = detail::to_error_code(mba_unlock(handle_)); }
+
+    /* Whether this handle holds the lock. */
+    bool has_lock() const noexcept { return mba_has_lock(handle_) != 0; }
+
+private:
+    /* By value if it is small: a variable whose address goes into a call can't stay in a register. */
+    using argument = std::conditional_t<sizeof(T) <= 16, T, const T &>;
+
+    [[gnu::cold, gnu::noinline]] static int append(mba_array *handle, argument value) noexcept
+    {
+        return mba_append(handle, &value);
+    }
+
+    int push(const T &value) noexcept
+    {
+        return mba_head_push(head_, &value, sizeof(T)) ? MBA_OK : append(handle_, value);
+    }
+
+    int pop() noexcept
+    {
+        const unsigned long long len = head_->len;
+        if (len == 0 || __atomic_load_n(&head_->room, __ATOMIC_RELAXED) == 0) {
+            return mba_pop(handle_, nullptr);
+        }
+        mba_head_publish(head_, len - 1);
+        return MBA_OK;
+    }
+
+    size_type index(const_iterator where) const noexcept { return static_cast<size_type>(where - data_); }
+
+    template <class... Args>
+    static T make(Args &&...arguments)
+    {
+        if constexpr (std::is_constructible_v<T, Args &&...>) {
+            return T(std::forward<Args>(arguments)...);
+        } else {
+            return T{std::forward<Args>(arguments)...};
+        }
+    }
+
+    int remove(size_type at, size_type count) noexcept
+    {
+        return count == 0 ? MBA_OK : mba_splice(handle_, at, count, nullptr, 0);
+    }
+
+    /* Replaces `count` elements from `at` on. */
+    template <class It>
+    int replace(size_type at, size_type count, It first, It last)
+    {
+        if constexpr (detail::points_to<It, T>) {
+            const auto number = static_cast<size_type>(last - first);
+            if (number == 0 && count == 0) {
+                return MBA_OK;
+            }
+            const T *values = number == 0 ? nullptr : std::addressof(*first);
+            return at == size() ? mba_extend(handle_, values, number)
+                                : mba_splice(handle_, at, count, values, number);
+        } else {
+            // First, since an iterator may fail.
+            std::vector<std::conditional_t<std::is_same_v<T, bool>, unsigned char, T>> values(first, last);
+            if (values.empty()) {
+                return remove(at, count);
+            }
+            return at == size() ? mba_extend(handle_, values.data(), values.size())
+                                : mba_splice(handle_, at, count, values.data(), values.size());
+        }
+    }
+
+    int insert_copies(size_type at, size_type count, const T &value) noexcept
+    {
+        if (count == 0) {
+            return MBA_OK;
+        }
+        // The value may be about to move.
+        const T copy = value;
+        const size_type old = size();
+        const size_type longer = count > SIZE_MAX - old ? SIZE_MAX : old + count;
+        if (const int code = mba_resize(handle_, longer); code != MBA_OK) {
+            return code;
+        }
+        if (at < old) {
+            std::memmove(static_cast<void *>(data_ + at + count), data_ + at, (old - at) * sizeof(T));
+        }
+        return mba_fill(handle_, at, count, &copy);
+    }
+
+    int resize_with(size_type count, const T &value) noexcept
+    {
+        const T copy = value;
+        const size_type old = size();
+        const int code = mba_resize(handle_, count);
+        return code != MBA_OK || count <= old ? code : mba_fill(handle_, old, count - old, &copy);
+    }
+
+    int assign_copies(size_type count, const T &value) noexcept
+    {
+        const T copy = value;
+        const int code = mba_resize(handle_, count);
+        return code != MBA_OK ? code : mba_fill(handle_, 0, count, &copy);
+    }
+
+    static bool took_lock(int code)
+    {
+        if (code == MBA_ELOCKED || code == static_cast<int>(std::errc::timed_out)) {
+            return false;
+        }
+        detail::check(code, "mba::array::try_lock");
+        return true;
+    }
+};
+
+// Functions.
+
+template <class T>
+void swap(array<T> &a, array<T> &b) noexcept
+{
+    a.swap(b);
+}
+
+/* Element by element, as for std::vector. */
+template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+bool operator==(const array<T> &a, const array<U> &b)
+{
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+bool operator<(const array<T> &a, const array<U> &b)
+{
+    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
+}
+
+template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+bool operator!=(const array<T> &a, const array<U> &b)
+{
+    return !(a == b);
+}
+
+template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+bool operator>(const array<T> &a, const array<U> &b)
+{
+    return b < a;
+}
+
+template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+bool operator<=(const array<T> &a, const array<U> &b)
+{
+    return !(b < a);
+}
+
+template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+bool operator>=(const array<T> &a, const array<U> &b)
+{
+    return !(a < b);
+}
+
+#if defined(__cpp_lib_three_way_comparison) && defined(__cpp_lib_concepts)
+template <class T, class U>
+    requires std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>> && std::three_way_comparable<T>
+auto operator<=>(const array<T> &a, const array<U> &b)
+{
+    return std::lexicographical_compare_three_way(a.begin(), a.end(), b.begin(), b.end());
+}
+#endif
+
+/* Takes away all elements that satisfy the predicate, and returns how many. Errors: those of erase(). */
+template <class T, class Predicate>
+typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate)
+{
+    const auto rest = std::remove_if(elements.begin(), elements.end(), predicate);
+    const auto count = static_cast<typename array<T>::size_type>(elements.end() - rest);
+    elements.erase(rest, elements.end());
+    return count;
+}
+
+/* Takes away all elements that equal the value, which may be one of them, and returns how many. */
+template <class T, class U>
+typename array<T>::size_type erase(array<T> &elements, const U &value)
+{
+    const U copy = value;
+    return erase_if(elements, [&copy](const T &each) { return each == copy; });
+}
+
+/*
+ * Removes a name of shared memory. Handles that are open keep the memory.
+ *
+ * Errors: those of mba_shm_unlink.
+ */
+inline void shm_unlink(detail::c_string name)
+{
+    if (const int code = mba_shm_unlink(name.get()); code != MBA_OK) {
+        detail::raise(code, "mba::shm_unlink", name.get());
+    }
+}
+inline void shm_unlink(detail::c_string name, std::error_code &error) noexcept
+{
+    error = detail::to_error_code(mba_shm_unlink(name.get()));
+}
+
+/*
+ * While it exists, touching elements of a file that somebody else has made shorter isn't a SIGBUS that ends the
+ * process: zeros are there, and later calls on the handle say mba::errc::truncated. See mba_guard_enable.
+ *
+ * Errors: those of mba_guard_enable.
+ */
+class sigbus_guard {
+public:
+    sigbus_guard() { detail::check(mba_guard_enable(), "mba::sigbus_guard"); }
+    ~sigbus_guard() { static_cast<void>(mba_guard_disable()); }
+    sigbus_guard(const sigbus_guard &) = delete;
+    sigbus_guard &operator=(const sigbus_guard &) = delete;
+};
+
+} // namespace mba
+
+#endif
