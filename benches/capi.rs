@@ -2,7 +2,7 @@
 //! build, runs them topic by topic, and prints one table of ratios.
 //!
 //! ```text
-//! cargo bench --bench capi -- [--quick] [pointer|calls|bulk|append|opening ...]
+//! cargo bench --bench capi -- [--quick] [pointer|calls|bulk|append|opening|push ...]
 //! ```
 
 use std::env;
@@ -14,8 +14,12 @@ mod table;
 
 use table::{Row, print};
 
-const TOPICS: [&str; 5] = ["pointer", "calls", "bulk", "append", "opening"];
+const TOPICS: [&str; 6] = ["pointer", "calls", "bulk", "append", "opening", PUSH];
+/// A topic that has programs of its own.
+const PUSH: &str = "push";
 const SOURCES: [&str; 6] = ["main.cpp", "pointer.cpp", "calls.cpp", "bulk.cpp", "append.cpp", "opening.cpp"];
+
+const SONAME: &str = concat!("libmmap_backed_array.so.", env!("CARGO_PKG_VERSION_MAJOR"));
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -36,19 +40,27 @@ fn main() -> ExitCode {
     let mut rows = Vec::new();
     for topic in &topics {
         eprintln!("measuring {topic} ...");
-        let output = Command::new(&program)
-            .args([memory.path(), disk.path(), Path::new(if quick { "quick" } else { "full" })])
-            .arg(topic)
-            .env("LD_LIBRARY_PATH", scratch.path())
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("the program that was just built can be started");
-        let text = String::from_utf8(output.stdout).expect("the program prints plain text");
-        rows.extend(text.lines().map(parse));
-        if !output.status.success() {
-            print(&rows);
-            eprintln!("{topic} ended with {}", output.status);
-            return ExitCode::FAILURE;
+        let scale = if quick { "quick" } else { "full" };
+        let commands = if *topic == PUSH {
+            push_programs(scratch.path(), scale)
+        } else {
+            let mut command = Command::new(&program);
+            command.args([memory.path(), disk.path(), Path::new(scale)]).arg(topic);
+            vec![command]
+        };
+        for mut command in commands {
+            let output = command
+                .env("LD_LIBRARY_PATH", scratch.path())
+                .stderr(Stdio::inherit())
+                .output()
+                .expect("the program that was just built can be started");
+            let text = String::from_utf8(output.stdout).expect("the program prints plain text");
+            rows.extend(text.lines().map(parse));
+            if !output.status.success() {
+                print(&rows);
+                eprintln!("{topic} ended with {}", output.status);
+                return ExitCode::FAILURE;
+            }
         }
     }
     print(&rows);
@@ -74,7 +86,7 @@ fn libraries() -> PathBuf {
 fn build(scratch: &Path) -> PathBuf {
     let library = libraries().join("libmmap_backed_array.so");
     assert!(library.exists(), "{} is missing: run this by cargo bench", library.display());
-    let soname = scratch.join(concat!("libmmap_backed_array.so.", env!("CARGO_PKG_VERSION_MAJOR")));
+    let soname = scratch.join(SONAME);
     std::os::unix::fs::symlink(&library, &soname).expect("the scratch directory is writable");
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -90,6 +102,37 @@ fn build(scratch: &Path) -> PathBuf {
     arguments.extend([soname.into_os_string(), peer.into_os_string()]);
     compile(true, &arguments, &program);
     program
+}
+
+/// The programs of the topic that depends on the compiler: one for each there is, and each way to optimize.
+fn push_programs(scratch: &Path, scale: &str) -> Vec<Command> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let soname = scratch.join(SONAME);
+    let mut commands = Vec::new();
+    for compiler in ["g++", "clang++"] {
+        if Command::new(compiler).arg("--version").output().is_err() {
+            eprintln!("not measured, since it isn't here: {compiler}");
+            continue;
+        }
+        for level in ["-O2", "-O3"] {
+            let program = scratch.join(format!("push-{compiler}{level}"));
+            let status = Command::new(compiler)
+                .args([level, "-std=c++17", "-Wall", "-Wextra", "-Werror", "-I"])
+                .arg(root.join("include"))
+                .arg("-I")
+                .arg(root.join("bindings/cpp"))
+                .arg(root.join("benches/capi/push.cpp"))
+                .arg(&soname)
+                .arg("-o")
+                .arg(&program)
+                .status();
+            assert!(status.is_ok_and(|status| status.success()), "push.cpp can't be compiled by {compiler}");
+            let mut command = Command::new(program);
+            command.args([scale, &format!("{compiler} {level}")]);
+            commands.push(command);
+        }
+    }
+    commands
 }
 
 /// Runs the compiler that the `cc` crate finds, as users would for a release.

@@ -922,14 +922,6 @@ int mba_byteswap(struct mba_array *array);
  */
 #if !defined(MBA_NO_INCLUDES) && !defined(MBA_NO_INLINE)
 
-#ifdef __SANITIZE_THREAD__
-#define MBA_THREAD_SANITIZER_
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define MBA_THREAD_SANITIZER_
-#endif
-#endif
-
 /*
  The head of a handle; NULL for NULL. It lasts as long as the handle.
  */
@@ -946,22 +938,7 @@ static inline void mba_head_publish(mba_head *head, unsigned long long len)
 {
 #ifdef __GNUC__
     __atomic_store_n(head->publish, len, __ATOMIC_RELEASE);
-#if defined(__x86_64__) && !defined(MBA_THREAD_SANITIZER_)
-    /* Here the machine keeps stores in order, and compilers keep this one behind the last, so that a release has
-       nothing left to do. Without it they may go on with the length that they have in a register; to read it back
-       from memory takes longer than all the rest of an append. */
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-#ifdef __clang__
-    __atomic_store_n(&head->len, len, __ATOMIC_RELAXED);
-#else
-    /* Of an atomic store GCC doesn't remember the value. The empty statement reads it, so that this store happens
-       here, once. */
-    head->len = len;
-    __asm__ __volatile__("" : : "m"(head->len));
-#endif
-#else
     __atomic_store_n(&head->len, len, __ATOMIC_RELEASE);
-#endif
 #else
     (void)head;
     (void)len;
