@@ -2,8 +2,15 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let major = std::env::var("CARGO_PKG_VERSION_MAJOR").expect("cargo sets the version");
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libmmap_backed_array.so.{major}");
+    let number = |name: &str| std::env::var(name).expect("cargo sets the version");
+    // A new minor version may break the ABI while the major one is 0; cargo-c goes by the same rule.
+    let abi = match (number("CARGO_PKG_VERSION_MAJOR"), number("CARGO_PKG_VERSION_MINOR")) {
+        (major, minor) if major == "0" => format!("0.{minor}"),
+        (major, _) => major,
+    };
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libmmap_backed_array.so.{abi}");
+    // For the programs of the tests and benchmarks.
+    println!("cargo:rustc-env=MBA_SONAME=libmmap_backed_array.so.{abi}");
     #[cfg(feature = "header")]
     header::generate();
 }

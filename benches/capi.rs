@@ -19,7 +19,7 @@ const TOPICS: [&str; 6] = ["pointer", "calls", "bulk", "append", "opening", PUSH
 const PUSH: &str = "push";
 const SOURCES: [&str; 6] = ["main.cpp", "pointer.cpp", "calls.cpp", "bulk.cpp", "append.cpp", "opening.cpp"];
 
-const SONAME: &str = concat!("libmmap_backed_array.so.", env!("CARGO_PKG_VERSION_MAJOR"));
+const SONAME: &str = env!("MBA_SONAME");
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -63,8 +63,10 @@
  * use the library may collide with ours. The kernel's out-of-memory killer and network file systems are
  * beyond us. Elements of 16 bytes, and records whose size isn't 1, 2, 4 or 8, can be read half written.
  *
- * ABI. Compare mba_version() with MBA_VERSION. While the major version is 0, the library's soname is
- * libmmap_backed_array.so.0, and a new minor version may change the ABI.
+ * ABI. A program goes on working with every later library of the same soname. That is
+ * libmmap_backed_array.so.1 for all 1.x; while the major version is 0 each minor version has one of its own,
+ * libmmap_backed_array.so.0.1 and so on. Functions, constants, and the layout of mba_options and mba_head are part
+ * of that. mba_version() tells the library's version, which is to be compared with MBA_VERSION.
  *
  * For parsers that want declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
  */

@@ -39,6 +39,10 @@
 #ifndef MMAP_BACKED_ARRAY_HPP
 #define MMAP_BACKED_ARRAY_HPP
 
+#if __cplusplus < 201703L
+#error "mmap_backed_array.hpp is for C++17 and later: compile with -std=c++17"
+#endif
+
 #include "mmap_backed_array.h"
 
 #include <algorithm>

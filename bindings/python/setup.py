@@ -21,7 +21,9 @@ HERE = Path(__file__).resolve().parent
 # The crate: in a source distribution it lies within, in the repository around.
 CRATE = next(path for path in (HERE / "core", HERE.parent.parent) if (path / "Cargo.toml").is_file())
 VERSION = tomllib.loads((CRATE / "Cargo.toml").read_text())["package"]["version"]
-SONAME = f"libmmap_backed_array.so.{VERSION.split('.')[0]}"
+# As in build.rs.
+MAJOR, MINOR = VERSION.split(".")[:2]
+SONAME = f"libmmap_backed_array.so.{MAJOR if MAJOR != '0' else f'0.{MINOR}'}"
 # The interpreter without a GIL has no limited API.
 LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
