@@ -319,16 +319,6 @@ fn library() -> std::path::PathBuf {
 }
 
 #[test]
-fn the_library_exports_the_functions_of_the_abi_and_nothing_else() {
-    let output = output_of(Command::new("nm").args(["-D", "--defined-only"]).arg(library()), "binutils");
-    let exported: BTreeSet<String> =
-        output.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect();
-    let list = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/include/abi.txt")).unwrap();
-    let functions = list.lines().filter_map(|line| line.strip_prefix("function ")?.split_once(':'));
-    assert_eq!(exported, functions.map(|(name, _)| name.to_owned()).collect());
-}
-
-#[test]
 fn the_library_has_its_soname_and_needs_the_c_library_only() {
     let output = output_of(Command::new("readelf").args(["--dynamic", "--wide"]).arg(library()), "binutils");
     let values = |kind: &str| -> Vec<String> {
