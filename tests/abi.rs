@@ -10,6 +10,8 @@
 //! that the sources make is for `tests/header.rs`; that the library exports its functions and no others, for a test
 //! here.
 
+#[path = "abi/beside.rs"]
+mod beside;
 mod common;
 #[path = "abi/header.rs"]
 mod header;
