@@ -65,8 +65,9 @@
  *
  * ABI. A program goes on working with every later library of the same soname. That is
  * libmmap_backed_array.so.1 for all 1.x; while the major version is 0 each minor version has one of its own,
- * libmmap_backed_array.so.0.1 and so on. Functions, constants, and the layout of mba_options and mba_head are part
- * of that. mba_version() tells the library's version, which is to be compared with MBA_VERSION.
+ * libmmap_backed_array.so.0.1 and so on. Functions, constants, the layouts of mba_options, which may grow at its
+ * end, and of mba_head, and the tail record are part of that. mba_version() tells the library's version, which is
+ * to be compared with MBA_VERSION where something was added that the program uses.
  *
  * For parsers that want declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
  */

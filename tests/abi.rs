@@ -1,9 +1,10 @@
 //! The ABI stays as it is, unless the version says otherwise.
 //!
 //! `include/abi/` has a list of it for each version that brought another: functions and their types, the layouts of
-//! structures, the values of constants, and what is compiled into programs, which are inline functions and macros. The
-//! list of the present version has to be what the header declares, and of the versions before it must allow what has
-//! changed since. `git diff --no-index include/abi/0.1.0.txt include/abi/0.2.0.txt` shows it.
+//! structures, the values of constants, what is compiled into programs, which are inline functions and macros, and the
+//! version of the tail record. The list of the present version has to be what there is, and must be what that version
+//! may have, by those of the versions before it. A change is shown by
+//! `git diff --no-index include/abi/0.1.0.txt include/abi/0.2.0.txt`.
 //!
 //! The lists are made of the header and not, by libabigail, of the library's debug information. There are no constants
 //! in it, no macros and inline functions, no structure that only these use, and no const. That the header is the one
@@ -27,6 +28,7 @@ use std::process::Command;
 
 use common::{Place, binary_directory, output_of};
 use interface::Interface;
+use mmap_backed_array::MmapArray;
 use version::{Lists, Verdict, Version, is_released, judge};
 
 const MEND: &str = "MBA_BLESS=1 cargo test --test abi";
@@ -37,6 +39,25 @@ fn root() -> &'static Path {
 
 fn header_path() -> PathBuf {
     root().join("include/mmap_backed_array.h")
+}
+
+/// The interface that there is now.
+fn interface_now() -> Interface {
+    let mut now = header::interface(&header_path());
+    now.insert("file", "tail record", tail_record());
+    now
+}
+
+/// What a tail record begins with, in a file that is being grown: processes with different libraries may share it.
+fn tail_record() -> String {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("array");
+    let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
+    array.push(1).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let record = &bytes[bytes.len() - 64..];
+    let version = u32::from_ne_bytes(record[8..12].try_into().unwrap());
+    format!("{}, version {version}", record[..8].escape_ascii())
 }
 
 /// The committed lists.
@@ -56,7 +77,7 @@ fn the_header_has_the_listed_abi_and_the_version_allows_it() {
     let version: Version = env!("CARGO_PKG_VERSION").parse().unwrap();
     let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
     let released = is_released(&changelog, version).unwrap();
-    let now = header::interface(&header_path());
+    let now = interface_now();
     match judge(&lists(&directory), version, released, &now) {
         Verdict::Listed => {}
         Verdict::Listable(changes) if std::env::var_os("MBA_BLESS").is_some() => {
