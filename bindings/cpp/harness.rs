@@ -21,6 +21,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::session::Session;
 use common::{output_of, skipped};
 use mmap_backed_array::{Element, MmapArray, Type};
 use place::Place;
@@ -182,6 +183,89 @@ fn records_from_rust() {
             }
         }
     }
+}
+
+/// The example by Boost.Interprocess and ours do the same.
+#[test]
+fn examples() {
+    if skipped("examples") || skipped("cpp") {
+        return;
+    }
+    assert!(
+        Path::new("/usr/include/boost/interprocess").is_dir(),
+        "Boost.Interprocess is missing: apt-get install libboost-dev, or MBA_SKIP=examples"
+    );
+    for variant in variants() {
+        let programs = ["with_boost", "with_mba"].map(|name| {
+            // Boost's own headers aren't ours to judge.
+            let options = if name == "with_boost" { &["-w"][..] } else { &[] };
+            Program::build(&format!("examples/{name}.cpp"), variant, options)
+        });
+        let scratch = Place::Memory.scratch();
+        for count in ["10000", "90000"] {
+            let printed = [0, 1].map(|which| {
+                let path = scratch.path().join(which.to_string());
+                output_of(programs[which].command(&path).arg(count), "what this test has just built")
+            });
+            assert!(printed[0] == printed[1] && printed[0].contains("0000 readings, mean "), "{printed:?}");
+        }
+        assert_eq!(std::fs::metadata(scratch.path().join("1")).unwrap().len(), 100_000 * 16);
+    }
+}
+
+/// Instructions that the function under measurement takes, by callgrind.
+fn instructions(program: &Path, arguments: [&str; 3]) -> f64 {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*measured_*"]);
+    let output = valgrind.arg(program).args(arguments).env_remove("LD_LIBRARY_PATH").output();
+    let output = output.expect("valgrind counts instructions: apt-get install valgrind, or MBA_SKIP=loops");
+    let told = String::from_utf8_lossy(&output.stderr);
+    let count = told.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    count.unwrap_or_else(|| panic!("valgrind doesn't tell: {told}"))
+}
+
+/// Loops over the class are the instructions of loops over a vector: no more than 2 % of them more.
+#[test]
+fn loops() {
+    if skipped("loops") || skipped("cpp") {
+        return;
+    }
+    let all = std::env::var("MBA_CPP").is_ok_and(|wanted| wanted == "all");
+    let types = if all { &["u8", "u32", "u64", "f64"][..] } else { &["u64", "f64"] };
+    for compiler in ["g++", "clang++"] {
+        for level in ["-O2", "-O3"] {
+            let variant = Variant { compiler, standard: "c++17", sanitized: false };
+            let program = Program::build("bench/loops.cpp", variant, &[level]);
+            for ty in types {
+                for measured in ["iterate", "index", "store", "sort", "accumulate"] {
+                    let [vector, array] = ["vector", "array"]
+                        .map(|container| instructions(&program.path(), [container, measured, ty]));
+                    assert!(vector > 10_000.0, "{measured} was measured");
+                    assert!(
+                        array <= vector * 1.02,
+                        "{measured} over {ty} by {compiler} {level}: {array} instructions, over a vector {vector}"
+                    );
+                }
+                // Appending has a length more to store; a call would be several times as many.
+                let [vector, array] = ["vector", "array"]
+                    .map(|container| instructions(&program.path(), [container, "push", ty]));
+                assert!(
+                    array <= vector * 2.0,
+                    "push_back by {compiler} {level}: {array}, a vector's {vector}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn its_readme_is_true() {
+    if skipped("cpp") {
+        return;
+    }
+    let readme = std::fs::read_to_string(format!("{FOLDER}/README.md")).unwrap();
+    // What it needs was fetched to build this test.
+    Session::of(&readme).unwrap().run(|command| _ = command.env("CARGO_NET_OFFLINE", "true"));
 }
 
 /// With a sanitizer, a program that writes beyond its memory is stopped: it looks.

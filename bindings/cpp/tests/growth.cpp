@@ -69,7 +69,12 @@ static void own_values()
     CHECK(array.back() == value(6));
     array.assign(array.begin() + 5, array.begin() + 9);
     CHECK(array.size() == 4);
-    CHECK(mba::erase(array, array[0]) == 4 && array.empty());
+    for (const std::uint32_t id : {1u, 2u, 1u, 1u, 3u, 2u}) {
+        array.push_back(value(id));
+    }
+    array.erase(array.begin(), array.begin() + 4);
+    CHECK(mba::erase(array, array[0]) == 3 && array.size() == 3);
+    CHECK(array[0] == value(2) && array[1] == value(3) && array[2] == value(2));
 }
 
 /* What is stored behind the end and committed is there. */

@@ -102,6 +102,12 @@ static void moving()
     CHECK(other.size() == 3 && other.data() == data);
     swap(first, other);
     CHECK(first.size() == 3 && !other);
+    // Who is assigned to lets go of what it had.
+    auto holder = array::open(in_scratch("held"), CREATE), waiting = array::open(in_scratch("held"));
+    holder.push_back(1);
+    CHECK(!waiting.try_lock());
+    holder = array::anon();
+    CHECK(waiting.try_lock() && file_size(in_scratch("held")) >= 4);
 
     // To the C interface and back.
     mba_array *handle = first.release();
