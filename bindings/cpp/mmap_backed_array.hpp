@@ -644,10 +644,10 @@ public:
      *
      * Errors: mba::errc::type if its elements are others; EINVAL for NULL. The handle then stays the caller's.
      */
-    explicit array(mba_array *handle) : base()
+    explicit array(mba_array *other) : base()
     {
-        detail::check(base::suits(handle), "mba::array");
-        *this = array(typename base::owned{handle});
+        detail::check(base::suits(other), "mba::array");
+        *this = array(typename base::owned{other});
     }
 
     /*
@@ -699,10 +699,10 @@ public:
      * Errors: mba::errc::type if its elements are others; mba::errc::read_only; EINVAL for NULL. The handle then stays
      * the caller's.
      */
-    explicit array(mba_array *handle) : base()
+    explicit array(mba_array *other) : base()
     {
-        detail::check(base::suits(handle), "mba::array");
-        *this = array(typename base::owned{handle});
+        detail::check(base::suits(other), "mba::array");
+        *this = array(typename base::owned{other});
     }
 
     /*
@@ -773,15 +773,15 @@ public:
 
     /* Appends the elements of a range: all of them or, if it fails or the process is killed, none. */
     template <class Range>
-    void append_range(const Range &values)
+    void append_range(Range &&values)
     {
-        insert(base::cend(), std::begin(values), std::end(values));
+        detail::check(replace(size(), 0, std::begin(values), std::end(values)), "mba::array::append_range");
     }
-    void append_range(std::initializer_list<T> values) { insert(base::cend(), values); }
+    void append_range(std::initializer_list<T> values) { append_range<const std::initializer_list<T> &>(values); }
     template <class Range>
-    void append_range(const Range &values, std::error_code &error)
+    void append_range(Range &&values, std::error_code &error)
     {
-        insert(base::cend(), std::begin(values), std::end(values), error);
+        error = detail::to_error_code(replace(size(), 0, std::begin(values), std::end(values)));
     }
 
     // Anywhere. What lies behind is moved, and a kill may leave that half done.
@@ -834,9 +834,11 @@ public:
         return insert(where, values.begin(), values.end(), error);
     }
     template <class Range>
-    iterator insert_range(const_iterator where, const Range &values)
+    iterator insert_range(const_iterator where, Range &&values)
     {
-        return insert(where, std::begin(values), std::end(values));
+        const size_type at = index(where);
+        detail::check(replace(at, 0, std::begin(values), std::end(values)), "mba::array::insert_range");
+        return data_ + at;
     }
     template <class... Args>
     iterator emplace(const_iterator where, Args &&...arguments)
@@ -884,9 +886,9 @@ public:
         assign(values.begin(), values.end(), error);
     }
     template <class Range>
-    void assign_range(const Range &values)
+    void assign_range(Range &&values)
     {
-        assign(std::begin(values), std::end(values));
+        detail::check(replace(0, size(), std::begin(values), std::end(values)), "mba::array::assign_range");
     }
 
     /* Makes the array `count` elements long. New ones are zero bytes; by the second form they are the value, but zero
@@ -993,9 +995,9 @@ private:
     /* By value if it is small: a variable whose address goes into a call can't stay in a register. */
     using argument = std::conditional_t<sizeof(T) <= 16, T, const T &>;
 
-    [[gnu::cold, gnu::noinline]] static int append(mba_array *handle, argument value) noexcept
+    [[gnu::cold, gnu::noinline]] static int append(mba_array *to, argument value) noexcept
     {
-        return mba_append(handle, &value);
+        return mba_append(to, &value);
     }
 
     int push(const T &value) noexcept
@@ -1031,8 +1033,8 @@ private:
     }
 
     /* Replaces `count` elements from `at` on. */
-    template <class It>
-    int replace(size_type at, size_type count, It first, It last)
+    template <class It, class End>
+    int replace(size_type at, size_type count, It first, End last)
     {
         if constexpr (detail::points_to<It, T>) {
             const auto number = static_cast<size_type>(last - first);
@@ -1044,7 +1046,10 @@ private:
                                 : mba_splice(handle_, at, count, values, number);
         } else {
             // First, since an iterator may fail.
-            std::vector<std::conditional_t<std::is_same_v<T, bool>, unsigned char, T>> values(first, last);
+            std::vector<std::conditional_t<std::is_same_v<T, bool>, unsigned char, T>> values;
+            for (; first != last; ++first) {
+                values.push_back(static_cast<T>(*first));
+            }
             if (values.empty()) {
                 return remove(at, count);
             }

@@ -1,6 +1,6 @@
 //! Compiling a program against the library of this very build, and running it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -68,18 +68,7 @@ impl Program {
         let path = program.path();
         let mut arguments = vec!["-pthread".into(), "-o".into(), path.into_os_string()];
         match link {
-            Link::Shared => {
-                let copy = program.library();
-                fs::copy(built("libmmap_backed_array.so"), &copy).expect("the library can be copied");
-                let plain_name = program.directory.path().join("libmmap_backed_array.so");
-                std::os::unix::fs::symlink(SONAME, plain_name).expect("a link to the library");
-                for start in ["-L", "-Wl,-rpath,"] {
-                    let mut argument = std::ffi::OsString::from(start);
-                    argument.push(program.directory.path());
-                    arguments.push(argument);
-                }
-                arguments.push("-lmmap_backed_array".into());
-            }
+            Link::Shared => arguments.extend(shared_library(program.directory.path())),
             Link::Static => {
                 arguments.push(built("libmmap_backed_array.a").into_os_string());
                 // What rustc says that its static libraries need.
@@ -175,6 +164,19 @@ impl Program {
             String::from_utf8_lossy(&output.stderr),
         );
     }
+}
+
+/// Puts the shared library of this very build into a directory, and tells how a program is linked to it there.
+pub fn shared_library(directory: &Path) -> Vec<OsString> {
+    fs::copy(built("libmmap_backed_array.so"), directory.join(SONAME)).expect("the library can be copied");
+    std::os::unix::fs::symlink(SONAME, directory.join("libmmap_backed_array.so"))
+        .expect("a link to the library");
+    let options = ["-L", "-Wl,-rpath,"].map(|start| {
+        let mut option = OsString::from(start);
+        option.push(directory);
+        option
+    });
+    options.into_iter().chain(["-lmmap_backed_array".into()]).collect()
 }
 
 /// Runs the compiler with all warnings as errors, and returns what it prints.

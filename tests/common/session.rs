@@ -2,7 +2,8 @@
 //! them.
 //!
 //! The first word after a fence is the language, and what may follow is for the tests:
-//! - `c`, `rust` and `python` blocks are saved under the name that follows, and a later command must use it;
+//! - `c`, `cpp`, `rust`, `python` and `cmake` blocks are saved under the name that follows, and a later command must use
+//!   it; those of a project by CMake are used by `cmake`;
 //! - `sh` blocks are run as they are, the first of them in the checkout, up to the `cd` that the README asks for;
 //! - lines of `text output` blocks must appear, in order, in what the commands before them print; so must those
 //!   of `text like` blocks, where words with a digit in them may differ; plain `text` is not looked at.
@@ -33,6 +34,11 @@ impl Session {
     pub fn of(readme: &str) -> Result<Session, String> {
         let mut session = Session { script: String::new(), expected: Vec::new() };
         let blocks = blocks(readme)?;
+        let projects: Vec<String> = blocks
+            .iter()
+            .filter(|block| block.language == "cmake")
+            .map(|block| block.lines.join("\n"))
+            .collect();
         for (at, block) in blocks.iter().enumerate() {
             let place = format!("README.md, line {}", block.place);
             session.script += &format!("echo '==> {place}' >&2\n");
@@ -43,10 +49,15 @@ impl Session {
                         session.script += "\n";
                     }
                 }
-                ("c" | "rust" | "python", "") => return Err(format!("{place}: the block needs a file name")),
-                ("c" | "rust" | "python", name) => {
+                ("c" | "cpp" | "rust" | "python" | "cmake", "") => {
+                    return Err(format!("{place}: the block needs a file name"));
+                }
+                ("c" | "cpp" | "rust" | "python" | "cmake", name) => {
                     // A crate's file is used by commands that name the crate.
                     let used = name.split_inclusive('/').next().unwrap_or(name);
+                    let in_project =
+                        projects.iter().any(|text| text.contains(name)) || block.language == "cmake";
+                    let used = if in_project { "cmake " } else { used };
                     let mut later = blocks[at..].iter().filter(|block| block.language == "sh");
                     if !later.any(|block| block.lines.iter().any(|line| line.contains(used))) {
                         return Err(format!("{place}: no command after it uses {name}"));

@@ -1,0 +1,214 @@
+// Every way to fail: the code, as an exception and as a std::error_code, and that nothing has changed.
+#include "check.hpp"
+
+#include <sys/mount.h>
+
+using array = mba::array<std::uint32_t>;
+
+static void codes()
+{
+    const std::error_code locked = mba::errc::locked;
+    CHECK(locked.category() == mba::category() && locked.value() == MBA_ELOCKED && locked);
+    CHECK(locked == mba::errc::locked && locked != mba::errc::limit && locked != std::errc::no_lock_available);
+    CHECK(locked.message() == mba_strerror(MBA_ELOCKED));
+    CHECK(std::string(mba::category().name()) == "mmap_backed_array");
+    const std::error_code full(ENOSPC, mba::category());
+    CHECK(full == std::errc::no_space_on_device && full != std::errc::io_error);
+    CHECK(full.message() == mba_strerror(ENOSPC));
+    CHECK(!std::error_code(0, mba::category()));
+    try {
+        static_cast<void>(array::open("/nowhere/to/be/found"));
+        CHECK(false);
+    } catch (const std::system_error &error) {
+        CHECK(error.code() == std::errc::no_such_file_or_directory);
+        CHECK(std::string(error.what()).find("mba::array::open: /nowhere/to/be/found: ") == 0);
+    }
+}
+
+/* Tries all that changes the length; each must give this code, and leave the array as it is. */
+static void all_fail(array &a, std::error_code expected)
+{
+    const auto before = a.to_vector();
+    const std::uint32_t more[] = {1, 2};
+    const std::vector<long> other{1, 2};
+    const auto first = [&] { return a.cbegin(); };
+    int tried = 0;
+    auto fails = [&](auto call, auto quiet) {
+        bool threw = false;
+        try {
+            call();
+        } catch (const std::system_error &error) {
+            threw = true;
+            CHECK(error.code() == expected);
+        }
+        CHECK(threw);
+        std::error_code error;
+        quiet(error);
+        CHECK(error == expected);
+        CHECK(a.to_vector() == before);
+        ++tried;
+    };
+    using E = std::error_code &;
+    fails([&] { a.push_back(1); }, [&](E e) { a.push_back(1, e); });
+    fails([&] { a.emplace_back(1u); }, [&](E e) { a.push_back(1, e); });
+    fails([&] { a.insert(first(), 1); }, [&](E e) { a.insert(first(), 1, e); });
+    fails([&] { a.insert(first(), 2, 1); }, [&](E e) { a.insert(first(), 2, 1, e); });
+    fails([&] { a.insert(first(), more, more + 2); }, [&](E e) { a.insert(first(), more, more + 2, e); });
+    fails([&] { a.insert(first(), other.begin(), other.end()); },
+          [&](E e) { a.insert(first(), other.begin(), other.end(), e); });
+    fails([&] { a.insert(first(), {1, 2}); }, [&](E e) { a.insert(first(), {1, 2}, e); });
+    fails([&] { a.append_range(more); }, [&](E e) { a.append_range(more, e); });
+    fails([&] { a.resize(a.size() + 5000); }, [&](E e) { a.resize(a.size() + 5000, e); });
+    fails([&] { a.resize(a.size() + 5000, 7); }, [&](E e) { a.resize(a.size() + 5000, 7, e); });
+    fails([&] { a.reserve(a.size() + 100000); }, [&](E e) { a.reserve(a.size() + 100000, e); });
+    fails([&] { a.assign(a.size() + 5000, 7); }, [&](E e) { a.assign(a.size() + 5000, 7, e); });
+    CHECK(tried == 12);
+}
+
+/* And all that makes it shorter. */
+static void cannot_shrink(array &a, std::error_code expected)
+{
+    const auto before = a.to_vector();
+    std::error_code error;
+    THROWS(expected, a.pop_back());
+    a.pop_back(error);
+    CHECK(error == expected);
+    THROWS(expected, a.erase(a.cbegin()));
+    a.erase(a.cbegin(), error);
+    CHECK(error == expected);
+    THROWS(expected, a.erase(a.cbegin(), a.cend()));
+    a.erase(a.cbegin(), a.cend(), error);
+    CHECK(error == expected);
+    THROWS(expected, a.clear());
+    a.clear(error);
+    CHECK(error == expected);
+    THROWS(expected, a.assign({1}));
+    a.assign({1}, error);
+    CHECK(error == expected);
+    THROWS(expected, a.resize(1));
+    CHECK(a.to_vector() == before);
+}
+
+static array with_elements(const char *name, std::uint32_t flags = 0, mba::open_options options = {})
+{
+    auto made = array::open(in_scratch(name), CREATE | flags, options);
+    for (std::uint32_t n = 0; n < 4000; ++n) {
+        made.push_back(n);
+    }
+    return made;
+}
+
+static void locked()
+{
+    auto holder = with_elements("locked");
+    auto other = array::open(in_scratch("locked"));
+    CHECK(other.size() == 4000);
+    all_fail(other, mba::errc::locked);
+    cannot_shrink(other, mba::errc::locked);
+    holder.unlock();
+    other.push_back(1);
+    all_fail(holder, mba::errc::locked);
+}
+
+static void fixed()
+{
+    std::vector<std::uint32_t> memory(100, 5);
+    auto view = array::from_memory(memory.data(), memory.size());
+    all_fail(view, mba::errc::fixed_length);
+    cannot_shrink(view, mba::errc::fixed_length);
+    with_elements("private").close();
+    auto copy = array::open(in_scratch("private"), MBA_PRIVATE);
+    all_fail(copy, mba::errc::fixed_length);
+    copy.fill(1);
+    CHECK(copy.count(1) == 4000);
+}
+
+/* The reservation is used up: one more is one too many, and what is there can go. */
+static void limited()
+{
+    for (const std::uint32_t exact : {0u, static_cast<std::uint32_t>(MBA_EXACT)}) {
+        auto small = with_elements(exact ? "limited-exact" : "limited", exact, {1 << 16, 0});
+        small.resize(small.max_size());
+        all_fail(small, mba::errc::limit);
+        small.pop_back();
+        small.push_back(1);
+        small.clear();
+        small.close();
+    }
+}
+
+static void partial()
+{
+    with_elements("partial").close();
+    CHECK(truncate(in_scratch("partial").c_str(), 4 * 100 + 2) == 0);
+    auto array_ = array::open(in_scratch("partial"));
+    CHECK(array_.size() == 100);
+    all_fail(array_, mba::errc::partial);
+}
+
+/* A disk that is full. Only root can make one. */
+static void full()
+{
+    if (geteuid() != 0) {
+        std::fprintf(stderr, "not tried, since only root can mount a small disk: a full disk\n");
+        return;
+    }
+    const std::string directory = in_scratch("small");
+    CHECK(mkdir(directory.c_str(), 0700) == 0);
+    CHECK(mount("small", directory.c_str(), "tmpfs", 0, "size=256k") == 0);
+    {
+        auto array_ = array::open(directory + "/full", CREATE);
+        const auto *data = array_.data();
+        std::uint32_t count = 0;
+        std::error_code error;
+        while (array_.push_back(count, error), !error) {
+            ++count;
+        }
+        CHECK(error == std::errc::no_space_on_device && count > 60000 && array_.size() == count && array_.data() == data);
+        all_fail(array_, std::error_code(ENOSPC, mba::category()));
+        for (std::uint32_t n = 0; n < count; ++n) {
+            CHECK(array_[n] == n);
+        }
+        array_.pop_back();
+        array_.push_back(7);
+        array_.clear();
+        array_.push_back(8);
+        CHECK(array_.size() == 1);
+    }
+    CHECK(umount2(directory.c_str(), MNT_DETACH) == 0);
+}
+
+static void others()
+{
+    auto empty = array::anon();
+    THROWS(mba::errc::empty, empty.pop_back());
+    with_elements("typed").close();
+    auto growing = with_elements("growing");
+    THROWS(mba::errc::type, static_cast<void>(mba::array<float>::open(in_scratch("growing"))));
+    THROWS(std::errc::is_a_directory, static_cast<void>(array::open(scratch)));
+    THROWS(std::errc::invalid_argument, static_cast<void>(array::open(in_scratch("x"), 0x8000)));
+    THROWS(mba::errc::index, growing.advise(0, 8001, mba::advice::random));
+    growing.advise(0, 4000, mba::advice::sequential);
+    // Somebody cuts the file: the guard makes zeros and an error of it.
+    const mba::sigbus_guard guard;
+    auto cut = array::open(in_scratch("typed"));
+    CHECK(cut[3999] == 3999);
+    CHECK(truncate(in_scratch("typed").c_str(), 0) == 0);
+    CHECK(cut[3999] == 0);
+    all_fail(cut, mba::errc::truncated);
+    THROWS(mba::errc::truncated, cut.close());
+    CHECK(!cut);
+}
+
+int main(int argc, char **argv)
+{
+    begin(argc, argv);
+    codes();
+    locked();
+    fixed();
+    limited();
+    partial();
+    full();
+    others();
+    return 0;
+}

@@ -1,0 +1,202 @@
+// Which type of the library each type of C++ is; what can't be an element; moving and adopting handles.
+#include "check.hpp"
+
+#include <array>
+#include <filesystem>
+
+enum class color : std::uint16_t { red, green };
+enum plain_enum : signed char { one };
+struct padded {
+    char kind;
+    double value;
+};
+struct large {
+    std::array<std::uint32_t, 2500> words;
+};
+/* A half-precision float of somebody's. */
+struct half {
+    std::uint16_t bits;
+};
+template <>
+struct mba::element<half> {
+    static constexpr mba_type type = MBA_FLOAT16;
+};
+
+template <class T>
+constexpr mba_type type = mba::array<T>::type;
+
+static_assert(type<bool> == MBA_BOOL && type<char> == MBA_CHAR && type<signed char> == MBA_INT8);
+static_assert(type<unsigned char> == MBA_UINT8 && type<std::byte> == MBA_UINT8);
+static_assert(type<short> == MBA_INT16 && type<unsigned short> == MBA_UINT16 && type<char16_t> == MBA_UINT16);
+static_assert(type<int> == MBA_INT32 && type<unsigned> == MBA_UINT32 && type<char32_t> == MBA_UCS4);
+static_assert(type<long> == MBA_LONG && type<unsigned long> == MBA_ULONG);
+static_assert(type<long long> == MBA_INT64 && type<unsigned long long> == MBA_UINT64);
+static_assert(type<wchar_t> == MBA_WCHAR && type<float> == MBA_FLOAT32 && type<double> == MBA_FLOAT64);
+static_assert(type<std::complex<float>> == MBA_COMPLEX64 && type<std::complex<double>> == MBA_COMPLEX128);
+static_assert(type<color> == MBA_UINT16 && type<plain_enum> == MBA_INT8 && type<half> == MBA_FLOAT16);
+static_assert(type<point> == MBA_RECORD(12) && type<padded> == MBA_RECORD(16) && type<large> == MBA_RECORD(10000));
+static_assert(type<const point> == MBA_RECORD(12) && type<std::array<int, 3>> == MBA_RECORD(12));
+#ifdef __cpp_char8_t
+static_assert(type<char8_t> == MBA_UINT8);
+#endif
+
+using array = mba::array<int>;
+using constant = mba::array<const int>;
+static_assert(!std::is_copy_constructible_v<array> && !std::is_copy_assignable_v<array>);
+static_assert(std::is_nothrow_move_constructible_v<array> && std::is_nothrow_move_assignable_v<array>);
+static_assert(std::is_nothrow_default_constructible_v<array> && std::is_nothrow_destructible_v<array>);
+static_assert(std::is_nothrow_swappable_v<array> && std::is_nothrow_swappable_v<constant>);
+static_assert(!std::is_copy_constructible_v<constant> && std::is_nothrow_move_constructible_v<constant>);
+static_assert(!std::is_convertible_v<mba_array *, array> && !std::is_convertible_v<array, constant>);
+static_assert(std::is_same_v<decltype(std::declval<constant &>()[0]), const int &>);
+
+template <class T, class = void>
+struct can_append : std::false_type {};
+template <class T>
+struct can_append<T, std::void_t<decltype(std::declval<T &>().push_back(1))>> : std::true_type {};
+static_assert(can_append<array>::value && !can_append<constant>::value);
+
+/* Elements of a type go into a file and come back. */
+template <class T>
+static void round_trip(T first, T second)
+{
+    const std::string path = in_scratch("types");
+    {
+        auto values = mba::array<T>::open(path, CREATE);
+        CHECK(mba_typecode(values.native_handle()) == mba::element<T>::type);
+        values.push_back(first);
+        values.push_back(second);
+        CHECK(values.count(second) >= 1 && values.find(second) != values.end());
+    }
+    CHECK(file_size(path) == static_cast<long long>(2 * sizeof(T)));
+    const auto values = mba::array<const T>::open(path);
+    CHECK(std::memcmp(&values[0], &first, sizeof(T)) == 0 && std::memcmp(&values[1], &second, sizeof(T)) == 0);
+    std::filesystem::remove(path);
+}
+
+static void moving()
+{
+    const std::string path = in_scratch("moved");
+    auto first = array::open(path, CREATE | MBA_EXCL);
+    first.append_range({1, 2, 3});
+    const int *data = first.data();
+    array second = std::move(first);
+    CHECK(second.data() == data && second.size() == 3);
+    // A handle that isn't there has no elements, and refuses all work.
+    CHECK(!first && !first.is_open() && first.data() == nullptr && first.size() == 0 && first.begin() == first.end());
+    CHECK(first.capacity() == 0 && first.max_size() == 0 && first.fd() == -1 && first.native_handle() == nullptr);
+    CHECK(first.published_size() == 0 && first.find(1) == first.end() && first.count(1) == 0 && !first.has_lock());
+    THROWS(std::errc::invalid_argument, first.push_back(1));
+    THROWS(std::errc::invalid_argument, first.pop_back());
+    THROWS(std::errc::invalid_argument, first.resize(1));
+    THROWS(std::errc::invalid_argument, first.refresh());
+    first.close();
+    CHECK(first.to_vector().empty());
+
+    auto other = array::anon();
+    other.push_back(9);
+    other = std::move(second);
+    CHECK(other.size() == 3 && other.data() == data && !second);
+    array &same = other;
+    other = std::move(same);
+    CHECK(other.size() == 3 && other.data() == data);
+    swap(first, other);
+    CHECK(first.size() == 3 && !other);
+    // Who is assigned to lets go of what it had.
+    auto holder = array::open(in_scratch("held"), CREATE), waiting = array::open(in_scratch("held"));
+    holder.push_back(1);
+    CHECK(!waiting.try_lock());
+    holder = array::anon();
+    CHECK(waiting.try_lock() && file_size(in_scratch("held")) >= 4);
+
+    // To the C interface and back.
+    mba_array *handle = first.release();
+    CHECK(!first && mba_len(handle) == 3);
+    THROWS(mba::errc::type, mba::array<unsigned>{handle});
+    THROWS(mba::errc::type, mba::array<const float>{handle});
+    THROWS(std::errc::invalid_argument, array{static_cast<mba_array *>(nullptr)});
+    array adopted(handle);
+    CHECK(adopted.back() == 3 && adopted.native_handle() == handle);
+    adopted.close();
+    CHECK(file_size(path) == 12);
+    CHECK(mba_open(path.c_str(), MBA_INT32, MBA_RDONLY, &handle) == MBA_OK);
+    THROWS(mba::errc::read_only, array{handle});
+    CHECK(constant(handle).size() == 3);
+    // Types that mean the same.
+    CHECK(mba_anon(MBA_LONG, &handle) == MBA_OK);
+    CHECK(mba::array<long long>(handle).empty());
+}
+
+static void ways_to_open()
+{
+    const std::filesystem::path path = in_scratch("opened");
+    std::error_code error;
+    array file = array::open(path, error);
+    CHECK(!file && error == std::errc::no_such_file_or_directory && error.category() == mba::category());
+    file = array::open(path.c_str(), CREATE, {1 << 20, 0600}, error);
+    CHECK(file && !error && file.max_size() >= (1 << 20) / sizeof(int) && file.max_size() < 300000);
+    struct stat status;
+    CHECK(stat(path.c_str(), &status) == 0 && (status.st_mode & 0777) == 0600);
+    file.append_range({1, 2, 3});
+    THROWS(std::errc::file_exists, static_cast<void>(array::open(path, CREATE | MBA_EXCL)));
+    // A vector that can't be written to is one of constants.
+    THROWS(std::errc::invalid_argument, static_cast<void>(array::open(path, MBA_RDONLY)));
+    constant reader = constant::open(path);
+    CHECK(reader.size() == 3 && reader.is_readonly() && !file.is_readonly());
+    file.push_back(4);
+    CHECK(reader.size() == 3);
+    reader.refresh();
+    CHECK(reader.size() == 4 && reader.back() == 4);
+
+    auto copy = array::open(path, MBA_PRIVATE);
+    copy[0] = 99;
+    CHECK(file[0] == 1);
+    THROWS(mba::errc::fixed_length, copy.push_back(1));
+
+    auto anonymous = array::anon();
+    anonymous.push_back(5);
+    auto handed = array::from_fd(anonymous.fd());
+    CHECK(handed.size() == 1 && handed[0] == 5 && handed.data() != anonymous.data());
+    handed[0] = 6;
+    CHECK(anonymous[0] == 6);
+    CHECK(constant::from_fd(anonymous.fd())[0] == 6);
+    CHECK(!array::from_fd(-1, error) && error == std::errc::bad_file_descriptor);
+    CHECK(array::anon(error) && !error);
+
+    const std::string name = "/mba-cpp-" + std::to_string(getpid());
+    auto named = array::shm(name, CREATE);
+    named.push_back(7);
+    CHECK(constant::shm(name)[0] == 7);
+    mba::shm_unlink(name);
+    mba::shm_unlink(name, error);
+    CHECK(error == std::errc::no_such_file_or_directory);
+    CHECK(!array::shm(name, error) && error == std::errc::no_such_file_or_directory);
+
+    int memory[3] = {1, 2, 3};
+    auto view = array::from_memory(memory, 3);
+    view[1] = 20;
+    CHECK(memory[1] == 20 && constant::from_memory(memory, 3)[1] == 20);
+    THROWS(mba::errc::fixed_length, view.push_back(4));
+}
+
+int main(int argc, char **argv)
+{
+    begin(argc, argv);
+    round_trip<bool>(true, false);
+    round_trip<char>('a', '\0');
+    round_trip<std::byte>(std::byte{1}, std::byte{255});
+    round_trip<std::int16_t>(-1, 300);
+    round_trip<char32_t>(U'x', U'\U0001f600');
+    round_trip<unsigned long long>(~0ull, 0);
+    round_trip<float>(-0.5f, 1e30f);
+    round_trip<std::complex<double>>({1, -1}, {0, 2});
+    round_trip<color>(color::green, color::red);
+    round_trip<half>({0x3c00}, {0});
+    round_trip<point>({1, {2, 3, 4}, 5}, {6, {7, 8, 9}, 10});
+    auto page = std::make_unique<large>();
+    page->words.fill(7);
+    round_trip<large>(*page, *page);
+    moving();
+    ways_to_open();
+    return 0;
+}
