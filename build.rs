@@ -2,10 +2,24 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let major = std::env::var("CARGO_PKG_VERSION_MAJOR").expect("cargo sets the version");
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libmmap_backed_array.so.{major}");
+    let soname = soname();
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{soname}");
+    // For the tests, benchmarks and examples, which give the library a file of this name.
+    println!("cargo:rustc-env=MBA_SONAME={soname}");
     #[cfg(feature = "header")]
     header::generate();
+}
+
+/// The name changes whenever the ABI may: with the minor version too while the major one is 0. It is what cargo-c
+/// asks the linker for as well.
+fn soname() -> String {
+    let part = |name| std::env::var(name).expect("cargo sets the version");
+    let major = part("CARGO_PKG_VERSION_MAJOR");
+    if major == "0" {
+        format!("libmmap_backed_array.so.0.{}", part("CARGO_PKG_VERSION_MINOR"))
+    } else {
+        format!("libmmap_backed_array.so.{major}")
+    }
 }
 
 #[cfg(feature = "header")]

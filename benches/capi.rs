@@ -74,7 +74,7 @@ fn libraries() -> PathBuf {
 fn build(scratch: &Path) -> PathBuf {
     let library = libraries().join("libmmap_backed_array.so");
     assert!(library.exists(), "{} is missing: run this by cargo bench", library.display());
-    let soname = scratch.join(concat!("libmmap_backed_array.so.", env!("CARGO_PKG_VERSION_MAJOR")));
+    let soname = scratch.join(env!("MBA_SONAME"));
     std::os::unix::fs::symlink(&library, &soname).expect("the scratch directory is writable");
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

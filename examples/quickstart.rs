@@ -139,7 +139,7 @@ fn compile(directory: &Path) -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = directory.join("quickstart");
     // Cargo gives the library no name with a version; the loader wants the one that the library calls itself.
-    let library = directory.join("libmmap_backed_array.so.0");
+    let library = directory.join(env!("MBA_SONAME"));
     symlink(shared_library()?, &library)?;
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let mut words = compiler.split_whitespace();

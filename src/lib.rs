@@ -56,7 +56,8 @@
 //! length takes the lock for itself. A child that exits or drops its copy leaves the parent's array alone.
 //!
 //! # ABI
-//! The shared library's soname has the major version; `mba_version` tells the whole one.
+//! The shared library's soname has the major version, and while that is 0 the minor one too; `mba_version` tells the
+//! whole one.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("mmap_backed_array is built for 64-bit Linux");

@@ -21,7 +21,9 @@ HERE = Path(__file__).resolve().parent
 # The crate: in a source distribution it lies within, in the repository around.
 CRATE = next(path for path in (HERE / "core", HERE.parent.parent) if (path / "Cargo.toml").is_file())
 VERSION = tomllib.loads((CRATE / "Cargo.toml").read_text())["package"]["version"]
-SONAME = f"libmmap_backed_array.so.{VERSION.split('.')[0]}"
+# What the library calls itself: while the major version is 0, each minor version has an ABI of its own.
+MAJOR, MINOR, _ = VERSION.split(".", 2)
+SONAME = "libmmap_backed_array.so." + (f"0.{MINOR}" if MAJOR == "0" else MAJOR)
 # The interpreter without a GIL has no limited API.
 LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")
 

@@ -13,7 +13,7 @@ use crate::place::Place;
 use crate::wire::Wire;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const SONAME: &str = concat!("libmmap_backed_array.so.", env!("CARGO_PKG_VERSION_MAJOR"));
+const SONAME: &str = env!("MBA_SONAME");
 
 const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wshadow"];
 

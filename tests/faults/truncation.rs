@@ -376,9 +376,9 @@ fn jvm(cases: &mut Cases) {
         cc.arg("-I").arg(directory);
     }
     // The glue finds the library of this build by its soname, in the directory of its own.
-    let soname = format!("libmmap_backed_array.so.{}", env!("CARGO_PKG_VERSION_MAJOR"));
-    std::fs::copy(library.join("libmmap_backed_array.so"), at(&soname)).unwrap();
-    cc.arg(sources.join("glue.c")).arg(at(&soname)).arg("-Wl,-rpath,$ORIGIN");
+    let soname = at(env!("MBA_SONAME"));
+    std::fs::copy(library.join("libmmap_backed_array.so"), &soname).unwrap();
+    cc.arg(sources.join("glue.c")).arg(&soname).arg("-Wl,-rpath,$ORIGIN");
     output_of(&mut cc, "gcc");
     let rounds = cases.scale(20, 100, 1000);
     // All code compiled, some of it, none of it, which is slow; with one collector or the other.
