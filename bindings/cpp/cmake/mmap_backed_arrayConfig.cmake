@@ -54,5 +54,12 @@ if(NOT TARGET mmap_backed_array::mmap_backed_array)
       set_target_properties(mmap_backed_array::${_kind} PROPERTIES IMPORTED_LOCATION "${_${_kind}_library}")
     endif()
   endforeach()
+  if(TARGET mmap_backed_array::shared)
+    # By the name that the loader looks for, so that install(IMPORTED_RUNTIME_ARTIFACTS) takes this along.
+    mmap_backed_array_soname("${mmap_backed_array_VERSION}" _soname)
+    get_filename_component(_directory "${_shared_library}" DIRECTORY)
+    set_target_properties(mmap_backed_array::shared PROPERTIES
+      IMPORTED_LOCATION "${_directory}/${_soname}" IMPORTED_SONAME "${_soname}")
+  endif()
   mmap_backed_array_choose_library("")
 endif()

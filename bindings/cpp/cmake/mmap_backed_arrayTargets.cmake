@@ -9,6 +9,12 @@
 # What rustc says that its static libraries need, and mmap_backed_array.pc as Libs.private.
 set(_mmap_backed_array_system_libraries gcc_s util rt pthread m dl c)
 
+# Sets <result> to the name that the shared library of <version> has in itself, and that the loader looks for.
+function(mmap_backed_array_soname version result)
+  string(REGEX MATCH "^0\\.[0-9]+|^[0-9]+" abi "${version}")
+  set(${result} "libmmap_backed_array.so.${abi}" PARENT_SCOPE)
+endfunction()
+
 # Makes the target of one <kind> of library, shared or static. Where the file lies is for the caller to add.
 function(mmap_backed_array_add_library kind scope)
   string(TOUPPER ${kind} type)
