@@ -63,8 +63,8 @@
  * use the library may collide with ours. The kernel's out-of-memory killer and network file systems are
  * beyond us. Elements of 16 bytes, and records whose size isn't 1, 2, 4 or 8, can be read half written.
  *
- * ABI. Compare mba_version() with MBA_VERSION. While the major version is 0, the library's soname is
- * libmmap_backed_array.so.0, and a new minor version may change the ABI.
+ * ABI. Compare mba_version() with MBA_VERSION. While the major version is 0 a new minor version may
+ * change the ABI, and the library's soname has both: libmmap_backed_array.so.0.1; later the major one only.
  *
  * For parsers that want declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
  */

@@ -2,7 +2,7 @@
 //! them.
 //!
 //! The first word after a fence is the language, and what may follow is for the tests:
-//! - `c`, `rust` and `python` blocks are saved under the name that follows, and a later command must use it;
+//! - `c`, `rust`, `python` and `cmake` blocks are saved under the name that follows, and a later command must use it;
 //! - `sh` blocks are run as they are, the first of them in the checkout, up to the `cd` that the README asks for;
 //! - lines of `text output` blocks must appear, in order, in what the commands before them print; so must those
 //!   of `text like` blocks, where words with a digit in them may differ; plain `text` is not looked at.
@@ -43,9 +43,11 @@ impl Session {
                         session.script += "\n";
                     }
                 }
-                ("c" | "rust" | "python", "") => return Err(format!("{place}: the block needs a file name")),
-                ("c" | "rust" | "python", name) => {
-                    // A crate's file is used by commands that name the crate.
+                ("c" | "rust" | "python" | "cmake", "") => {
+                    return Err(format!("{place}: the block needs a file name"));
+                }
+                ("c" | "rust" | "python" | "cmake", name) => {
+                    // A file of a crate or a project is used by commands that name that.
                     let used = name.split_inclusive('/').next().unwrap_or(name);
                     let mut later = blocks[at..].iter().filter(|block| block.language == "sh");
                     if !later.any(|block| block.lines.iter().any(|line| line.contains(used))) {

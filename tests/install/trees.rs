@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use crate::common::output_of;
+use crate::common::{need_cargo_c, output_of};
 
 pub struct Trees {
     /// The package, unpacked.
@@ -43,11 +43,7 @@ impl Trees {
         ] {
             output_of(Command::new(program).arg("--version"), &format!("{package}, or set MBA_SKIP=install"));
         }
-        let found = Command::new("cargo").args(["cinstall", "--version"]).output();
-        assert!(
-            found.is_ok_and(|output| output.status.success()),
-            "cargo cinstall is missing: cargo install cargo-c@0.10.24 --locked, or set MBA_SKIP=install"
-        );
+        need_cargo_c("install");
 
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("install");
         fs::create_dir_all(&directory).unwrap();

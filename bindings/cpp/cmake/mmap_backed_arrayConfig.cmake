@@ -55,11 +55,13 @@ if(NOT TARGET mmap_backed_array::mmap_backed_array)
     endif()
   endforeach()
   if(TARGET mmap_backed_array::shared)
-    # By the name that the loader looks for, so that install(IMPORTED_RUNTIME_ARTIFACTS) takes this along.
+    # The file itself and not a link to it, for install(IMPORTED_RUNTIME_ARTIFACTS) copies what it is told of.
     mmap_backed_array_soname("${mmap_backed_array_VERSION}" _soname)
     get_filename_component(_directory "${_shared_library}" DIRECTORY)
+    get_filename_component(_file "${_shared_library}" REALPATH)
+    get_filename_component(_file "${_file}" NAME)
     set_target_properties(mmap_backed_array::shared PROPERTIES
-      IMPORTED_LOCATION "${_directory}/${_soname}" IMPORTED_SONAME "${_soname}")
+      IMPORTED_LOCATION "${_directory}/${_file}" IMPORTED_SONAME "${_soname}")
   endif()
   mmap_backed_array_choose_library("")
 endif()
