@@ -10,8 +10,8 @@ fn main() {
     header::generate();
 }
 
-/// The name changes whenever the ABI may: with the minor version too while the major one is 0. It is what cargo-c
-/// asks the linker for as well.
+/// The name changes whenever the ABI may: with the minor version too while the major one is 0. Cargo-c asks the linker
+/// for the same one, and makes links of that name; if they differed, the linker would take this.
 fn soname() -> String {
     let part = |name| std::env::var(name).expect("cargo sets the version");
     let major = part("CARGO_PKG_VERSION_MAJOR");

@@ -69,7 +69,12 @@ impl Trees {
         );
         let package = concat!("package/", env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"), ".crate");
         let mut unpack = Command::new("tar");
-        unpack.args(["--strip-components=1", "-xzf"]).arg(target.join(package)).arg("-C").arg(&sources);
+        // Cargo packages files as being old, and builds only what is newer than what it has built.
+        unpack
+            .args(["--touch", "--strip-components=1", "-xzf"])
+            .arg(target.join(package))
+            .arg("-C")
+            .arg(&sources);
         output_of(&mut unpack, "tar");
 
         let install = |arguments: &[&str]| {
