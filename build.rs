@@ -2,17 +2,24 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let number = |name: &str| std::env::var(name).expect("cargo sets the version");
-    // A new minor version may break the ABI while the major one is 0; cargo-c goes by the same rule.
-    let abi = match (number("CARGO_PKG_VERSION_MAJOR"), number("CARGO_PKG_VERSION_MINOR")) {
-        (major, minor) if major == "0" => format!("0.{minor}"),
-        (major, _) => major,
-    };
-    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libmmap_backed_array.so.{abi}");
-    // For the programs of the tests and benchmarks.
-    println!("cargo:rustc-env=MBA_SONAME=libmmap_backed_array.so.{abi}");
+    let soname = soname();
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{soname}");
+    // For the tests, benchmarks and examples, which give the library a file of this name.
+    println!("cargo:rustc-env=MBA_SONAME={soname}");
     #[cfg(feature = "header")]
     header::generate();
+}
+
+/// The name changes whenever the ABI may: with the minor version too while the major one is 0. Cargo-c asks the linker
+/// for the same one, and makes links of that name; if they differed, the linker would take this.
+fn soname() -> String {
+    let part = |name| std::env::var(name).expect("cargo sets the version");
+    let major = part("CARGO_PKG_VERSION_MAJOR");
+    if major == "0" {
+        format!("libmmap_backed_array.so.0.{}", part("CARGO_PKG_VERSION_MINOR"))
+    } else {
+        format!("libmmap_backed_array.so.{major}")
+    }
 }
 
 #[cfg(feature = "header")]

@@ -16,10 +16,19 @@ fn every_command_and_example_runs_and_prints_what_it_says() {
     if common::skipped("readme") {
         return;
     }
-    for (program, package) in [("cc", "gcc"), ("python3", "python3"), ("od", "coreutils"), ("sh", "dash")] {
+    for (program, package) in [
+        ("cc", "gcc"),
+        ("python3", "python3"),
+        ("cmake", "cmake"),
+        ("make", "make"),
+        ("pkg-config", "pkg-config"),
+        ("od", "coreutils"),
+        ("sh", "dash"),
+    ] {
         let found = Command::new(program).arg("--version").stdin(Stdio::null()).output();
         assert!(found.is_ok(), "the README needs {program}: apt-get install {package}, or MBA_SKIP=readme");
     }
+    common::need_cargo_c("readme");
     let session = Session::of(README).unwrap();
     // What the examples need was fetched to build this test.
     let printed = session.run(|command| _ = command.env("CARGO_NET_OFFLINE", "true"));

@@ -76,6 +76,15 @@ pub fn output_of(command: &mut Command, package: &str) -> String {
     String::from_utf8(output.stdout).expect("tools write UTF-8")
 }
 
+/// Fails unless cargo-c is installed; `skip` is the word for `MBA_SKIP` that does without.
+pub fn need_cargo_c(skip: &str) {
+    let found = Command::new("cargo").args(["cinstall", "--version"]).output();
+    assert!(
+        found.is_ok_and(|output| output.status.success()),
+        "cargo cinstall is missing: cargo install cargo-c@0.10.24 --locked, or set MBA_SKIP={skip}"
+    );
+}
+
 /// The directory of this test's binary, where cargo also puts the shared library of this very build.
 pub fn binary_directory() -> PathBuf {
     let binary = std::env::current_exe().expect("a process knows its binary");

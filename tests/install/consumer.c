@@ -1,41 +1,63 @@
-/* A program in C of somebody who has the library installed: makes a file grow, or reads it. */
+/* A C program that uses the library: an array in a file, kept from one opening to the next. It gets the file's path,
+   and says which version of the library it runs with, and how many elements there are at the end. */
 #include <mmap_backed_array.h>
 #include <stdio.h>
 
-struct reading {
-    uint32_t time;
-    float value;
-    uint16_t sensor, flags;
-};
+static int fail(const char *what, int code)
+{
+    fprintf(stderr, "%s: %s\n", what, mba_strerror(code));
+    return 1;
+}
 
 int main(int argc, char **argv)
 {
+    enum { COUNT = 100000 };
     mba_array *array = NULL;
-    struct reading *readings;
-    size_t at, old;
+    const uint32_t *element;
+    uint32_t version = mba_version();
+    uint32_t value;
+    size_t len;
     int code;
+
     if (argc != 2) {
         return 2;
     }
-    code = mba_open(argv[1], MBA_RECORD(sizeof(struct reading)), MBA_RDWR | MBA_CREATE, &array);
-    old = mba_len(array);
-    readings = mba_data_ptr(array);
-    for (at = old; code == MBA_OK && at < old + 1000; at++) {
-        struct reading reading = {0, 0, 7, 0};
-        reading.time = (uint32_t)at;
-        reading.value = (float)at / 2;
-        code = mba_push(array, &reading, sizeof reading);
-    }
-    if (code != MBA_OK) {
-        fprintf(stderr, "%s\n", mba_strerror(code));
+    if (version != MBA_VERSION) {
+        fprintf(stderr, "the library is another one than the header's: %x, %x\n", version, (unsigned)MBA_VERSION);
         return 1;
     }
-    for (at = 0; at < mba_len(array); at++) {
-        if (readings[at].time != at || readings[at].sensor != 7) {
-            return 3;
+    if ((code = mba_open(argv[1], MBA_UINT32, MBA_RDWR | MBA_CREATE | MBA_EXCL, &array)) != MBA_OK) {
+        return fail("making the file", code);
+    }
+    element = mba_data_ptr(array);
+    for (value = 0; value < COUNT; value++) {
+        if ((code = mba_push(array, &value, sizeof value)) != MBA_OK) {
+            return fail("appending", code);
         }
     }
-    printf("%zu readings, version %u.%u.%u of %u.%u.%u\n", mba_len(array), mba_version() >> 16,
-           mba_version() >> 8 & 255, mba_version() & 255, MBA_VERSION_MAJOR, MBA_VERSION_MINOR, MBA_VERSION_PATCH);
-    return mba_close(array) != MBA_OK;
+    if (element != mba_data_ptr(array)) {
+        fprintf(stderr, "the array has moved\n");
+        return 1;
+    }
+    if ((code = mba_close(array)) != MBA_OK) {
+        return fail("closing", code);
+    }
+
+    if ((code = mba_open(argv[1], MBA_UINT32, MBA_RDWR, &array)) != MBA_OK) {
+        return fail("opening again", code);
+    }
+    if ((code = mba_append(array, &value)) != MBA_OK) {
+        return fail("appending to what was there", code);
+    }
+    element = mba_data_ptr(array);
+    len = mba_len(array);
+    for (value = 0; value < len; value++) {
+        if (element[value] != value) {
+            fprintf(stderr, "element %u is %u\n", value, element[value]);
+            return 1;
+        }
+    }
+    mba_free(array);
+    printf("%u.%u.%u: %zu elements, %s\n", version >> 16, version >> 8 & 0xff, version & 0xff, len, mba_strerror(MBA_OK));
+    return 0;
 }

@@ -1,37 +1,41 @@
-// A program in C++ of somebody who has the library installed: makes a file grow, and reads it.
+// A C++ program that uses the library: an array in a file, kept from one opening to the next. It gets the file's
+// path, and says which version of the library it runs with, and how many elements there are at the end.
 #include <mmap_backed_array.hpp>
 
-#include <cstdio>
-
-struct reading {
-    std::uint32_t time;
-    float value;
-    std::uint16_t sensor, flags;
-};
+#include <algorithm>
+#include <iostream>
+#include <numeric>
+#include <stdexcept>
 
 int main(int argc, char **argv)
 try {
     if (argc != 2) {
         return 2;
     }
-    auto readings = mba::array<reading>::open(argv[1], MBA_RDWR | MBA_CREATE);
-    const reading *first = readings.data();
-    for (const std::size_t end = readings.size() + 1000; readings.size() < end;) {
-        const auto time = static_cast<std::uint32_t>(readings.size());
-        readings.push_back({time, static_cast<float>(time) / 2, 7, 0});
+    const std::uint32_t version = mba_version();
+    if (version != MBA_VERSION) {
+        throw std::runtime_error("the library is another one than the header's");
     }
-    std::uint32_t expected = 0;
-    for (const reading &each : readings) {
-        if (each.time != expected++ || each.sensor != 7 || readings.data() != first) {
-            return 3;
+    const std::size_t count = 100000;
+    {
+        auto made = mba::array<double>::open(argv[1], MBA_RDWR | MBA_CREATE | MBA_EXCL);
+        const double *data = made.data();
+        for (std::size_t at = 0; at < count; at++) {
+            made.push_back(static_cast<double>(count - at));
+        }
+        if (made.data() != data) {
+            throw std::runtime_error("the array has moved");
         }
     }
-    std::printf("%zu readings, version %u.%u.%u of %u.%u.%u\n", readings.size(), mba_version() >> 16,
-                mba_version() >> 8 & 255, mba_version() & 255, MBA_VERSION_MAJOR, MBA_VERSION_MINOR,
-                MBA_VERSION_PATCH);
-    readings.close();
-    return 0;
+    auto array = mba::array<double>::open(argv[1]);
+    array.push_back(0);
+    std::sort(array.begin(), array.end());
+    if (std::accumulate(array.begin(), array.end(), 0.0) != count * (count + 1.0) / 2 || array[count] != count) {
+        throw std::runtime_error("the elements are other ones");
+    }
+    std::cout << (version >> 16) << '.' << (version >> 8 & 0xff) << '.' << (version & 0xff) << ": " << array.size()
+              << " elements, " << mba_strerror(MBA_OK) << '\n';
 } catch (const std::exception &error) {
-    std::fprintf(stderr, "%s\n", error.what());
+    std::cerr << error.what() << '\n';
     return 1;
 }

@@ -1,0 +1,175 @@
+//! The trees that the tests look at: the sources as cargo packages them, and what `cargo cinstall` makes of them.
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use crate::common::{need_cargo_c, output_of};
+
+pub struct Trees {
+    /// The package, unpacked.
+    pub sources: PathBuf,
+    /// Installed to where it is.
+    pub plain: Installed,
+    /// Staged for `/usr`, with Debian's directory for libraries, and then moved elsewhere.
+    pub moved: Installed,
+    /// Where cargo builds, kept from one run to the next.
+    target: PathBuf,
+    /// Keeps other runs of these tests out of the directory until the process ends.
+    _lock: fs::File,
+}
+
+impl Trees {
+    /// Made by the first test that asks.
+    pub fn get() -> &'static Trees {
+        static TREES: LazyLock<Trees> = LazyLock::new(Trees::make);
+        &TREES
+    }
+
+    fn make() -> Trees {
+        for (program, package) in [
+            ("cmake", "cmake"),
+            ("ninja", "ninja-build"),
+            ("make", "make"),
+            ("pkg-config", "pkg-config"),
+            ("gcc", "gcc"),
+            ("g++", "g++"),
+            ("clang", "clang"),
+            ("clang++", "clang"),
+            ("readelf", "binutils"),
+            ("tar", "tar"),
+        ] {
+            output_of(Command::new(program).arg("--version"), &format!("{package}, or set MBA_SKIP=install"));
+        }
+        need_cargo_c("install");
+
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("install");
+        fs::create_dir_all(&directory).unwrap();
+        let lock = fs::File::create(directory.join("lock")).unwrap();
+        // SAFETY: the descriptor is open, and the call takes nothing else.
+        assert_eq!(unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX) }, 0);
+        let fresh = |name: &str| {
+            let path = directory.join(name);
+            if path.exists() {
+                fs::remove_dir_all(&path).unwrap();
+            }
+            path
+        };
+        let target = directory.join("target");
+
+        let sources = fresh("sources");
+        fs::create_dir(&sources).unwrap();
+        output_of(
+            cargo("package", &target)
+                .args(["--no-verify", "--allow-dirty", "--quiet"])
+                .current_dir(env!("CARGO_MANIFEST_DIR")),
+            "cargo",
+        );
+        let package = concat!("package/", env!("CARGO_PKG_NAME"), "-", env!("CARGO_PKG_VERSION"), ".crate");
+        let mut unpack = Command::new("tar");
+        // Cargo packages files as being old, and builds only what is newer than what it has built.
+        unpack
+            .args(["--touch", "--strip-components=1", "-xzf"])
+            .arg(target.join(package))
+            .arg("-C")
+            .arg(&sources);
+        output_of(&mut unpack, "tar");
+
+        let install = |arguments: &[&str]| {
+            let mut command = cargo("cinstall", &target);
+            command.args(["--locked", "--profile", "dev"]).args(arguments).current_dir(&sources);
+            output_of(&mut command, "cargo");
+        };
+        let plain = Installed { prefix: fresh("plain"), libdir: "lib" };
+        install(&[&format!("--prefix={}", plain.prefix.display()), "--libdir=lib"]);
+
+        let staged = fresh("staged");
+        let moved = Installed { prefix: fresh("moved"), libdir: "lib/x86_64-linux-gnu" };
+        install(&[
+            "--prefix=/usr",
+            &format!("--libdir={}", moved.libdir),
+            &format!("--destdir={}", staged.display()),
+        ]);
+        fs::rename(staged.join("usr"), &moved.prefix).unwrap();
+        Trees { sources, plain, moved, target, _lock: lock }
+    }
+
+    /// Settings for a project that builds the library, all in one directory: it is the same one.
+    pub fn sources_for_cmake(&self) -> Vec<String> {
+        vec![
+            format!("-DSOURCE={}", self.sources.display()),
+            format!("-Dmmap_backed_array_CARGO_TARGET_DIR={}", self.target.display()),
+        ]
+    }
+}
+
+fn cargo(subcommand: &str, target: &Path) -> Command {
+    let mut command = Command::new("cargo");
+    // What it needs was fetched to build this test.
+    command.arg(subcommand).arg("--target-dir").arg(target).env("CARGO_NET_OFFLINE", "true");
+    command
+}
+
+/// An installed library.
+pub struct Installed {
+    pub prefix: PathBuf,
+    pub libdir: &'static str,
+}
+
+impl Installed {
+    pub fn libraries(&self) -> PathBuf {
+        self.prefix.join(self.libdir)
+    }
+
+    pub fn for_cmake(&self) -> String {
+        format!("-DCMAKE_PREFIX_PATH={}", self.prefix.display())
+    }
+
+    /// Asks pkg-config, which is told where the tree is now.
+    pub fn pkg_config(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("pkg-config");
+        command.env("PKG_CONFIG_PATH", self.libraries().join("pkgconfig"));
+        command.arg(format!("--define-variable=prefix={}", self.prefix.display()));
+        output_of(command.args(arguments).arg("mmap_backed_array"), "pkg-config")
+    }
+
+    /// Another tree, with the files whose names are wanted.
+    pub fn copy(&self, to: &Path, wanted: impl Fn(&str) -> bool) -> Installed {
+        copy(&self.prefix, to, &wanted);
+        Installed { prefix: to.to_owned(), libdir: self.libdir }
+    }
+}
+
+/// Copies a directory, links as links, with the files whose names are wanted.
+pub fn copy(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) {
+    for name in files(from) {
+        let (source, copy) = (from.join(&name), to.join(&name));
+        if wanted(&name) {
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            match fs::read_link(&source) {
+                Ok(link) => std::os::unix::fs::symlink(link, copy).unwrap(),
+                Err(_) => _ = fs::copy(source, copy).unwrap(),
+            }
+        }
+    }
+}
+
+/// The files in a directory and below, by their paths from there.
+pub fn files(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            } else {
+                let path = entry.path();
+                found.push(path.strip_prefix(directory).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found
+}
