@@ -568,6 +568,11 @@ protected:
         return writable && mba_is_readonly(other) != 0 ? MBA_EREADONLY : MBA_OK;
     }
 
+    static int memory_code(void *data, size_type count, std::uint32_t flags, mba_array **made) noexcept
+    {
+        return count <= SIZE_MAX / sizeof(T) ? mba_from_memory(data, count * sizeof(T), type, flags, made) : EINVAL_;
+    }
+
     static constexpr int EINVAL_ = static_cast<int>(std::errc::invalid_argument);
 
     static bool flags_suit(std::uint32_t flags) noexcept
@@ -658,10 +663,13 @@ public:
     [[nodiscard]] static array from_memory(const T *data, std::size_t count)
     {
         mba_array *made = nullptr;
-        // It is for reading only.
-        void *memory = const_cast<std::remove_const_t<T> *>(data);
-        detail::check(mba_from_memory(memory, count * sizeof(T), base::type, MBA_RDONLY, &made),
-                      "mba::array::from_memory");
+        detail::check(base::memory_code(const_cast<T *>(data), count, MBA_RDONLY, &made), "mba::array::from_memory");
+        return array(typename base::owned{made});
+    }
+    [[nodiscard]] static array from_memory(const T *data, std::size_t count, std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = detail::to_error_code(base::memory_code(const_cast<T *>(data), count, MBA_RDONLY, &made));
         return array(typename base::owned{made});
     }
 
@@ -732,7 +740,13 @@ public:
     [[nodiscard]] static array from_memory(T *data, std::size_t count)
     {
         mba_array *made = nullptr;
-        detail::check(mba_from_memory(data, count * sizeof(T), base::type, MBA_RDWR, &made), "mba::array::from_memory");
+        detail::check(base::memory_code(data, count, MBA_RDWR, &made), "mba::array::from_memory");
+        return array(typename base::owned{made});
+    }
+    [[nodiscard]] static array from_memory(T *data, std::size_t count, std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = detail::to_error_code(base::memory_code(data, count, MBA_RDWR, &made));
         return array(typename base::owned{made});
     }
 
@@ -932,6 +946,10 @@ public:
 
     /* Stores the same value in all elements. */
     void fill(const T &value) { detail::check(mba_fill(handle_, 0, size(), &value), "mba::array::fill"); }
+    void fill(const T &value, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(mba_fill(handle_, 0, size(), &value));
+    }
 
     /*
      * Puts elements and length on the disk; they are there when it returns.
@@ -963,7 +981,10 @@ public:
     template <class Rep, class Period>
     bool try_lock_for(const std::chrono::duration<Rep, Period> &wait)
     {
-        return try_lock_until(std::chrono::steady_clock::now() + wait);
+        // As good as for ever, and not beyond what a clock can count.
+        const std::chrono::hours most(24 * 365);
+        const auto now = std::chrono::steady_clock::now();
+        return try_lock_until(wait < most ? now + std::chrono::ceil<std::chrono::nanoseconds>(wait) : now + most);
     }
     template <class Clock, class Duration>
     bool try_lock_until(const std::chrono::time_point<Clock, Duration> &end)

@@ -19,7 +19,15 @@ static void guards()
         CHECK(!second.try_lock_until(std::chrono::system_clock::now() - 1s));
         CHECK(!second.try_lock_until(std::chrono::steady_clock::now() + 3ms));
         first.push_back(1);
+        // However long the wait, it ends when the lock is free.
+        std::thread waiting([&] {
+            CHECK(second.try_lock_for(std::chrono::hours::max()));
+            second.unlock();
+            CHECK(second.try_lock_until(std::chrono::steady_clock::time_point::max()));
+            second.unlock();
+        });
         lock.unlock();
+        waiting.join();
         CHECK(!first.has_lock());
         std::unique_lock<array> other(second, 0ns);
         CHECK(other.owns_lock() && second.size() == 1);

@@ -177,6 +177,8 @@ static void ways_to_open()
     view[1] = 20;
     CHECK(memory[1] == 20 && constant::from_memory(memory, 3)[1] == 20);
     THROWS(mba::errc::fixed_length, view.push_back(4));
+    CHECK(!array::from_memory(memory, SIZE_MAX / 2, error) && error == std::errc::invalid_argument);
+    CHECK(constant::from_memory(memory, 2, error).size() == 2 && !error);
 }
 
 int main(int argc, char **argv)
