@@ -1,9 +1,9 @@
 //! The ABI stays as it is, unless the version says otherwise.
 //!
-//! `include/abi/` has a list of it for each version that brought another: functions and their types, the layouts of
-//! structures, the values of constants, what is compiled into programs, which are inline functions and macros, and the
-//! version of the tail record. The list of the present version has to be what there is, and must be what that version
-//! may have, by those of the versions before it. A change is shown by
+//! `include/abi/` has a list of it for each minor version, and for each patch that brought another: functions and their
+//! types, the layouts of structures, the values of constants, what is compiled into programs, which are inline
+//! functions and macros, and the version of the tail record. The list of the present version has to be what there is,
+//! and must be what that version may have, by those of the versions before it. A change is shown by
 //! `git diff --no-index include/abi/0.1.0.txt include/abi/0.2.0.txt`.
 //!
 //! The lists are made of the header and not, by libabigail, of the library's debug information. There are no constants
@@ -85,7 +85,7 @@ fn the_header_has_the_listed_abi_and_the_version_allows_it() {
             fs::write(directory.join(format!("{version}.txt")), now.to_string()).unwrap();
         }
         Verdict::Listable(changes) => panic!(
-            "the ABI has changed, which {version} may do. If that is meant, list it by {MEND}\n{changes}"
+            "{version} has an ABI that isn't listed, which it may. If that is meant, list it by {MEND}\n{changes}"
         ),
         Verdict::Forbidden(why) => panic!("{why}"),
     }

@@ -36,22 +36,24 @@ pub type Lists = BTreeMap<Version, Interface>;
 pub enum Verdict {
     /// It is the one of the lists.
     Listed,
-    /// It isn't, and the version may have it once it is listed.
+    /// It isn't, or the version begins a series that has no list; the version may have it once it is listed.
     Listable(Changes),
     /// The version may not have it.
     Forbidden(String),
 }
 
 /// Holds the interface that there is now against the lists. A version that is released has what its list says, for
-/// ever; what is in work may change as long as the versions before it allow that.
+/// ever; what is in work may change as long as the versions before it allow that. Each minor version has a list, even
+/// of what was there before: what it has promised under a soname of its own holds for its patches.
 pub fn judge(lists: &Lists, version: Version, released: bool, now: &Interface) -> Verdict {
     if let Some((newer, _)) = lists.range(version..).find(|(listed, _)| **listed > version) {
         return Verdict::Forbidden(format!("there is a list for {newer}, and this is {version}"));
     }
-    let Some(last) = lists.values().next_back() else {
-        return Verdict::Listable(Interface::default().changes(now));
-    };
-    let changes = last.changes(now);
+    let begun = lists.keys().any(|listed| listed.0[..2] == version.0[..2]);
+    if released && !begun {
+        return Verdict::Forbidden(format!("{version} is released, and its minor version has no list"));
+    }
+    let changes = lists.values().next_back().unwrap_or(&Interface::default()).changes(now);
     if released && !changes.is_empty() {
         return Verdict::Forbidden(format!("{version} is released, and stays as it is:\n{changes}"));
     }
@@ -63,7 +65,7 @@ pub fn judge(lists: &Lists, version: Version, released: bool, now: &Interface) -
             ));
         }
     }
-    if changes.is_empty() { Verdict::Listed } else { Verdict::Listable(changes) }
+    if begun && changes.is_empty() { Verdict::Listed } else { Verdict::Listable(changes) }
 }
 
 /// Whether a version may change so what an earlier one has.
@@ -226,6 +228,33 @@ mod tests {
             assert_eq!(judge(&lists, version("0.1.0"), false, now), Verdict::Listable(changes));
         }
         assert!(matches!(judge(&Lists::new(), version("0.1.0"), false, &base()), Verdict::Listable(_)));
+    }
+
+    /// Or what a release with the interface of the one before has promised wouldn't be known to its patches.
+    #[test]
+    fn each_minor_version_has_a_list() {
+        for (old, same, patch) in
+            [("0.1.0", "0.2.0", "0.2.1"), ("1.2.3", "2.0.0", "2.1.0"), ("1.2.3", "1.3.0", "1.3.1")]
+        {
+            let mut lists = Lists::from([(version(old), base())]);
+            if judge(&lists, version(same), false, &base()) != Verdict::Listed {
+                lists.insert(version(same), base());
+            }
+            assert_eq!(judge(&lists, version(same), true, &base()), Verdict::Listed);
+            for now in breaking() {
+                assert!(
+                    matches!(judge(&lists, version(patch), false, &now), Verdict::Forbidden(_)),
+                    "{patch}: {now}"
+                );
+            }
+        }
+        let lists = Lists::from([(version("1.2.3"), base()), (version("1.3.0"), base())]);
+        for now in adding() {
+            assert!(matches!(judge(&lists, version("1.3.1"), false, &now), Verdict::Forbidden(_)), "{now}");
+        }
+        let unlisted = Lists::from([(version("0.1.0"), base())]);
+        assert!(matches!(judge(&unlisted, version("0.2.0"), true, &base()), Verdict::Forbidden(_)));
+        assert_eq!(judge(&unlisted, version("0.1.1"), true, &base()), Verdict::Listed);
     }
 
     #[test]
