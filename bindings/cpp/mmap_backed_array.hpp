@@ -20,7 +20,8 @@
  *   value was given for are zero bytes.
  * - What changes the length can fail where a vector's can't: a full disk, the growth lock in another's hands, memory of
  *   fixed length. Failing calls throw std::system_error with a code of mba::category(), and leave the array as it was.
- *   Each has a form with a std::error_code & as last argument that doesn't throw.
+ *   Members that can fail, but emplace() and try_lock(), have a form with a std::error_code & as last argument, which
+ *   throws nothing but what the iterators of a range do.
  *
  * mba::array<const T> is a handle for reading only.
  *
@@ -43,6 +44,9 @@
 #error "mmap_backed_array.hpp is for C++17 and later: compile with -std=c++17"
 #endif
 
+#ifdef MBA_NO_INLINE
+#error "mmap_backed_array.hpp needs the inline functions that MBA_NO_INLINE leaves out"
+#endif
 #include "mmap_backed_array.h"
 
 #include <algorithm>
@@ -56,6 +60,7 @@
 #include <initializer_list>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -89,7 +94,7 @@ enum class errc : int {
 
 namespace detail {
 
-class error_category final : public std::error_category {
+class [[gnu::visibility("default")]] error_category final : public std::error_category {
 public:
     const char *name() const noexcept override { return "mmap_backed_array"; }
     std::string message(int code) const override { return mba_strerror(code); }
@@ -106,7 +111,7 @@ public:
  * The category of all codes: an errno if positive, one of mba::errc if negative. Both compare as one would wish:
  * error.code() == mba::errc::locked, error.code() == std::errc::no_space_on_device.
  */
-inline const std::error_category &category() noexcept
+[[gnu::visibility("default")]] inline const std::error_category &category() noexcept
 {
     static const detail::error_category instance;
     return instance;
@@ -245,6 +250,21 @@ inline void check(int code, const char *what)
 /* What a handle that isn't there begins with, so that nobody has to ask for it. */
 inline mba_head no_head{nullptr, 0, 0, nullptr, 0};
 
+/* Bytes in an element of a type. */
+constexpr std::size_t size_of(mba_type type) noexcept
+{
+    switch (type) {
+    case MBA_CHAR: case MBA_INT8: case MBA_UINT8: case MBA_BOOL: return 1;
+    case MBA_INT16: case MBA_UINT16: case MBA_FLOAT16: return 2;
+    case MBA_INT32: case MBA_UINT32: case MBA_FLOAT32: case MBA_UCS4: return 4;
+    case MBA_INT64: case MBA_UINT64: case MBA_FLOAT64: case MBA_COMPLEX64: return 8;
+    case MBA_COMPLEX128: return 16;
+    case MBA_LONG: case MBA_ULONG: return sizeof(long);
+    case MBA_WCHAR: return sizeof(wchar_t);
+    default: return static_cast<std::size_t>(type - MBA_RECORD(1)) + 1;
+    }
+}
+
 /* Types whose elements mean the same have one number here. */
 constexpr mba_type canonical(mba_type type) noexcept
 {
@@ -264,16 +284,32 @@ inline int milliseconds_of(std::chrono::nanoseconds wait) noexcept
     return count > INT_MAX ? INT_MAX : static_cast<int>(count);
 }
 
-/* Whether a range of iterators is one of elements in memory, one behind the other. */
-template <class It, class T>
-inline constexpr bool points_to =
+/* Whether a range of iterators is one of elements in memory, one behind the other, whose number can be told. */
+template <class It, class End, class T, class = void>
+inline constexpr bool points_to = false;
+template <class It, class End, class T>
+inline constexpr bool points_to<It, End, T, std::void_t<decltype(std::declval<End &>() - std::declval<It &>())>> =
 #if defined(__cpp_lib_concepts)
-    std::contiguous_iterator<It> && std::is_same_v<std::iter_value_t<It>, T>;
+    std::contiguous_iterator<It> && std::is_same_v<std::remove_const_t<std::remove_reference_t<std::iter_reference_t<It>>>, T>;
 #else
     std::is_same_v<It, T *> || std::is_same_v<It, const T *> ||
     (!std::is_same_v<T, bool> && (std::is_same_v<It, typename std::vector<T>::iterator> ||
                                   std::is_same_v<It, typename std::vector<T>::const_iterator>));
 #endif
+
+/* The ends of a range, as a loop over it finds them. */
+template <class Range>
+auto begin_of(Range &values)
+{
+    using std::begin;
+    return begin(values);
+}
+template <class Range>
+auto end_of(Range &values)
+{
+    using std::end;
+    return end(values);
+}
 
 template <class It>
 using category_of = typename std::iterator_traits<It>::iterator_category;
@@ -291,6 +327,8 @@ class handle {
                   "a pointer means nothing to another process; store an index");
     static_assert(sizeof(T) <= MBA_RECORD_MAX, "an element has at most MBA_RECORD_MAX bytes");
     static_assert(alignof(T) <= 4096, "elements are aligned to their pages, and no further");
+    static_assert(size_of(element<element_type_>::type) == sizeof(T),
+                  "mba::element<T>::type must be a type of as many bytes as T");
 
 public:
     using value_type = element_type_;
@@ -462,14 +500,19 @@ public:
 
     /*
      * The first element that equals the value, or end(); and how many do. By the library's vector code. Equal is what
-     * == says of numbers, and of records that their bytes are the same, those of padding too.
+     * == says of numbers, and of records that their bytes are the same, those of padding too, which long double has.
+     *
+     * Errors: mba::errc::truncated, if the guard has put zeros in the place of lost elements.
      */
-    iterator find(const value_type &value) noexcept { return data_ + index_of(value); }
-    const_iterator find(const value_type &value) const noexcept { return data_ + index_of(value); }
-    size_type count(const value_type &value) const noexcept
+    iterator find(const value_type &value) { return data_ + index_of(value); }
+    const_iterator find(const value_type &value) const { return data_ + index_of(value); }
+    size_type count(const value_type &value) const
     {
         std::size_t number = 0;
-        return mba_count(handle_, &value, &number) == MBA_OK ? number : 0;
+        if (handle_ != nullptr) {
+            check(mba_count(handle_, std::addressof(value), &number), "mba::array::count");
+        }
+        return number;
     }
 
     /* A copy of the elements. */
@@ -570,7 +613,8 @@ protected:
 
     static int memory_code(void *data, size_type count, std::uint32_t flags, mba_array **made) noexcept
     {
-        return count <= SIZE_MAX / sizeof(T) ? mba_from_memory(data, count * sizeof(T), type, flags, made) : EINVAL_;
+        const bool suits = count <= SIZE_MAX / sizeof(T) && reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
+        return suits ? mba_from_memory(data, count * sizeof(T), type, flags, made) : EINVAL_;
     }
 
     static constexpr int EINVAL_ = static_cast<int>(std::errc::invalid_argument);
@@ -589,10 +633,14 @@ protected:
         return index;
     }
 
-    size_type index_of(const value_type &value) const noexcept
+    size_type index_of(const value_type &value) const
     {
-        std::size_t index = 0;
-        return mba_find(handle_, &value, 0, SIZE_MAX, &index) == MBA_OK ? index : size();
+        std::size_t index = size();
+        if (handle_ != nullptr) {
+            const int code = mba_find(handle_, std::addressof(value), 0, SIZE_MAX, &index);
+            check(code == MBA_ENOTFOUND ? MBA_OK : code, "mba::array::find");
+        }
+        return index;
     }
 
     mba_array *handle_ = nullptr;
@@ -755,7 +803,9 @@ public:
     // At the end.
     //
     // Errors of all that follow are those of mba_append, such as mba::errc::locked, ENOSPC, mba::errc::limit and
-    // mba::errc::fixed_length. Values may lie in the array itself.
+    // mba::errc::fixed_length; ENOMEM where a range has to be copied first, since it isn't one of elements in memory, and
+    // what its iterators throw. Values may lie in the array itself, as this object has it, not as another handle's
+    // mapping.
 
     /*
      * Appends an element: inline, and without a call while there is room. Others see it at once, and a kill leaves it
@@ -789,28 +839,33 @@ public:
     template <class Range>
     void append_range(Range &&values)
     {
-        detail::check(replace(size(), 0, std::begin(values), std::end(values)), "mba::array::append_range");
+        detail::check(replace(npos, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::append_range");
     }
     void append_range(std::initializer_list<T> values) { append_range<const std::initializer_list<T> &>(values); }
     template <class Range>
     void append_range(Range &&values, std::error_code &error)
     {
-        error = detail::to_error_code(replace(size(), 0, std::begin(values), std::end(values)));
+        error = detail::to_error_code(replace(npos, 0, detail::begin_of(values), detail::end_of(values)));
+    }
+    void append_range(std::initializer_list<T> values, std::error_code &error) noexcept
+    {
+        append_range<const std::initializer_list<T> &>(values, error);
     }
 
-    // Anywhere. What lies behind is moved, and a kill may leave that half done.
+    // Anywhere. What lies behind is moved, and a kill may leave that half done. An iterator stands for an index, also if
+    // others have changed the length since: insert(end(), ...) is where this object's end was.
 
     /* Inserts before `where`, and returns where the first inserted element, or `where`, is. */
     iterator insert(const_iterator where, const T &value)
     {
         const size_type at = index(where);
-        detail::check(mba_insert(handle_, at, &value), "mba::array::insert");
+        detail::check(mba_insert(handle_, at, std::addressof(value)), "mba::array::insert");
         return data_ + at;
     }
     iterator insert(const_iterator where, const T &value, std::error_code &error) noexcept
     {
         const size_type at = index(where);
-        error = detail::to_error_code(mba_insert(handle_, at, &value));
+        error = detail::to_error_code(mba_insert(handle_, at, std::addressof(value)));
         return data_ + at;
     }
     iterator insert(const_iterator where, size_type count, const T &value)
@@ -851,7 +906,14 @@ public:
     iterator insert_range(const_iterator where, Range &&values)
     {
         const size_type at = index(where);
-        detail::check(replace(at, 0, std::begin(values), std::end(values)), "mba::array::insert_range");
+        detail::check(replace(at, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::insert_range");
+        return data_ + at;
+    }
+    template <class Range>
+    iterator insert_range(const_iterator where, Range &&values, std::error_code &error)
+    {
+        const size_type at = index(where);
+        error = detail::to_error_code(replace(at, 0, detail::begin_of(values), detail::end_of(values)));
         return data_ + at;
     }
     template <class... Args>
@@ -887,12 +949,12 @@ public:
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last)
     {
-        detail::check(replace(0, size(), first, last), "mba::array::assign");
+        detail::check(replace(0, npos, first, last), "mba::array::assign");
     }
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last, std::error_code &error)
     {
-        error = detail::to_error_code(replace(0, size(), first, last));
+        error = detail::to_error_code(replace(0, npos, first, last));
     }
     void assign(std::initializer_list<T> values) { assign(values.begin(), values.end()); }
     void assign(std::initializer_list<T> values, std::error_code &error) noexcept
@@ -902,7 +964,12 @@ public:
     template <class Range>
     void assign_range(Range &&values)
     {
-        detail::check(replace(0, size(), std::begin(values), std::end(values)), "mba::array::assign_range");
+        detail::check(replace(0, npos, detail::begin_of(values), detail::end_of(values)), "mba::array::assign_range");
+    }
+    template <class Range>
+    void assign_range(Range &&values, std::error_code &error)
+    {
+        error = detail::to_error_code(replace(0, npos, detail::begin_of(values), detail::end_of(values)));
     }
 
     /* Makes the array `count` elements long. New ones are zero bytes; by the second form they are the value, but zero
@@ -921,7 +988,8 @@ public:
     void clear() { detail::check(mba_clear(handle_), "mba::array::clear"); }
     void clear(std::error_code &error) noexcept { error = detail::to_error_code(mba_clear(handle_)); }
 
-    /* Makes room for `count` elements in all, so that push_back can't fail up to there, as long as the lock is held. */
+    /* Makes room for `count` elements in all, so that push_back can't fail up to there, as long as the lock is held. With
+       MBA_EXACT there is no room to make. */
     void reserve(size_type count) { detail::check(mba_reserve(handle_, count), "mba::array::reserve"); }
     void reserve(size_type count, std::error_code &error) noexcept
     {
@@ -945,10 +1013,10 @@ public:
     void shrink_to_fit(std::error_code &error) noexcept { error = detail::to_error_code(mba_shrink_to_fit(handle_)); }
 
     /* Stores the same value in all elements. */
-    void fill(const T &value) { detail::check(mba_fill(handle_, 0, size(), &value), "mba::array::fill"); }
+    void fill(const T &value) { detail::check(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
     void fill(const T &value, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_fill(handle_, 0, size(), &value));
+        error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
     }
 
     /*
@@ -989,20 +1057,17 @@ public:
     template <class Clock, class Duration>
     bool try_lock_until(const std::chrono::time_point<Clock, Duration> &end)
     {
-        for (;;) {
-            const auto left = end - Clock::now();
+        for (auto now = Clock::now(); now < end; now = Clock::now()) {
             // The library counts in milliseconds, up to some weeks.
+            const auto left = end - now;
             const auto most = std::chrono::hours(24);
-            const bool is_last = left <= most;
-            const auto wait = is_last ? std::chrono::ceil<std::chrono::nanoseconds>(left)
-                                      : std::chrono::nanoseconds(most);
+            const auto wait = left < most ? std::chrono::ceil<std::chrono::nanoseconds>(left)
+                                          : std::chrono::nanoseconds(most);
             if (took_lock(mba_lock(handle_, detail::milliseconds_of(wait)))) {
                 return true;
             }
-            if (is_last) {
-                return false;
-            }
         }
+        return try_lock();
     }
 
     /* Gives the lock back; nothing without it. The first form keeps to itself that it couldn't: see mba_unlock. */
@@ -1014,16 +1079,16 @@ public:
 
 private:
     /* By value if it is small: a variable whose address goes into a call can't stay in a register. */
-    using argument = std::conditional_t<sizeof(T) <= 16, T, const T &>;
+    using argument = std::conditional_t<sizeof(T) <= 16 && std::is_copy_constructible_v<T>, T, const T &>;
 
     [[gnu::cold, gnu::noinline]] static int append(mba_array *to, argument value) noexcept
     {
-        return mba_append(to, &value);
+        return mba_append(to, std::addressof(value));
     }
 
     int push(const T &value) noexcept
     {
-        return mba_head_push(head_, &value, sizeof(T)) ? MBA_OK : append(handle_, value);
+        return mba_head_push(head_, std::addressof(value), sizeof(T)) ? MBA_OK : append(handle_, value);
     }
 
     int pop() noexcept
@@ -1053,63 +1118,138 @@ private:
         return count == 0 ? MBA_OK : mba_splice(handle_, at, count, nullptr, 0);
     }
 
-    /* Replaces `count` elements from `at` on. */
+    /* In the place of an index the end, and of a count all that there are: by the length that the lock brings. */
+    static constexpr size_type npos = SIZE_MAX;
+
+    /* Takes the lock, and the length that others have left, for what reads the length first and changes it then. */
+    int own() noexcept
+    {
+        return __atomic_load_n(&head_->room, __ATOMIC_RELAXED) != 0 ? MBA_OK : mba_lock(handle_, 0);
+    }
+
+    /* Replaces `count` elements from `at` on by so many values. */
+    int put(size_type at, size_type count, const T *values, size_type number) noexcept
+    {
+        // Elements of fixed number can still be replaced by as many.
+        if (const int code = own(); code != MBA_OK && code != MBA_EFIXED && code != MBA_EPARTIAL) {
+            return code;
+        }
+        const size_type all = size();
+        at = at == npos ? all : at;
+        count = count == npos ? all : count;
+        if (number == 0 && count == 0) {
+            return at <= all ? MBA_OK : MBA_EINDEX;
+        }
+        return at == all && count == 0 ? mba_extend(handle_, values, number)
+                                       : mba_splice(handle_, at, count, values, number);
+    }
+
+    /* Replaces `count` elements from `at` on by a range. */
     template <class It, class End>
     int replace(size_type at, size_type count, It first, End last)
     {
-        if constexpr (detail::points_to<It, T>) {
+        if constexpr (detail::points_to<It, End, T>) {
             const auto number = static_cast<size_type>(last - first);
-            if (number == 0 && count == 0) {
-                return MBA_OK;
-            }
-            const T *values = number == 0 ? nullptr : std::addressof(*first);
-            return at == size() ? mba_extend(handle_, values, number)
-                                : mba_splice(handle_, at, count, values, number);
+            return put(at, count, number == 0 ? nullptr : std::addressof(*first), number);
         } else {
             // First, since an iterator may fail.
             std::vector<std::conditional_t<std::is_same_v<T, bool>, unsigned char, T>> values;
-            for (; first != last; ++first) {
-                values.push_back(static_cast<T>(*first));
+            try {
+                for (; first != last; ++first) {
+                    values.push_back(static_cast<T>(*first));
+                }
+            } catch (const std::bad_alloc &) {
+                return static_cast<int>(std::errc::not_enough_memory);
             }
-            if (values.empty()) {
-                return remove(at, count);
-            }
-            return at == size() ? mba_extend(handle_, values.data(), values.size())
-                                : mba_splice(handle_, at, count, values.data(), values.size());
+            return put(at, count, reinterpret_cast<const T *>(values.data()), values.size());
         }
     }
 
-    int insert_copies(size_type at, size_type count, const T &value) noexcept
+    /* Stores a value, which isn't among them but may be one of them, in so many elements. */
+    void store(size_type at, size_type count, const T *value) noexcept
+    {
+        if constexpr (sizeof(T) <= 64 && std::is_copy_constructible_v<T> && std::is_copy_assignable_v<T>) {
+            const T copy = *value;
+            std::fill_n(data_ + at, count, copy);
+        } else {
+            for (size_type n = 0; n < count; ++n) {
+                std::memmove(static_cast<void *>(data_ + at + n), static_cast<const void *>(value), sizeof(T));
+            }
+        }
+    }
+
+    /* Whether a value is one of the first elements, and which. */
+    bool is_own(const T *value, size_type elements, size_type &which) const noexcept
+    {
+        const std::less<const T *> before;
+        if (before(value, data_) || !before(value, data_ + elements)) {
+            return false;
+        }
+        which = static_cast<size_type>(value - data_);
+        return true;
+    }
+
+    int insert_copies(size_type at, size_type count, const T &given) noexcept
     {
         if (count == 0) {
             return MBA_OK;
         }
-        // The value may be about to move.
-        const T copy = value;
+        if (const int code = own(); code != MBA_OK) {
+            return code;
+        }
         const size_type old = size();
+        if (at > old) {
+            return MBA_EINDEX;
+        }
         const size_type longer = count > SIZE_MAX - old ? SIZE_MAX : old + count;
         if (const int code = mba_resize(handle_, longer); code != MBA_OK) {
             return code;
         }
+        const T *value = std::addressof(given);
+        size_type which = 0;
         if (at < old) {
-            std::memmove(static_cast<void *>(data_ + at + count), data_ + at, (old - at) * sizeof(T));
+            std::memmove(static_cast<void *>(data_ + at + count), static_cast<const void *>(data_ + at),
+                         (old - at) * sizeof(T));
+            if (is_own(value, old, which) && which >= at) {
+                value += count;
+            }
         }
-        return mba_fill(handle_, at, count, &copy);
+        store(at, count, value);
+        return MBA_OK;
     }
 
     int resize_with(size_type count, const T &value) noexcept
     {
-        const T copy = value;
+        if (const int code = own(); code != MBA_OK) {
+            return code;
+        }
         const size_type old = size();
-        const int code = mba_resize(handle_, count);
-        return code != MBA_OK || count <= old ? code : mba_fill(handle_, old, count - old, &copy);
+        if (const int code = mba_resize(handle_, count); code != MBA_OK) {
+            return code;
+        }
+        if (count > old) {
+            store(old, count - old, std::addressof(value));
+        }
+        return MBA_OK;
     }
 
-    int assign_copies(size_type count, const T &value) noexcept
+    int assign_copies(size_type count, const T &given) noexcept
     {
-        const T copy = value;
-        const int code = mba_resize(handle_, count);
-        return code != MBA_OK ? code : mba_fill(handle_, 0, count, &copy);
+        if (const int code = own(); code != MBA_OK) {
+            return code;
+        }
+        const T *value = std::addressof(given);
+        size_type which = 0;
+        if (is_own(value, size(), which) && which >= count) {
+            // It is about to go.
+            store(0, count, value);
+            return mba_resize(handle_, count);
+        }
+        if (const int code = mba_resize(handle_, count); code != MBA_OK) {
+            return code;
+        }
+        store(0, count, value);
+        return MBA_OK;
     }
 
     static bool took_lock(int code)
@@ -1176,17 +1316,23 @@ auto operator<=>(const array<T> &a, const array<U> &b)
 }
 #endif
 
-/* Takes away all elements that satisfy the predicate, and returns how many. Errors: those of erase(). */
+/*
+ * Takes away all elements that satisfy the predicate, and returns how many. Takes the growth lock first, so that a call
+ * that fails changes nothing.
+ *
+ * Errors: those of lock() without waiting, and of erase(); what the predicate throws, which leaves some elements moved.
+ */
 template <class T, class Predicate>
 typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate)
 {
+    detail::check(mba_lock(elements.native_handle(), 0), "mba::erase_if");
     const auto rest = std::remove_if(elements.begin(), elements.end(), predicate);
     const auto count = static_cast<typename array<T>::size_type>(elements.end() - rest);
     elements.erase(rest, elements.end());
     return count;
 }
 
-/* Takes away all elements that equal the value, which may be one of them, and returns how many. */
+/* Takes away all elements that equal the value, which may be one of them, and returns how many. As erase_if(). */
 template <class T, class U>
 typename array<T>::size_type erase(array<T> &elements, const U &value)
 {

@@ -114,6 +114,9 @@ static void views()
     array.append_range(std::views::iota(7u) | std::views::take_while([](std::uint32_t n) { return n < 9; }));
     array.insert_range(array.cbegin(), array | std::views::take(1));
     CHECK(array.size() == 8 && array.back() == 8 && array[0] == 1);
+    // Elements in memory, whose number nobody knows before.
+    array.append_range(array | std::views::take_while([](std::uint32_t n) { return n < 4; }));
+    CHECK(array.size() > 8);
 }
 #endif
 #endif

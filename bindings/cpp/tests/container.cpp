@@ -3,6 +3,7 @@
 // moved instead of copied.
 #include "check.hpp"
 
+#include <atomic>
 #include <list>
 #include <sstream>
 
@@ -268,6 +269,31 @@ static void emplacing()
     truths.append_range(std::vector<bool>{true, false, true});
     truths.insert(truths.cbegin(), 2, true);
     CHECK(truths.size() == 5 && truths[1] && !truths[3] && truths.count(true) == 4);
+    // Those that can't be copied, and one whose address isn't what & says.
+    struct alone {
+        explicit alone(int n) : number(n) {}
+        alone(alone &&) = default;
+        alone &operator=(alone &&) = default;
+        int number;
+    };
+    auto alones = mba::array<alone>::anon();
+    alones.push_back(alone(1));
+    CHECK(alones.emplace_back(2).number == 2 && alones.emplace(alones.cbegin(), 3)->number == 3);
+    alones.resize(5, alones[0]);
+    alones.insert(alones.cbegin(), 2, alones[1]);
+    alones.assign(4, alones[6]);
+    CHECK(alones.size() == 4 && alones[3].number == 3);
+    auto counters = mba::array<std::atomic<int>>::anon();
+    counters.emplace_back(5);
+    CHECK(counters[0].fetch_add(1) == 5 && counters[0] == 6);
+    struct hidden {
+        int number;
+        hidden *operator&() const { return nullptr; }
+    };
+    auto hiddens = mba::array<hidden>::anon();
+    hiddens.push_back({1});
+    hiddens.insert(hiddens.cbegin(), hidden{2});
+    CHECK(hiddens.size() == 2 && hiddens[0].number == 2);
     auto complex = mba::array<std::complex<float>>::anon();
     CHECK(complex.emplace_back(1.0f, 2.0f).imag() == 2);
 }

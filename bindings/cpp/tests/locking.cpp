@@ -25,6 +25,8 @@ static void guards()
             second.unlock();
             CHECK(second.try_lock_until(std::chrono::steady_clock::time_point::max()));
             second.unlock();
+            CHECK(second.try_lock_until(std::chrono::steady_clock::time_point::min()));
+            second.unlock();
         });
         lock.unlock();
         waiting.join();
@@ -95,6 +97,83 @@ static void together()
     }
 }
 
+/* What a handle does whose length is out of date, since another one has appended or cut: as if it had known. */
+static void out_of_date()
+{
+    const std::string path = in_scratch("stale");
+    const std::uint64_t some[] = {100, 101};
+    // Another handle leaves so many elements, 0 1 2 ..., when this one still knows of others.
+    auto with = [&](std::size_t known, std::size_t present, auto change, std::initializer_list<std::uint64_t> expected) {
+        auto a = array::open(path, CREATE);
+        a.clear();
+        a.resize(known);
+        a.unlock();
+        auto b = array::open(path);
+        CHECK(b.size() == known);
+        a.clear();
+        for (std::uint64_t n = 0; n < present; ++n) {
+            a.push_back(n);
+        }
+        a.unlock();
+        change(b);
+        CHECK(std::equal(b.begin(), b.end(), expected.begin(), expected.end()));
+        b.unlock();
+        a.refresh();
+        CHECK(a == b);
+    };
+    with(1, 4, [&](array &b) { b.insert(b.end(), 2, 77); }, {0, 77, 77, 1, 2, 3});
+    with(6, 3, [&](array &b) { b.insert(b.begin() + 1, 2, 77); }, {0, 77, 77, 1, 2});
+    with(6, 3, [&](array &b) { THROWS(mba::errc::index, b.insert(b.end(), 2, 77)); b.refresh(); }, {0, 1, 2});
+    with(0, 4, [&](array &b) { b.resize(6, 7); }, {0, 1, 2, 3, 7, 7});
+    with(6, 2, [&](array &b) { b.resize(4, 7); }, {0, 1, 7, 7});
+    with(6, 2, [&](array &b) { b.resize(1, 7); }, {0});
+    with(0, 4, [&](array &b) { b.assign(some, some + 2); }, {100, 101});
+    with(2, 5, [&](array &b) { b.assign({100}); }, {100});
+    with(2, 5, [&](array &b) { b.assign(some, some + 2); }, {100, 101});
+    with(0, 5, [&](array &b) { b.assign(some, some); }, {});
+    with(9, 4, [&](array &b) { b.assign({1, 2}); }, {1, 2});
+    with(9, 4, [&](array &b) { b.assign(3, 5); }, {5, 5, 5});
+    with(2, 4, [&](array &b) { CHECK(b.insert(b.end(), some, some + 2) == b.begin() + 2); }, {0, 1, 100, 101, 2, 3});
+    with(2, 4, [&](array &b) { b.append_range(some); }, {0, 1, 2, 3, 100, 101});
+    with(9, 3, [&](array &b) { b.append_range(some); }, {0, 1, 2, 100, 101});
+    with(2, 4, [&](array &b) { b.push_back(9); }, {0, 1, 2, 3, 9});
+    with(2, 4, [&](array &b) { b.pop_back(); }, {0, 1, 2});
+    with(2, 4, [&](array &b) { CHECK(mba::erase(b, std::uint64_t{3}) == 1); }, {0, 1, 2});
+    // Who can't have the lock changes nothing.
+    auto holder = array::open(path, CREATE), other = array::open(path);
+    holder.assign({0, 1, 2, 3, 4, 5});
+    other.refresh();
+    THROWS(mba::errc::locked, mba::erase_if(other, [](std::uint64_t n) { return n % 2 == 0; }));
+    THROWS(mba::errc::locked, mba::erase(other, std::uint64_t{1}));
+    CHECK(holder.to_vector() == (std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5}));
+}
+
+/* Two processes insert at once, each with a view of its own: nothing is lost. */
+static void inserting_together()
+{
+    const std::string path = in_scratch("inserting");
+    auto insert = [&] {
+        auto mine = array::open(path, CREATE);
+        for (int n = 0; n < 500;) {
+            std::error_code error;
+            mine.insert(mine.begin(), 2, 1, error);
+            n += error ? 0 : 1;
+            mine.unlock();
+        }
+    };
+    in_a_child([&] {
+        const pid_t pid = fork();
+        CHECK(pid != -1);
+        insert();
+        if (pid == 0) {
+            std::_Exit(0);
+        }
+        int status = 0;
+        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    });
+    CHECK(array::open(path).size() == 2000);
+}
+
 /* A child has its parent's elements, and not its lock. */
 static void forked()
 {
@@ -141,6 +220,8 @@ int main(int argc, char **argv)
     begin(argc, argv);
     guards();
     together();
+    out_of_date();
+    inserting_together();
     forked();
     follow();
     return 0;
