@@ -20,8 +20,8 @@
  *   value was given for are zero bytes.
  * - What changes the length can fail where a vector's can't: a full disk, the growth lock in another's hands, memory of
  *   fixed length. Failing calls throw std::system_error with a code of mba::category(), and leave the array as it was.
- *   Members that can fail, but emplace() and try_lock(), have a form with a std::error_code & as last argument, which
- *   throws nothing but what the iterators of a range do.
+ *   Each has a form with a std::error_code & as last argument, which throws nothing but what the iterators of a range
+ *   do; but emplace() and emplace_back(), whose last arguments are the element's.
  *
  * mba::array<const T> is a handle for reading only.
  *
@@ -182,8 +182,8 @@ template <> struct element<char32_t> : detail::known_type<MBA_UCS4> {};
 #ifdef __cpp_char8_t
 template <> struct element<char8_t> : detail::integer<unsigned char> {};
 #endif
-#ifdef __STDCPP_FLOAT16_T__
-template <> struct element<decltype(0.0f16)> : detail::known_type<MBA_FLOAT16> {};
+#ifdef __FLT16_MANT_DIG__
+template <> struct element<_Float16> : detail::known_type<MBA_FLOAT16> {};
 #endif
 
 // What opening can be told.
@@ -702,6 +702,13 @@ public:
         detail::check(base::suits(other), "mba::array");
         *this = array(typename base::owned{other});
     }
+    array(mba_array *other, std::error_code &error) noexcept : base()
+    {
+        error = detail::to_error_code(base::suits(other));
+        if (!error) {
+            *this = array(typename base::owned{other});
+        }
+    }
 
     /*
      * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
@@ -759,6 +766,13 @@ public:
     {
         detail::check(base::suits(other), "mba::array");
         *this = array(typename base::owned{other});
+    }
+    array(mba_array *other, std::error_code &error) noexcept : base()
+    {
+        error = detail::to_error_code(base::suits(other));
+        if (!error) {
+            *this = array(typename base::owned{other});
+        }
     }
 
     /*
@@ -1019,6 +1033,19 @@ public:
         error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
     }
 
+    /* Turns the order of the elements around, in place. A kill may leave it half done. */
+    void reverse() { detail::check(mba_reverse(handle_), "mba::array::reverse"); }
+    void reverse(std::error_code &error) noexcept { error = detail::to_error_code(mba_reverse(handle_)); }
+
+    /*
+     * Turns the bytes of every element around, in place: for files from machines of the other byte order. A kill may
+     * leave it half done.
+     *
+     * Errors: mba::errc::type for records.
+     */
+    void byteswap() { detail::check(mba_byteswap(handle_), "mba::array::byteswap"); }
+    void byteswap(std::error_code &error) noexcept { error = detail::to_error_code(mba_byteswap(handle_)); }
+
     /*
      * Puts elements and length on the disk; they are there when it returns.
      *
@@ -1046,28 +1073,26 @@ public:
      * Errors: those of mba_lock, but that another handle has it.
      */
     bool try_lock() { return took_lock(mba_lock(handle_, 0)); }
+    bool try_lock(std::error_code &error) noexcept { return took_lock(mba_lock(handle_, 0), error); }
     template <class Rep, class Period>
     bool try_lock_for(const std::chrono::duration<Rep, Period> &wait)
     {
-        // As good as for ever, and not beyond what a clock can count.
-        const std::chrono::hours most(24 * 365);
-        const auto now = std::chrono::steady_clock::now();
-        return try_lock_until(wait < most ? now + std::chrono::ceil<std::chrono::nanoseconds>(wait) : now + most);
+        return took_lock(lock_until(end_of(wait)));
+    }
+    template <class Rep, class Period>
+    bool try_lock_for(const std::chrono::duration<Rep, Period> &wait, std::error_code &error)
+    {
+        return took_lock(lock_until(end_of(wait)), error);
     }
     template <class Clock, class Duration>
     bool try_lock_until(const std::chrono::time_point<Clock, Duration> &end)
     {
-        for (auto now = Clock::now(); now < end; now = Clock::now()) {
-            // The library counts in milliseconds, up to some weeks.
-            const auto left = end - now;
-            const auto most = std::chrono::hours(24);
-            const auto wait = left < most ? std::chrono::ceil<std::chrono::nanoseconds>(left)
-                                          : std::chrono::nanoseconds(most);
-            if (took_lock(mba_lock(handle_, detail::milliseconds_of(wait)))) {
-                return true;
-            }
-        }
-        return try_lock();
+        return took_lock(lock_until(end));
+    }
+    template <class Clock, class Duration>
+    bool try_lock_until(const std::chrono::time_point<Clock, Duration> &end, std::error_code &error)
+    {
+        return took_lock(lock_until(end), error);
     }
 
     /* Gives the lock back; nothing without it. The first form keeps to itself that it couldn't: see mba_unlock. */
@@ -1252,13 +1277,51 @@ private:
         return MBA_OK;
     }
 
+    /* When a wait from now on ends: as good as never if it is beyond what a clock can count. */
+    template <class Rep, class Period>
+    static std::chrono::steady_clock::time_point end_of(const std::chrono::duration<Rep, Period> &wait)
+    {
+        const auto now = std::chrono::steady_clock::now();
+        const std::chrono::hours most(24 * 365);
+        if (!(wait > wait.zero())) {
+            return now;
+        }
+        return wait < most ? now + std::chrono::ceil<std::chrono::nanoseconds>(wait) : now + most;
+    }
+
+    template <class Clock, class Duration>
+    int lock_until(const std::chrono::time_point<Clock, Duration> &end)
+    {
+        for (auto now = Clock::now(); now < end; now = Clock::now()) {
+            // The library counts in milliseconds, up to some weeks.
+            const auto left = end - now;
+            const std::chrono::hours most(24);
+            const auto wait = left < most ? std::chrono::ceil<std::chrono::nanoseconds>(left)
+                                          : std::chrono::nanoseconds(most);
+            const int code = mba_lock(handle_, detail::milliseconds_of(wait));
+            if (!is_elsewhere(code)) {
+                return code;
+            }
+        }
+        return mba_lock(handle_, 0);
+    }
+
+    /* Whether that the lock couldn't be had means that another handle has it. */
+    static bool is_elsewhere(int code) noexcept
+    {
+        return code == MBA_ELOCKED || code == static_cast<int>(std::errc::timed_out);
+    }
+
     static bool took_lock(int code)
     {
-        if (code == MBA_ELOCKED || code == static_cast<int>(std::errc::timed_out)) {
-            return false;
-        }
-        detail::check(code, "mba::array::try_lock");
-        return true;
+        detail::check(is_elsewhere(code) ? MBA_OK : code, "mba::array::try_lock");
+        return code == MBA_OK;
+    }
+
+    static bool took_lock(int code, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(is_elsewhere(code) ? MBA_OK : code);
+        return code == MBA_OK;
     }
 };
 
@@ -1323,16 +1386,33 @@ auto operator<=>(const array<T> &a, const array<U> &b)
  * Errors: those of lock() without waiting, and of erase(); what the predicate throws, which leaves some elements moved.
  */
 template <class T, class Predicate>
-typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate)
+typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate, std::error_code &error)
 {
-    detail::check(mba_lock(elements.native_handle(), 0), "mba::erase_if");
+    error = detail::to_error_code(mba_lock(elements.native_handle(), 0));
+    if (error) {
+        return 0;
+    }
     const auto rest = std::remove_if(elements.begin(), elements.end(), predicate);
     const auto count = static_cast<typename array<T>::size_type>(elements.end() - rest);
-    elements.erase(rest, elements.end());
+    elements.erase(rest, elements.end(), error);
+    return error ? 0 : count;
+}
+template <class T, class Predicate>
+typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate)
+{
+    std::error_code error;
+    const auto count = erase_if(elements, predicate, error);
+    detail::check(error.value(), "mba::erase_if");
     return count;
 }
 
 /* Takes away all elements that equal the value, which may be one of them, and returns how many. As erase_if(). */
+template <class T, class U>
+typename array<T>::size_type erase(array<T> &elements, const U &value, std::error_code &error)
+{
+    const U copy = value;
+    return erase_if(elements, [&copy](const T &each) { return each == copy; }, error);
+}
 template <class T, class U>
 typename array<T>::size_type erase(array<T> &elements, const U &value)
 {
@@ -1365,9 +1445,23 @@ inline void shm_unlink(detail::c_string name, std::error_code &error) noexcept
 class sigbus_guard {
 public:
     sigbus_guard() { detail::check(mba_guard_enable(), "mba::sigbus_guard"); }
-    ~sigbus_guard() { static_cast<void>(mba_guard_disable()); }
+    explicit sigbus_guard(std::error_code &error) noexcept
+    {
+        const int code = mba_guard_enable();
+        error = detail::to_error_code(code);
+        enabled_ = code == MBA_OK;
+    }
+    ~sigbus_guard()
+    {
+        if (enabled_) {
+            static_cast<void>(mba_guard_disable());
+        }
+    }
     sigbus_guard(const sigbus_guard &) = delete;
     sigbus_guard &operator=(const sigbus_guard &) = delete;
+
+private:
+    bool enabled_ = true;
 };
 
 } // namespace mba
