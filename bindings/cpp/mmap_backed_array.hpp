@@ -20,13 +20,15 @@
  *   value was given for are zero bytes.
  * - What changes the length can fail where a vector's can't: a full disk, the growth lock in another's hands, memory of
  *   fixed length. Failing calls throw std::system_error with a code of mba::category(), and leave the array as it was.
- *   Each has a form with a std::error_code & as last argument that doesn't throw.
+ *   Each has a form with a std::error_code & as last argument that doesn't throw, but emplace() and emplace_back(),
+ *   whose last arguments are the element's.
  *
  * mba::array<const T> is a handle for reading only.
  *
  * LENGTH. Each handle has its own view of the length: refresh() takes up what others have published, and so does each
  * call that changes the length. One handle at a time, of all processes, can change the length: the first call that
- * does takes the growth lock, and keeps it until unlock() or the handle's end. See lock().
+ * does takes the growth lock, and keeps it until unlock() or the handle's end. See lock(). Positions are
+ * those of the array as it then is: where others change its length, lock() or refresh() before taking end().
  *
  * THREADS. As for the standard containers: const members may run beside each other on one object, and what isn't const
  * beside nothing on the same object. published_size() may run beside all but what ends the handle or shrinks the array,
@@ -177,8 +179,8 @@ template <> struct element<char32_t> : detail::known_type<MBA_UCS4> {};
 #ifdef __cpp_char8_t
 template <> struct element<char8_t> : detail::integer<unsigned char> {};
 #endif
-#ifdef __STDCPP_FLOAT16_T__
-template <> struct element<decltype(0.0f16)> : detail::known_type<MBA_FLOAT16> {};
+#ifdef __FLT16_MANT_DIG__
+template <> struct element<_Float16> : detail::known_type<MBA_FLOAT16> {};
 #endif
 
 // What opening can be told.
@@ -469,7 +471,7 @@ public:
     size_type count(const value_type &value) const noexcept
     {
         std::size_t number = 0;
-        return mba_count(handle_, &value, &number) == MBA_OK ? number : 0;
+        return mba_count(handle_, std::addressof(value), &number) == MBA_OK ? number : 0;
     }
 
     /* A copy of the elements. */
@@ -592,7 +594,7 @@ protected:
     size_type index_of(const value_type &value) const noexcept
     {
         std::size_t index = 0;
-        return mba_find(handle_, &value, 0, SIZE_MAX, &index) == MBA_OK ? index : size();
+        return mba_find(handle_, std::addressof(value), 0, SIZE_MAX, &index) == MBA_OK ? index : size();
     }
 
     mba_array *handle_ = nullptr;
@@ -654,6 +656,13 @@ public:
         detail::check(base::suits(other), "mba::array");
         *this = array(typename base::owned{other});
     }
+    array(mba_array *other, std::error_code &error) noexcept : base()
+    {
+        error = detail::to_error_code(base::suits(other));
+        if (!error) {
+            *this = array(typename base::owned{other});
+        }
+    }
 
     /*
      * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
@@ -711,6 +720,13 @@ public:
     {
         detail::check(base::suits(other), "mba::array");
         *this = array(typename base::owned{other});
+    }
+    array(mba_array *other, std::error_code &error) noexcept : base()
+    {
+        error = detail::to_error_code(base::suits(other));
+        if (!error) {
+            *this = array(typename base::owned{other});
+        }
     }
 
     /*
@@ -789,28 +805,37 @@ public:
     template <class Range>
     void append_range(Range &&values)
     {
-        detail::check(replace(size(), 0, std::begin(values), std::end(values)), "mba::array::append_range");
+        detail::check(append_all(std::begin(values), std::end(values)), "mba::array::append_range");
     }
-    void append_range(std::initializer_list<T> values) { append_range<const std::initializer_list<T> &>(values); }
     template <class Range>
     void append_range(Range &&values, std::error_code &error)
     {
-        error = detail::to_error_code(replace(size(), 0, std::begin(values), std::end(values)));
+        error = detail::to_error_code(append_all(std::begin(values), std::end(values)));
+    }
+    void append_range(std::initializer_list<T> values)
+    {
+        detail::check(append_all(values.begin(), values.end()), "mba::array::append_range");
+    }
+    void append_range(std::initializer_list<T> values, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(append_all(values.begin(), values.end()));
     }
 
     // Anywhere. What lies behind is moved, and a kill may leave that half done.
+    //
+    // Errors: mba::errc::index, too, if others have made the array shorter, so that there is no such position any more.
 
     /* Inserts before `where`, and returns where the first inserted element, or `where`, is. */
     iterator insert(const_iterator where, const T &value)
     {
         const size_type at = index(where);
-        detail::check(mba_insert(handle_, at, &value), "mba::array::insert");
+        detail::check(mba_insert(handle_, at, std::addressof(value)), "mba::array::insert");
         return data_ + at;
     }
     iterator insert(const_iterator where, const T &value, std::error_code &error) noexcept
     {
         const size_type at = index(where);
-        error = detail::to_error_code(mba_insert(handle_, at, &value));
+        error = detail::to_error_code(mba_insert(handle_, at, std::addressof(value)));
         return data_ + at;
     }
     iterator insert(const_iterator where, size_type count, const T &value)
@@ -829,14 +854,14 @@ public:
     iterator insert(const_iterator where, It first, It last)
     {
         const size_type at = index(where);
-        detail::check(replace(at, 0, first, last), "mba::array::insert");
+        detail::check(insert_all(at, first, last), "mba::array::insert");
         return data_ + at;
     }
     template <class It, class = detail::category_of<It>>
     iterator insert(const_iterator where, It first, It last, std::error_code &error)
     {
         const size_type at = index(where);
-        error = detail::to_error_code(replace(at, 0, first, last));
+        error = detail::to_error_code(insert_all(at, first, last));
         return data_ + at;
     }
     iterator insert(const_iterator where, std::initializer_list<T> values)
@@ -851,7 +876,14 @@ public:
     iterator insert_range(const_iterator where, Range &&values)
     {
         const size_type at = index(where);
-        detail::check(replace(at, 0, std::begin(values), std::end(values)), "mba::array::insert_range");
+        detail::check(insert_all(at, std::begin(values), std::end(values)), "mba::array::insert_range");
+        return data_ + at;
+    }
+    template <class Range>
+    iterator insert_range(const_iterator where, Range &&values, std::error_code &error)
+    {
+        const size_type at = index(where);
+        error = detail::to_error_code(insert_all(at, std::begin(values), std::end(values)));
         return data_ + at;
     }
     template <class... Args>
@@ -878,7 +910,7 @@ public:
 
     // The whole.
 
-    /* Replaces all elements. */
+    /* Replaces all elements, also those that others have appended. */
     void assign(size_type count, const T &value) { detail::check(assign_copies(count, value), "mba::array::assign"); }
     void assign(size_type count, const T &value, std::error_code &error) noexcept
     {
@@ -887,12 +919,12 @@ public:
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last)
     {
-        detail::check(replace(0, size(), first, last), "mba::array::assign");
+        detail::check(assign_all(first, last), "mba::array::assign");
     }
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last, std::error_code &error)
     {
-        error = detail::to_error_code(replace(0, size(), first, last));
+        error = detail::to_error_code(assign_all(first, last));
     }
     void assign(std::initializer_list<T> values) { assign(values.begin(), values.end()); }
     void assign(std::initializer_list<T> values, std::error_code &error) noexcept
@@ -902,7 +934,12 @@ public:
     template <class Range>
     void assign_range(Range &&values)
     {
-        detail::check(replace(0, size(), std::begin(values), std::end(values)), "mba::array::assign_range");
+        detail::check(assign_all(std::begin(values), std::end(values)), "mba::array::assign_range");
+    }
+    template <class Range>
+    void assign_range(Range &&values, std::error_code &error)
+    {
+        error = detail::to_error_code(assign_all(std::begin(values), std::end(values)));
     }
 
     /* Makes the array `count` elements long. New ones are zero bytes; by the second form they are the value, but zero
@@ -944,12 +981,26 @@ public:
     void shrink_to_fit() { detail::check(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
     void shrink_to_fit(std::error_code &error) noexcept { error = detail::to_error_code(mba_shrink_to_fit(handle_)); }
 
+    // All elements in place. Needs no lock; a kill may leave it half done.
+
     /* Stores the same value in all elements. */
-    void fill(const T &value) { detail::check(mba_fill(handle_, 0, size(), &value), "mba::array::fill"); }
+    void fill(const T &value) { detail::check(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
     void fill(const T &value, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_fill(handle_, 0, size(), &value));
+        error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
     }
+
+    /* Turns the order of the elements around, by the library's vector code. */
+    void reverse() { detail::check(mba_reverse(handle_), "mba::array::reverse"); }
+    void reverse(std::error_code &error) noexcept { error = detail::to_error_code(mba_reverse(handle_)); }
+
+    /*
+     * Turns the bytes of each element around: for files from machines of the other byte order.
+     *
+     * Errors: mba::errc::type for records.
+     */
+    void byteswap() { detail::check(mba_byteswap(handle_), "mba::array::byteswap"); }
+    void byteswap(std::error_code &error) noexcept { error = detail::to_error_code(mba_byteswap(handle_)); }
 
     /*
      * Puts elements and length on the disk; they are there when it returns.
@@ -978,31 +1029,26 @@ public:
      * Errors: those of mba_lock, but that another handle has it.
      */
     bool try_lock() { return took_lock(mba_lock(handle_, 0)); }
+    bool try_lock(std::error_code &error) noexcept { return took_lock(mba_lock(handle_, 0), error); }
     template <class Rep, class Period>
     bool try_lock_for(const std::chrono::duration<Rep, Period> &wait)
     {
-        // As good as for ever, and not beyond what a clock can count.
-        const std::chrono::hours most(24 * 365);
-        const auto now = std::chrono::steady_clock::now();
-        return try_lock_until(wait < most ? now + std::chrono::ceil<std::chrono::nanoseconds>(wait) : now + most);
+        return took_lock(lock_until(end_of(wait)));
+    }
+    template <class Rep, class Period>
+    bool try_lock_for(const std::chrono::duration<Rep, Period> &wait, std::error_code &error)
+    {
+        return took_lock(lock_until(end_of(wait)), error);
     }
     template <class Clock, class Duration>
     bool try_lock_until(const std::chrono::time_point<Clock, Duration> &end)
     {
-        for (;;) {
-            const auto left = end - Clock::now();
-            // The library counts in milliseconds, up to some weeks.
-            const auto most = std::chrono::hours(24);
-            const bool is_last = left <= most;
-            const auto wait = is_last ? std::chrono::ceil<std::chrono::nanoseconds>(left)
-                                      : std::chrono::nanoseconds(most);
-            if (took_lock(mba_lock(handle_, detail::milliseconds_of(wait)))) {
-                return true;
-            }
-            if (is_last) {
-                return false;
-            }
-        }
+        return took_lock(lock_until(end));
+    }
+    template <class Clock, class Duration>
+    bool try_lock_until(const std::chrono::time_point<Clock, Duration> &end, std::error_code &error)
+    {
+        return took_lock(lock_until(end), error);
     }
 
     /* Gives the lock back; nothing without it. The first form keeps to itself that it couldn't: see mba_unlock. */
@@ -1018,12 +1064,12 @@ private:
 
     [[gnu::cold, gnu::noinline]] static int append(mba_array *to, argument value) noexcept
     {
-        return mba_append(to, &value);
+        return mba_append(to, std::addressof(value));
     }
 
     int push(const T &value) noexcept
     {
-        return mba_head_push(head_, &value, sizeof(T)) ? MBA_OK : append(handle_, value);
+        return mba_head_push(head_, std::addressof(value), sizeof(T)) ? MBA_OK : append(handle_, value);
     }
 
     int pop() noexcept
@@ -1053,30 +1099,51 @@ private:
         return count == 0 ? MBA_OK : mba_splice(handle_, at, count, nullptr, 0);
     }
 
-    /* Replaces `count` elements from `at` on. */
-    template <class It, class End>
-    int replace(size_type at, size_type count, It first, End last)
+    /*
+     * Takes the growth lock, and with it the length that others have published: what follows is about the array as it is,
+     * and none of it begins without the lock.
+     */
+    int hold() noexcept { return mba_lock(handle_, 0); }
+
+    /* Gives `use` the values of a range in memory, and its result back. */
+    template <class It, class End, class Use>
+    static int with_values(It first, End last, Use use)
     {
         if constexpr (detail::points_to<It, T>) {
-            const auto number = static_cast<size_type>(last - first);
-            if (number == 0 && count == 0) {
-                return MBA_OK;
-            }
-            const T *values = number == 0 ? nullptr : std::addressof(*first);
-            return at == size() ? mba_extend(handle_, values, number)
-                                : mba_splice(handle_, at, count, values, number);
+            return first == last ? use(nullptr, 0) : use(std::addressof(*first), static_cast<size_type>(last - first));
         } else {
-            // First, since an iterator may fail.
+            // Before anything is changed, since an iterator may fail.
             std::vector<std::conditional_t<std::is_same_v<T, bool>, unsigned char, T>> values;
             for (; first != last; ++first) {
                 values.push_back(static_cast<T>(*first));
             }
-            if (values.empty()) {
-                return remove(at, count);
-            }
-            return at == size() ? mba_extend(handle_, values.data(), values.size())
-                                : mba_splice(handle_, at, count, values.data(), values.size());
+            return use(static_cast<const void *>(values.data()), values.size());
         }
+    }
+
+    template <class It, class End>
+    int append_all(It first, End last)
+    {
+        return with_values(first, last, [this](const void *values, size_type count) {
+            return count == 0 ? MBA_OK : mba_extend(handle_, values, count);
+        });
+    }
+
+    template <class It, class End>
+    int insert_all(size_type at, It first, End last)
+    {
+        return with_values(first, last, [this, at](const void *values, size_type count) {
+            return count == 0 ? MBA_OK : mba_splice(handle_, at, 0, values, count);
+        });
+    }
+
+    template <class It, class End>
+    int assign_all(It first, End last)
+    {
+        return with_values(first, last, [this](const void *values, size_type count) {
+            const int code = hold();
+            return code != MBA_OK ? code : mba_splice(handle_, 0, size(), values, count);
+        });
     }
 
     int insert_copies(size_type at, size_type count, const T &value) noexcept
@@ -1086,39 +1153,87 @@ private:
         }
         // The value may be about to move.
         const T copy = value;
-        const size_type old = size();
-        const size_type longer = count > SIZE_MAX - old ? SIZE_MAX : old + count;
-        if (const int code = mba_resize(handle_, longer); code != MBA_OK) {
+        if (const int code = hold(); code != MBA_OK) {
             return code;
         }
-        if (at < old) {
-            std::memmove(static_cast<void *>(data_ + at + count), data_ + at, (old - at) * sizeof(T));
+        const size_type old = size();
+        if (at > old) {
+            return MBA_EINDEX;
         }
-        return mba_fill(handle_, at, count, &copy);
+        if (const int code = mba_resize(handle_, count > SIZE_MAX - old ? SIZE_MAX : old + count); code != MBA_OK) {
+            return code;
+        }
+        std::memmove(static_cast<void *>(data_ + at + count), data_ + at, (old - at) * sizeof(T));
+        return mba_fill(handle_, at, count, std::addressof(copy));
     }
 
     int resize_with(size_type count, const T &value) noexcept
     {
         const T copy = value;
+        if (const int code = hold(); code != MBA_OK) {
+            return code;
+        }
         const size_type old = size();
         const int code = mba_resize(handle_, count);
-        return code != MBA_OK || count <= old ? code : mba_fill(handle_, old, count - old, &copy);
+        return code != MBA_OK || count <= old ? code : mba_fill(handle_, old, count - old, std::addressof(copy));
     }
 
     int assign_copies(size_type count, const T &value) noexcept
     {
         const T copy = value;
         const int code = mba_resize(handle_, count);
-        return code != MBA_OK ? code : mba_fill(handle_, 0, count, &copy);
+        return code != MBA_OK ? code : mba_fill(handle_, 0, count, std::addressof(copy));
+    }
+
+    /* When a wait from now on ends: as good as never if it is beyond what a clock can count. */
+    template <class Rep, class Period>
+    static std::chrono::steady_clock::time_point end_of(const std::chrono::duration<Rep, Period> &wait)
+    {
+        const auto now = std::chrono::steady_clock::now();
+        const std::chrono::hours most(24 * 365);
+        if (!(wait > wait.zero())) {
+            return now;
+        }
+        return wait < most ? now + std::chrono::ceil<std::chrono::nanoseconds>(wait) : now + most;
+    }
+
+    template <class Clock, class Duration>
+    int lock_until(const std::chrono::time_point<Clock, Duration> &end)
+    {
+        for (;;) {
+            const auto now = Clock::now();
+            if (end <= now) {
+                return mba_lock(handle_, 0);
+            }
+            // The library counts in milliseconds, up to some weeks.
+            const std::chrono::hours most(24);
+            const auto left = end - now;
+            const int wait =
+                left < most ? detail::milliseconds_of(std::chrono::ceil<std::chrono::nanoseconds>(left))
+                            : detail::milliseconds_of(most);
+            if (const int code = mba_lock(handle_, wait); left < most || !is_held_elsewhere(code)) {
+                return code;
+            }
+        }
+    }
+
+    static bool is_held_elsewhere(int code) noexcept
+    {
+        return code == MBA_ELOCKED || code == static_cast<int>(std::errc::timed_out);
     }
 
     static bool took_lock(int code)
     {
-        if (code == MBA_ELOCKED || code == static_cast<int>(std::errc::timed_out)) {
-            return false;
+        if (!is_held_elsewhere(code)) {
+            detail::check(code, "mba::array::try_lock");
         }
-        detail::check(code, "mba::array::try_lock");
-        return true;
+        return code == MBA_OK;
+    }
+
+    static bool took_lock(int code, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(is_held_elsewhere(code) ? MBA_OK : code);
+        return code == MBA_OK;
     }
 };
 
@@ -1176,17 +1291,39 @@ auto operator<=>(const array<T> &a, const array<U> &b)
 }
 #endif
 
-/* Takes away all elements that satisfy the predicate, and returns how many. Errors: those of erase(). */
+/*
+ * Takes away all elements that satisfy the predicate, also of those that others have appended, and returns how many.
+ *
+ * Errors: those of array::erase(); without the lock, no element has been moved.
+ */
+template <class T, class Predicate>
+typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate, std::error_code &error)
+{
+    error = detail::to_error_code(mba_lock(elements.native_handle(), 0));
+    if (error) {
+        return 0;
+    }
+    const auto rest = std::remove_if(elements.begin(), elements.end(), predicate);
+    const auto count = static_cast<typename array<T>::size_type>(elements.end() - rest);
+    elements.erase(rest, elements.end(), error);
+    return error ? 0 : count;
+}
 template <class T, class Predicate>
 typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate)
 {
-    const auto rest = std::remove_if(elements.begin(), elements.end(), predicate);
-    const auto count = static_cast<typename array<T>::size_type>(elements.end() - rest);
-    elements.erase(rest, elements.end());
+    std::error_code error;
+    const auto count = erase_if(elements, std::move(predicate), error);
+    detail::check(error.value(), "mba::erase_if");
     return count;
 }
 
-/* Takes away all elements that equal the value, which may be one of them, and returns how many. */
+/* The same with all elements that equal the value, which may be one of them. */
+template <class T, class U>
+typename array<T>::size_type erase(array<T> &elements, const U &value, std::error_code &error)
+{
+    const U copy = value;
+    return erase_if(elements, [&copy](const T &each) { return each == copy; }, error);
+}
 template <class T, class U>
 typename array<T>::size_type erase(array<T> &elements, const U &value)
 {
@@ -1218,10 +1355,22 @@ inline void shm_unlink(detail::c_string name, std::error_code &error) noexcept
  */
 class sigbus_guard {
 public:
-    sigbus_guard() { detail::check(mba_guard_enable(), "mba::sigbus_guard"); }
-    ~sigbus_guard() { static_cast<void>(mba_guard_disable()); }
+    sigbus_guard() : code_(mba_guard_enable()) { detail::check(code_, "mba::sigbus_guard"); }
+    explicit sigbus_guard(std::error_code &error) noexcept : code_(mba_guard_enable())
+    {
+        error = detail::to_error_code(code_);
+    }
+    ~sigbus_guard()
+    {
+        if (code_ == MBA_OK) {
+            static_cast<void>(mba_guard_disable());
+        }
+    }
     sigbus_guard(const sigbus_guard &) = delete;
     sigbus_guard &operator=(const sigbus_guard &) = delete;
+
+private:
+    int code_;
 };
 
 } // namespace mba
