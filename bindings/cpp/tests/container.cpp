@@ -207,6 +207,11 @@ static void sequence()
     CHECK(erase_if(a, [](T each) { return each > 5; }) == 2 && holds(a, {1}));
     a.fill(2);
     CHECK(holds(a, {2}) && a.to_vector() == std::vector<T>{2});
+    a.assign({1, 2, 0x01020304});
+    a.reverse();
+    CHECK(holds(a, {0x01020304, 2, 1}));
+    a.byteswap();
+    CHECK(holds(a, {0x04030201, 0x02000000, 0x01000000}));
 }
 
 /* What a failing iterator leaves: everything. */
@@ -263,6 +268,7 @@ static void emplacing()
         int a, b;
     };
     auto pairs = mba::array<pair>::anon();
+    THROWS(mba::errc::type, pairs.byteswap());
     CHECK(pairs.emplace_back(1, 2).b == 2 && pairs.emplace(pairs.cbegin(), 3, 4)->a == 3);
     auto truths = mba::array<bool>::anon();
     truths.append_range(std::vector<bool>{true, false, true});

@@ -57,12 +57,16 @@ static void all_fail(array &a, std::error_code expected)
     fails([&] { a.insert(first(), other.begin(), other.end()); },
           [&](E e) { a.insert(first(), other.begin(), other.end(), e); });
     fails([&] { a.insert(first(), {1, 2}); }, [&](E e) { a.insert(first(), {1, 2}, e); });
+    fails([&] { a.insert_range(first(), more); }, [&](E e) { a.insert_range(first(), more, e); });
+    fails([&] { a.emplace(first(), 1u); }, [&](E e) { a.insert_range(first(), other, e); });
     fails([&] { a.append_range(more); }, [&](E e) { a.append_range(more, e); });
+    fails([&] { a.append_range({1, 2}); }, [&](E e) { a.append_range({1, 2}, e); });
+    fails([&] { a.append_range(other); }, [&](E e) { a.append_range(other, e); });
     fails([&] { a.resize(a.size() + 5000); }, [&](E e) { a.resize(a.size() + 5000, e); });
     fails([&] { a.resize(a.size() + 5000, 7); }, [&](E e) { a.resize(a.size() + 5000, 7, e); });
     fails([&] { a.reserve(a.size() + 100000); }, [&](E e) { a.reserve(a.size() + 100000, e); });
     fails([&] { a.assign(a.size() + 5000, 7); }, [&](E e) { a.assign(a.size() + 5000, 7, e); });
-    CHECK(tried == 12);
+    CHECK(tried == 16);
 }
 
 /* And all that makes it shorter. */
@@ -85,7 +89,17 @@ static void cannot_shrink(array &a, std::error_code expected)
     THROWS(expected, a.assign({1}));
     a.assign({1}, error);
     CHECK(error == expected);
+    THROWS(expected, a.assign_range(std::vector<long>{1}));
+    a.assign_range(std::vector<long>{1}, error);
+    CHECK(error == expected);
+    THROWS(expected, a.assign(1, 1));
+    a.assign(1, 1, error);
+    CHECK(error == expected);
     THROWS(expected, a.resize(1));
+    a.resize(1, error);
+    CHECK(error == expected);
+    THROWS(expected, erase_if(a, [](std::uint32_t) { return true; }));
+    CHECK(erase_if(a, [](std::uint32_t) { return true; }, error) == 0 && error == expected);
     CHECK(a.to_vector() == before);
 }
 
@@ -190,7 +204,9 @@ static void others()
     THROWS(mba::errc::index, growing.advise(0, 8001, mba::advice::random));
     growing.advise(0, 4000, mba::advice::sequential);
     // Somebody cuts the file: the guard makes zeros and an error of it.
-    const mba::sigbus_guard guard;
+    std::error_code error;
+    const mba::sigbus_guard guard, again(error);
+    CHECK(!error);
     auto cut = array::open(in_scratch("typed"));
     CHECK(cut[3999] == 3999);
     CHECK(truncate(in_scratch("typed").c_str(), 0) == 0);
