@@ -142,6 +142,14 @@ static void without_the_lock()
     both.ahead.unlock();
     CHECK(erase_if(both.behind, odd, error) == 2 && !error && erase(both.behind, 2u, error) == 1 && !error);
     CHECK(both.hold({0}));
+    // It is lost on the way.
+    pair lost(4, 4);
+    const auto losing = [&](std::uint32_t each) {
+        lost.behind.unlock();
+        lost.ahead.lock();
+        return odd(each);
+    };
+    CHECK(erase_if(lost.behind, losing, error) == 0 && error == mba::errc::locked && lost.ahead.size() == 4);
 }
 
 int main(int argc, char **argv)
