@@ -6,8 +6,9 @@
 #                                         mmap_backed_array_SHARED_LIBS, or if that isn't set BUILD_SHARED_LIBS, is
 #                                         false when the targets are made
 
-# What rustc says that its static libraries need, and mmap_backed_array.pc as Libs.private.
-set(_mmap_backed_array_system_libraries gcc_s util rt pthread m dl c)
+# What rustc says that its static libraries need, and mmap_backed_array.pc as Libs.private; but for gcc_s, which
+# compilers add by themselves in the form that the program wants: there is none for -static.
+set(_mmap_backed_array_system_libraries util rt pthread m dl c)
 
 # Sets <result> to the name that the shared library of <version> has in itself, and that the loader looks for.
 function(mmap_backed_array_soname version result)
