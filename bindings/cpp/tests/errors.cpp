@@ -1,6 +1,8 @@
 // Every way to fail: the code, as an exception and as a std::error_code, and that nothing has changed.
 #include "check.hpp"
 
+#include <csignal>
+
 #include <sys/mount.h>
 
 using array = mba::array<std::uint32_t>;
@@ -25,68 +27,71 @@ static void codes()
     }
 }
 
-/* Tries all that changes the length; each must give this code, and leave the array as it is. */
-static void all_fail(array &a, std::error_code expected)
+/* A call fails in both of its forms with this code, and leaves the array as it is. */
+template <class Call, class Quiet>
+static void fails(array &a, std::error_code expected, Call call, Quiet quiet)
 {
     const auto before = a.to_vector();
+    bool threw = false;
+    try {
+        call();
+    } catch (const std::system_error &error) {
+        threw = true;
+        CHECK(error.code() == expected);
+    }
+    CHECK(threw);
+    std::error_code error;
+    quiet(error);
+    CHECK(error == expected);
+    CHECK(a.to_vector() == before);
+}
+
+using E = std::error_code &;
+
+/* All that makes the array longer. */
+static void all_fail(array &a, std::error_code expected)
+{
     const std::uint32_t more[] = {1, 2};
     const std::vector<long> other{1, 2};
     const auto first = [&] { return a.cbegin(); };
-    int tried = 0;
-    auto fails = [&](auto call, auto quiet) {
-        bool threw = false;
-        try {
-            call();
-        } catch (const std::system_error &error) {
-            threw = true;
-            CHECK(error.code() == expected);
-        }
-        CHECK(threw);
-        std::error_code error;
-        quiet(error);
-        CHECK(error == expected);
-        CHECK(a.to_vector() == before);
-        ++tried;
-    };
-    using E = std::error_code &;
-    fails([&] { a.push_back(1); }, [&](E e) { a.push_back(1, e); });
-    fails([&] { a.emplace_back(1u); }, [&](E e) { a.push_back(1, e); });
-    fails([&] { a.insert(first(), 1); }, [&](E e) { a.insert(first(), 1, e); });
-    fails([&] { a.insert(first(), 2, 1); }, [&](E e) { a.insert(first(), 2, 1, e); });
-    fails([&] { a.insert(first(), more, more + 2); }, [&](E e) { a.insert(first(), more, more + 2, e); });
-    fails([&] { a.insert(first(), other.begin(), other.end()); },
-          [&](E e) { a.insert(first(), other.begin(), other.end(), e); });
-    fails([&] { a.insert(first(), {1, 2}); }, [&](E e) { a.insert(first(), {1, 2}, e); });
-    fails([&] { a.append_range(more); }, [&](E e) { a.append_range(more, e); });
-    fails([&] { a.resize(a.size() + 5000); }, [&](E e) { a.resize(a.size() + 5000, e); });
-    fails([&] { a.resize(a.size() + 5000, 7); }, [&](E e) { a.resize(a.size() + 5000, 7, e); });
-    fails([&] { a.reserve(a.size() + 100000); }, [&](E e) { a.reserve(a.size() + 100000, e); });
-    fails([&] { a.assign(a.size() + 5000, 7); }, [&](E e) { a.assign(a.size() + 5000, 7, e); });
-    CHECK(tried == 12);
+    const auto both = [&](auto call, auto quiet) { fails(a, expected, call, quiet); };
+    both([&] { a.push_back(1); }, [&](E e) { a.push_back(1, e); });
+    both([&] { a.emplace_back(1u); }, [&](E e) { a.push_back(1, e); });
+    both([&] { a.insert(first(), 1); }, [&](E e) { a.insert(first(), 1, e); });
+    both([&] { a.insert(first(), 2, 1); }, [&](E e) { a.insert(first(), 2, 1, e); });
+    both([&] { a.insert(first(), more, more + 2); }, [&](E e) { a.insert(first(), more, more + 2, e); });
+    both([&] { a.insert(first(), other.begin(), other.end()); },
+         [&](E e) { a.insert(first(), other.begin(), other.end(), e); });
+    both([&] { a.insert(first(), {1, 2}); }, [&](E e) { a.insert(first(), {1, 2}, e); });
+    both([&] { a.insert_range(first(), more); }, [&](E e) { a.insert_range(first(), more, e); });
+    both([&] { a.emplace(first(), 1u); }, [&](E e) { a.insert_range(first(), other, e); });
+    both([&] { a.append_range(more); }, [&](E e) { a.append_range(more, e); });
+    both([&] { a.append_range({1, 2}); }, [&](E e) { a.append_range({1, 2}, e); });
+    both([&] { a.append_range(other); }, [&](E e) { a.append_range(other, e); });
+    both([&] { a.resize(a.size() + 5000); }, [&](E e) { a.resize(a.size() + 5000, e); });
+    both([&] { a.resize(a.size() + 5000, 7); }, [&](E e) { a.resize(a.size() + 5000, 7, e); });
+    both([&] { a.reserve(a.size() + 100000); }, [&](E e) { a.reserve(a.size() + 100000, e); });
+    both([&] { a.assign(a.size() + 5000, 7); }, [&](E e) { a.assign(a.size() + 5000, 7, e); });
 }
 
 /* And all that makes it shorter. */
 static void cannot_shrink(array &a, std::error_code expected)
 {
-    const auto before = a.to_vector();
-    std::error_code error;
-    THROWS(expected, a.pop_back());
-    a.pop_back(error);
-    CHECK(error == expected);
-    THROWS(expected, a.erase(a.cbegin()));
-    a.erase(a.cbegin(), error);
-    CHECK(error == expected);
-    THROWS(expected, a.erase(a.cbegin(), a.cend()));
-    a.erase(a.cbegin(), a.cend(), error);
-    CHECK(error == expected);
-    THROWS(expected, a.clear());
-    a.clear(error);
-    CHECK(error == expected);
-    THROWS(expected, a.assign({1}));
-    a.assign({1}, error);
-    CHECK(error == expected);
-    THROWS(expected, a.resize(1));
-    CHECK(a.to_vector() == before);
+    const std::vector<long> other{1};
+    const auto all = [](std::uint32_t) { return true; };
+    const auto both = [&](auto call, auto quiet) { fails(a, expected, call, quiet); };
+    both([&] { a.pop_back(); }, [&](E e) { a.pop_back(e); });
+    both([&] { a.erase(a.cbegin()); }, [&](E e) { a.erase(a.cbegin(), e); });
+    both([&] { a.erase(a.cbegin(), a.cend()); }, [&](E e) { a.erase(a.cbegin(), a.cend(), e); });
+    both([&] { erase_if(a, all); }, [&](E e) { CHECK(erase_if(a, all, e) == 0); });
+    both([&] { erase(a, a[0]); }, [&](E e) { CHECK(erase(a, a[0], e) == 0); });
+    both([&] { a.clear(); }, [&](E e) { a.clear(e); });
+    both([&] { a.resize(1); }, [&](E e) { a.resize(1, e); });
+    both([&] { a.resize(1, 7); }, [&](E e) { a.resize(1, 7, e); });
+    both([&] { a.assign({1}); }, [&](E e) { a.assign({1}, e); });
+    both([&] { a.assign(1, 7); }, [&](E e) { a.assign(1, 7, e); });
+    both([&] { a.assign(other.begin(), other.end()); }, [&](E e) { a.assign(other.begin(), other.end(), e); });
+    both([&] { a.assign_range(other); }, [&](E e) { a.assign_range(other, e); });
 }
 
 static array with_elements(const char *name, std::uint32_t flags = 0, mba::open_options options = {})
@@ -189,15 +194,48 @@ static void others()
     THROWS(std::errc::invalid_argument, static_cast<void>(array::open(in_scratch("x"), 0x8000)));
     THROWS(mba::errc::index, growing.advise(0, 8001, mba::advice::random));
     growing.advise(0, 4000, mba::advice::sequential);
-    // Somebody cuts the file: the guard makes zeros and an error of it.
-    const mba::sigbus_guard guard;
-    auto cut = array::open(in_scratch("typed"));
-    CHECK(cut[3999] == 3999);
-    CHECK(truncate(in_scratch("typed").c_str(), 0) == 0);
-    CHECK(cut[3999] == 0);
-    all_fail(cut, mba::errc::truncated);
-    THROWS(mba::errc::truncated, cut.close());
-    CHECK(!cut);
+}
+
+static auto handler_of_sigbus()
+{
+    struct sigaction action;
+    CHECK(sigaction(SIGBUS, nullptr, &action) == 0);
+    return action.sa_sigaction;
+}
+
+/* Somebody cuts the file: the guard makes zeros and an error of it, as long as there is one. */
+static void guarded()
+{
+    with_elements("cut").close();
+    const auto before = handler_of_sigbus();
+    {
+        std::error_code error;
+        const mba::sigbus_guard guard;
+        {
+            const mba::sigbus_guard again(error);
+            CHECK(!error);
+        }
+        CHECK(handler_of_sigbus() != before);
+        auto cut = array::open(in_scratch("cut"));
+        CHECK(cut[3999] == 3999);
+        CHECK(truncate(in_scratch("cut").c_str(), 0) == 0);
+        CHECK(cut[3999] == 0);
+        all_fail(cut, mba::errc::truncated);
+        cannot_shrink(cut, mba::errc::truncated);
+        const auto both = [&](auto call, auto quiet) { fails(cut, mba::errc::truncated, call, quiet); };
+        both([&] { cut.fill(7); }, [&](E e) { cut.fill(7, e); });
+        both([&] { cut.reverse(); }, [&](E e) { cut.reverse(e); });
+        both([&] { cut.byteswap(); }, [&](E e) { cut.byteswap(e); });
+        both([&] { cut.commit(4000); }, [&](E e) { cut.commit(4000, e); });
+        both([&] { cut.shrink_to_fit(); }, [&](E e) { cut.shrink_to_fit(e); });
+        both([&] { cut.flush(); }, [&](E e) { cut.flush(e); });
+        both([&] { cut.refresh(); }, [&](E e) { cut.refresh(e); });
+        both([&] { cut.lock(); }, [&](E e) { cut.lock(e); });
+        both([&] { static_cast<void>(cut.try_lock()); }, [&](E e) { CHECK(!cut.try_lock(e)); });
+        THROWS(mba::errc::truncated, cut.close());
+        CHECK(!cut);
+    }
+    CHECK(handler_of_sigbus() == before);
 }
 
 int main(int argc, char **argv)
@@ -210,5 +248,6 @@ int main(int argc, char **argv)
     partial();
     full();
     others();
+    guarded();
     return 0;
 }

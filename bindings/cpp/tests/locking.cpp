@@ -15,9 +15,18 @@ static void guards()
         std::unique_lock<array> lock(first);
         CHECK(lock.owns_lock() && first.has_lock() && !second.has_lock());
         CHECK(!second.try_lock() && !std::unique_lock<array>(second, std::try_to_lock).owns_lock());
-        CHECK(!second.try_lock_for(5ms) && !std::unique_lock<array>(second, 1ms).owns_lock());
+        const auto start = std::chrono::steady_clock::now();
+        CHECK(!second.try_lock_for(5ms) && std::chrono::steady_clock::now() - start >= 5ms);
+        CHECK(!std::unique_lock<array>(second, 1ms).owns_lock());
         CHECK(!second.try_lock_until(std::chrono::system_clock::now() - 1s));
         CHECK(!second.try_lock_until(std::chrono::steady_clock::now() + 3ms));
+        std::error_code error = mba::errc::limit;
+        CHECK(!second.try_lock(error) && !error && !second.try_lock_for(1ms, error) && !error);
+        CHECK(!second.try_lock_until(std::chrono::steady_clock::now() + 1ms, error) && !error);
+        // Waits that have ended before a clock began to count, and one that isn't a number.
+        CHECK(!second.try_lock_for(std::chrono::hours::min()) && !second.try_lock_for(0s));
+        CHECK(!second.try_lock_until(std::chrono::steady_clock::time_point::min()));
+        CHECK(!second.try_lock_for(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())));
         first.push_back(1);
         // However long the wait, it ends when the lock is free.
         std::thread waiting([&] {
@@ -61,6 +70,9 @@ static void guards()
     THROWS(mba::errc::fixed_length, static_cast<void>(view.try_lock()));
     view.lock(error);
     CHECK(error == mba::errc::fixed_length);
+    CHECK(!view.try_lock(error) && error == mba::errc::fixed_length);
+    CHECK(!view.try_lock_for(1h, error) && error == mba::errc::fixed_length);
+    THROWS(mba::errc::fixed_length, static_cast<void>(view.try_lock_for(1h)));
 }
 
 /* Each of several handles, in threads and in processes, adds its numbers under the lock: none is lost. */

@@ -1,4 +1,5 @@
-// Random operations on an array and on a std::vector, which must have the same elements after each.
+// Random operations on an array and on a std::vector, which must have the same elements after each; also by two handles
+// in turn, neither of which knows what length the other has left.
 #include "check.hpp"
 
 #include <list>
@@ -29,16 +30,24 @@ double element<double>(std::uint64_t seed)
 template <class T>
 class run {
 public:
-    run(const std::string &path, std::uint32_t flags, std::uint32_t seed)
+    run(const std::string &path, std::uint32_t flags, std::uint32_t seed, bool takes_turns)
         : path_(path), flags_(flags), random_(seed), array_(open())
     {
         array_.clear();
+        if (takes_turns) {
+            other_ = array::from_fd(array_.fd(), flags & MBA_EXACT ? MBA_RDWR | MBA_EXACT : MBA_RDWR);
+        }
     }
 
     void steps(int count)
     {
         for (int step = 0; step < count; ++step) {
+            if (other_ && random_() % 3 == 0) {
+                array_.unlock();
+                array_.swap(other_);
+            }
             what_ = one(random_() % 24);
+            array_.refresh();
             compare();
         }
     }
@@ -182,6 +191,7 @@ private:
                 const T value = any();
                 array_[index] = value;
                 vector_[index] = value;
+                array_.refresh();
                 const T sought = any();
                 std::size_t count = 0, first = size;
                 for (std::size_t each = 0; each < size; ++each) {
@@ -227,7 +237,7 @@ private:
     std::string path_;
     std::uint32_t flags_;
     std::mt19937_64 random_;
-    array array_;
+    array array_, other_;
     std::vector<T> vector_;
     const char *what_ = "";
 };
@@ -236,10 +246,13 @@ template <class T>
 void try_type(const char *name)
 {
     for (std::uint32_t seed = 1; seed <= 2; ++seed) {
-        std::fprintf(stderr, "%s, seed %u\n", name, seed);
-        run<T>(in_scratch(name), CREATE, seed).steps(600);
-        run<T>("", 0, seed + 100).steps(300);
-        run<T>(in_scratch((std::string(name) + "-exact").c_str()), CREATE | MBA_EXACT, seed + 200).steps(200);
+        for (const bool takes_turns : {false, true}) {
+            std::fprintf(stderr, "%s, seed %u, %s\n", name, seed, takes_turns ? "two handles" : "one handle");
+            run<T>(in_scratch(name), CREATE, seed, takes_turns).steps(400);
+            run<T>("", 0, seed + 100, takes_turns).steps(200);
+            run<T>(in_scratch((std::string(name) + "-exact").c_str()), CREATE | MBA_EXACT, seed + 200, takes_turns)
+                .steps(150);
+        }
     }
 }
 

@@ -22,6 +22,12 @@ struct mba::element<half> {
     static constexpr mba_type type = MBA_FLOAT16;
 };
 
+/* A type whose & isn't an address, and whose elements can't be assigned. */
+struct peculiar {
+    const std::uint32_t id;
+    peculiar *operator&() const = delete;
+};
+
 template <class T>
 constexpr mba_type type = mba::array<T>::type;
 
@@ -36,6 +42,9 @@ static_assert(type<std::complex<float>> == MBA_COMPLEX64 && type<std::complex<do
 static_assert(type<color> == MBA_UINT16 && type<plain_enum> == MBA_INT8 && type<half> == MBA_FLOAT16);
 static_assert(type<point> == MBA_RECORD(12) && type<padded> == MBA_RECORD(16) && type<large> == MBA_RECORD(10000));
 static_assert(type<const point> == MBA_RECORD(12) && type<std::array<int, 3>> == MBA_RECORD(12));
+#ifdef __FLT16_MANT_DIG__
+static_assert(type<_Float16> == MBA_FLOAT16);
+#endif
 #ifdef __cpp_char8_t
 static_assert(type<char8_t> == MBA_UINT8);
 #endif
@@ -122,6 +131,11 @@ static void moving()
     CHECK(mba_open(path.c_str(), MBA_INT32, MBA_RDONLY, &handle) == MBA_OK);
     THROWS(mba::errc::read_only, array{handle});
     CHECK(constant(handle).size() == 3);
+    std::error_code error;
+    CHECK(mba_open(path.c_str(), MBA_INT32, MBA_RDONLY, &handle) == MBA_OK);
+    CHECK(!array(handle, error) && error == mba::errc::read_only);
+    CHECK(!mba::array<const float>(handle, error) && error == mba::errc::type);
+    CHECK(constant(handle, error).size() == 3 && !error);
     // Types that mean the same.
     CHECK(mba_anon(MBA_LONG, &handle) == MBA_OK);
     CHECK(mba::array<long long>(handle).empty());
@@ -181,6 +195,27 @@ static void ways_to_open()
     CHECK(constant::from_memory(memory, 2, error).size() == 2 && !error);
 }
 
+static void peculiar_elements()
+{
+    auto values = mba::array<peculiar>::open(in_scratch("peculiar"), CREATE, {1 << 20, 0});
+    values.push_back({1});
+    values.emplace_back(2u);
+    values.insert(values.cbegin(), {3});
+    values.insert(values.cbegin(), 2, values[0]);
+    values.append_range(std::vector<peculiar>{{4}});
+    values.resize(7, {5});
+    CHECK(values.find({2})->id == 2 && values.count({3}) == 3 && values[6].id == 5);
+    // Until a push_back has to call the library, too.
+    std::error_code error;
+    while (values.push_back({6}, error), !error) {
+    }
+    CHECK(error == mba::errc::limit);
+    values.fill({7});
+    CHECK(values.count({7}) == values.size());
+    values.assign(2, {8});
+    CHECK(values.size() == 2 && values[1].id == 8);
+}
+
 int main(int argc, char **argv)
 {
     begin(argc, argv);
@@ -198,6 +233,7 @@ int main(int argc, char **argv)
     auto page = std::make_unique<large>();
     page->words.fill(7);
     round_trip<large>(*page, *page);
+    peculiar_elements();
     moving();
     ways_to_open();
     return 0;
