@@ -240,7 +240,7 @@ fn loops() {
                 for measured in ["iterate", "index", "store", "sort", "accumulate"] {
                     let [vector, array] = ["vector", "array"]
                         .map(|container| instructions(&program.path(), [container, measured, ty]));
-                    assert!(vector > 10_000.0, "{measured} was measured");
+                    assert!(vector > 1_000.0, "{measured} was measured");
                     assert!(
                         array <= vector * 1.02,
                         "{measured} over {ty} by {compiler} {level}: {array} instructions, over a vector {vector}"
