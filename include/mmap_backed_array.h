@@ -147,6 +147,16 @@
 #define MBA_ADVICE_DONTNEED 4
 
 /*
+ With `mba_tidy`: make the file of an unsound footer usable again, too.
+ */
+#define MBA_TIDY_FORCE 1
+
+/*
+ The most bytes of a format that `mba_status` has room for, with the NUL at its end.
+ */
+#define MBA_STATUS_FORMAT 256
+
+/*
  What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or records.
  */
 #define MBA_UNORDERED 2
@@ -386,6 +396,67 @@ typedef struct mba_options {
 } mba_options;
 
 /*
+ What `mba_info` and `mba_array_info` tell. Set `size` before the call:
+ `mba_status status = {0}; status.size = sizeof status;`. Fields are only ever added at the end, and the library
+ fills those that fit.
+ */
+typedef struct mba_status {
+    /*
+     `sizeof(mba_status)` as the caller knows it.
+     */
+    uint32_t size;
+    /*
+     The element type; 0 if the file doesn't say and no handle knows. Types that are alike, such as `MBA_LONG` and
+     `MBA_INT64`, are one to a file.
+     */
+    mba_type type;
+    /*
+     Bytes in an element; 0 if the type isn't known.
+     */
+    uint64_t itemsize;
+    /*
+     The number of elements; 0 if the type isn't known.
+     */
+    uint64_t len;
+    /*
+     The file's size in bytes.
+     */
+    uint64_t file_size;
+    /*
+     Where element 0 begins in the file, in bytes.
+     */
+    uint64_t offset;
+    /*
+     The footer's epoch: 0 if no elements were taken away or moved, as far as the file can tell.
+     */
+    uint64_t epoch;
+    /*
+     The process that holds the growth lock, or held it last, by its number; 0 if the file doesn't say.
+     */
+    uint64_t holder;
+    /*
+     1 if the file has spare room and a footer, else 0.
+     */
+    uint32_t has_footer;
+    /*
+     1 if a handle holds the growth lock, else 0.
+     */
+    uint32_t is_locked;
+    /*
+     1 if others have the file open, else 0; for `mba_array_info` others than this handle.
+     */
+    uint32_t is_shared;
+    /*
+     0.
+     */
+    uint32_t reserved;
+    /*
+     The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit.
+     */
+    char format[MBA_STATUS_FORMAT];
+} mba_status;
+
+/*
  What every handle begins with, so that appending in the common case needs no call: see `mba_push`, which is
  made of it. Reach it by `mba_head_of`. It may be read, and the length changed by `mba_head_publish`; all else about
  a handle is opaque.
@@ -401,11 +472,12 @@ typedef struct mba_head {
     unsigned long long len;
     /*
      Up to which length elements may be appended without a call. It becomes 0 at any time, also by other threads and
-     by signals: where the lock was given back, after fork(2), and when the handle refuses work.
+     by signals: where the lock was given back, in every kind of child process, and when the handle refuses work. The
+     address never changes.
      */
-    unsigned long long room;
+    const unsigned long long *room;
     /*
-     The length that other processes see: valid while `room` isn't 0.
+     The length that other processes see: valid while `*room` isn't 0.
      */
     uint64_t *publish;
     /*
@@ -817,6 +889,24 @@ int mba_flush(struct mba_array *array);
 int mba_refresh(struct mba_array *array);
 
 /*
+ A number that changes when elements have been taken away or moved (by shortening, insert, remove, and a splice before
+ the end that changes the length), as far as this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
+
+ So that whoever follows an array knows when to begin anew: copy what is needed, refresh, and compare the epoch with the
+ one before. If it is the same, what was copied was there. Epochs of different openings don't compare.
+ */
+uint64_t mba_epoch(const struct mba_array *array);
+
+/*
+ Tells by `*replaced` whether the path by which the array was opened leads to another file now, or to none: 1 or 0.
+ Always 0 for anonymous memory, a descriptor's and the caller's.
+
+ Errors: those of stat(2), but not `ENOENT` and `ENOTDIR`, by which the file is replaced; `EINVAL` for NULL.
+ */
+int mba_is_replaced(const struct mba_array *array,
+                    int *replaced);
+
+/*
  Takes the growth lock and holds it across calls, until `mba_unlock` or the end of the handle or of the process.
  Takes up the length, too. The first call that changes the length does the same without waiting, so that
  this is for waiting, and for a read and a change that belong together.
@@ -855,6 +945,39 @@ int mba_advise(const struct mba_array *array,
                size_t start,
                size_t count,
                int advice);
+
+/*
+ Tells what a file says of itself. Opens it for reading only, changes nothing, and is in nobody's way.
+
+ Errors: those of open(2); `EISDIR` for a directory, `ENODEV` for what else is no regular file; `MBA_ECORRUPT` if the
+ file's footer contradicts the file; `EINVAL` for NULL, and for a size under 4 or over 65536.
+ */
+int mba_info(const char *path,
+             struct mba_status *out);
+
+/*
+ As `mba_info`, for the file or memory behind a handle: as it is now, whatever length the handle knows.
+
+ Errors: `MBA_ECORRUPT`; those of fstat(2); `EINVAL` for NULL, and for a size under 4 or over 65536.
+ */
+int mba_array_info(const struct mba_array *array,
+                   struct mba_status *out);
+
+/*
+ Puts a file in order that a killed process has left: gives its spare room back, as the close of the last handle would
+ do. If others have the file open, it does so as far as they allow. `type` is what the file must be made of; 0 for
+ anything.
+
+ `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its length is then the
+ footer's if it fits, else all that lies before the footer.
+
+ Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or with
+ `MBA_TIDY_FORCE` if others have a file open whose footer is unsound; `MBA_ETYPE`; `MBA_ECORRUPT` without
+ `MBA_TIDY_FORCE`; those of ftruncate(2); `EINVAL` for NULL and unknown flags.
+ */
+int mba_tidy(const char *path,
+             mba_type type,
+             uint32_t flags);
 
 /*
  Finds the first element from `start` up to but without `stop` that equals the value, and stores its
@@ -934,8 +1057,8 @@ static inline mba_head *mba_head_of(mba_array *array)
 }
 
 /*
- Publishes a length, which must be less than or equal to `head->room`, while that isn't 0: first for other
- processes, then for this handle. What the elements are must have been stored before.
+ Publishes a length, which must not be less than the present one, nor more than `*head->room`, while that isn't 0:
+ first for other processes, then for this handle. What the elements are must have been stored before.
  */
 static inline void mba_head_publish(mba_head *head, unsigned long long len)
 {
@@ -958,7 +1081,7 @@ static inline int mba_head_push(mba_head *head, const void *value, size_t size)
 #ifdef __GNUC__
     const unsigned long long len = head->len;
     void *place;
-    if (__builtin_expect(len >= __atomic_load_n(&head->room, __ATOMIC_RELAXED), 0)) {
+    if (__builtin_expect(len >= __atomic_load_n(head->room, __ATOMIC_RELAXED), 0)) {
         return 0;
     }
     place = head->data + len * size;

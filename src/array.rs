@@ -35,16 +35,10 @@ impl Array {
     ///
     /// # Errors
     /// Those of `open(2)`; `EISDIR` and `ENODEV` for what is no regular file; [`Error::Type`] and
-    /// [`Error::Corrupt`] if the file's tail record says so; [`Error::Limit`] if the file doesn't fit the
+    /// [`Error::Corrupt`] if the file's footer says so; [`Error::Limit`] if the file doesn't fit the
     /// reservation asked for; `ENOMEM` if there is no address space for it.
     pub fn open(path: impl AsRef<Path>, ty: Type, options: &OpenOptions) -> Result<Array> {
-        let path = path.as_ref().as_os_str().as_bytes();
-        // Not a CString, whose making ends the process where there is no memory.
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(path.len() + 1).map_err(|_| Error::NO_MEMORY)?;
-        bytes.extend_from_slice(path);
-        bytes.push(0);
-        Array::open_c(CStr::from_bytes_with_nul(&bytes).map_err(|_| Error::INVALID)?, ty, options)
+        with_c_path(path.as_ref(), |path| Array::open_c(path, ty, options))
     }
 
     pub(crate) fn open_c(path: &CStr, ty: Type, options: &OpenOptions) -> Result<Array> {
@@ -148,10 +142,8 @@ impl Array {
     /// # Safety
     /// Nobody may use the handle afterwards, nor drop it.
     unsafe fn end(&mut self) -> Result<()> {
-        let result = self.storage().trim_at_close();
         // SAFETY: the pointer came from a box; the caller promises that this is its end.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
-        result
+        unsafe { Box::from_raw(self.0.as_ptr()) }.close()
     }
 
     #[inline(always)]
@@ -168,7 +160,18 @@ impl Drop for Array {
     }
 }
 
-fn shape(ty: Type) -> Shape {
+/// Calls `f` with a path as the system takes it.
+pub(crate) fn with_c_path<T>(path: &Path, f: impl FnOnce(&CStr) -> Result<T>) -> Result<T> {
+    let path = path.as_os_str().as_bytes();
+    // Not a CString, whose making ends the process where there is no memory.
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(path.len() + 1).map_err(|_| Error::NO_MEMORY)?;
+    bytes.extend_from_slice(path);
+    bytes.push(0);
+    f(CStr::from_bytes_with_nul(&bytes).map_err(|_| Error::INVALID)?)
+}
+
+pub(crate) fn shape(ty: Type) -> Shape {
     Shape { itemsize: ty.size(), kind: ty.kind() as u32, tag: ty.code(), offset: 0 }
 }
 
@@ -215,6 +218,24 @@ impl Array {
     /// handle is of no more use then.
     pub fn is_truncated(&self) -> bool {
         self.storage().check() == Err(Error::Truncated)
+    }
+
+    /// Changes when elements have been taken away or moved (by shortening, insert, remove, and a splice before the end
+    /// that changes the length), as far as this handle has seen: by its own calls, and by [`Array::refresh`].
+    ///
+    /// Whoever follows an array copies what it needs, refreshes, and compares the epoch with the one before: if it is the
+    /// same, what was copied was there. Epochs of different openings don't compare.
+    pub fn epoch(&self) -> u64 {
+        self.storage().epoch()
+    }
+
+    /// Whether the path by which the array was opened leads to another file now, or to none. `false` for what has no
+    /// path.
+    ///
+    /// # Errors
+    /// Those of `stat(2)`, but not `ENOENT` and `ENOTDIR`, by which the file is replaced.
+    pub fn is_replaced(&self) -> Result<bool> {
+        self.storage().is_replaced()
     }
 
     /// The address of element 0, which stays the same until the handle is closed. What it points to may
@@ -341,7 +362,7 @@ impl Array {
         let (start, end) = (old as u64 * itemsize, len as u64 * itemsize);
         let zero_from = zero_from.saturating_sub(storage.shape().offset);
         let dirty = end.min(zero_from).saturating_sub(start);
-        // SAFETY: there is room up to `len`, and a record; what lies beyond `zero_from` is zero already.
+        // SAFETY: there is room up to `len`, and a footer; what lies beyond `zero_from` is zero already.
         unsafe {
             storage.element(old).write_bytes(0, dirty as usize);
             storage.publish(len);
@@ -391,7 +412,7 @@ impl Array {
             return Err(Error::Index);
         }
         if len > old {
-            // SAFETY: a capacity beyond the length means that the file has a record.
+            // SAFETY: a capacity beyond the length means that the file has a footer.
             unsafe { storage.publish(len) };
             storage.settle();
         }

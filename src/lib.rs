@@ -73,6 +73,7 @@ mod errno;
 mod error;
 mod ops;
 mod options;
+mod status;
 mod storage;
 mod typed;
 
@@ -90,5 +91,6 @@ pub use array::Array;
 pub use element::{Char8, Complex, Element, F16, Kind, Type};
 pub use error::{Error, Result};
 pub use options::OpenOptions;
+pub use status::{Status, info, tidy};
 pub use storage::{Advise, Wait};
 pub use typed::{Iter, MmapArray};

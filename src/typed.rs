@@ -11,6 +11,7 @@ use crate::array::Array;
 use crate::element::{Element, Type};
 use crate::error::{Error, Result};
 use crate::options::OpenOptions;
+use crate::status::Status;
 use crate::storage::{Advise, Wait};
 
 /// A handle on an array of `T` in mapped memory.
@@ -148,6 +149,27 @@ impl<T: Element> MmapArray<T> {
     /// A descriptor to hand to other processes; see [`Array::fd`].
     pub fn fd(&self) -> Option<RawFd> {
         self.array.fd()
+    }
+
+    /// Changes when elements have been taken away or moved; see [`Array::epoch`].
+    pub fn epoch(&self) -> u64 {
+        self.array.epoch()
+    }
+
+    /// Whether the path leads to another file now; see [`Array::is_replaced`].
+    ///
+    /// # Errors
+    /// As [`Array::is_replaced`].
+    pub fn is_replaced(&self) -> Result<bool> {
+        self.array.is_replaced()
+    }
+
+    /// Tells what the file says of itself now; see [`Array::info`].
+    ///
+    /// # Errors
+    /// As [`Array::info`].
+    pub fn info(&self) -> Result<Status> {
+        self.array.info()
     }
 
     /// The address of element 0, which stays the same until the handle is dropped. Other processes may store

@@ -248,7 +248,8 @@ inline void check(int code, const char *what)
 }
 
 /* What a handle that isn't there begins with, so that nobody has to ask for it. */
-inline mba_head no_head{nullptr, 0, 0, nullptr, 0};
+inline const unsigned long long no_room = 0;
+inline mba_head no_head{nullptr, 0, &no_room, nullptr, 0};
 
 /* Bytes in an element of a type. */
 constexpr std::size_t size_of(mba_type type) noexcept
@@ -1118,12 +1119,8 @@ private:
 
     int pop() noexcept
     {
-        const unsigned long long len = head_->len;
-        if (len == 0 || __atomic_load_n(&head_->room, __ATOMIC_RELAXED) == 0) {
-            return mba_pop(handle_, nullptr);
-        }
-        mba_head_publish(head_, len - 1);
-        return MBA_OK;
+        // Not inline: whoever has seen the element must be able to learn that it is gone.
+        return mba_pop(handle_, nullptr);
     }
 
     size_type index(const_iterator where) const noexcept { return static_cast<size_type>(where - data_); }
@@ -1149,7 +1146,7 @@ private:
     /* Takes the lock, and the length that others have left, for what reads the length first and changes it then. */
     int own() noexcept
     {
-        return __atomic_load_n(&head_->room, __ATOMIC_RELAXED) != 0 ? MBA_OK : mba_lock(handle_, 0);
+        return __atomic_load_n(head_->room, __ATOMIC_RELAXED) != 0 ? MBA_OK : mba_lock(handle_, 0);
     }
 
     /* Replaces `count` elements from `at` on by so many values. */

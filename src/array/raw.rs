@@ -52,7 +52,7 @@ impl Array {
         let storage = self.storage();
         let len = storage.len();
         if len < storage.room() {
-            // SAFETY: below `room` there is memory to store in, and a record to publish in; the caller
+            // SAFETY: below `room` there is memory to store in, and a footer to publish in; the caller
             // promises the value.
             unsafe {
                 element::store(storage.data().wrapping_add(len * itemsize), value, itemsize);
@@ -75,7 +75,7 @@ impl Array {
         }
         let len = storage.len();
         storage.ensure(len.checked_add(1).ok_or(Error::Limit)?, Pace::Amortized)?;
-        // SAFETY: there is room for one more now, and a record; the caller promises the value.
+        // SAFETY: there is room for one more now, and a footer; the caller promises the value.
         unsafe {
             element::store(storage.element(len), value, storage.shape().itemsize);
             storage.publish(len + 1);
@@ -112,9 +112,7 @@ impl Array {
     #[inline(always)]
     pub(crate) unsafe fn set_sized(&self, index: usize, value: *const u8, itemsize: usize) -> Result<()> {
         let storage = self.storage();
-        if !storage.can_write() {
-            return Err(Error::ReadOnly);
-        }
+        storage.begin_store()?;
         if index >= storage.len() {
             return Err(Error::Index);
         }
@@ -143,13 +141,13 @@ impl Array {
             // SAFETY: the caller promises `out` if it isn't null.
             return unsafe { self.pop_slowly(out) };
         }
-        // SAFETY: there is an element at the end, and a record to publish in; the caller promises `out` if it
+        // SAFETY: there is an element at the end, and a footer to publish in; the caller promises `out` if it
         // isn't null.
         unsafe {
             if !out.is_null() {
                 element::load(out, storage.data().wrapping_add((len - 1) * itemsize), itemsize);
             }
-            storage.publish(len - 1);
+            storage.publish_shorter(len - 1);
         }
         Ok(())
     }
@@ -194,7 +192,7 @@ impl Array {
         if new > storage.room() {
             storage.ensure(new, Pace::Amortized)?;
         }
-        // SAFETY: there is room up to `new`, and a record; the caller promises the values.
+        // SAFETY: there is room up to `new`, and a footer; the caller promises the values.
         unsafe {
             core::ptr::copy(values, storage.element(len), count * storage.shape().itemsize);
             storage.publish(new);
@@ -263,8 +261,11 @@ impl Array {
             storage.ensure(new, Pace::Amortized)?;
         } else {
             // SAFETY: the range lies within the array; the caller promises the values.
-            let alike = unsafe { self.will_look_like_record(start, removed, values, count) };
-            storage.prepare_to_shorten(alike)?;
+            let alike = unsafe { self.will_look_like_footer(start, removed, values, count) };
+            storage.prepare_to_shorten(new, alike)?;
+        }
+        if start < len {
+            storage.begin_epoch();
         }
         // SAFETY: old and new place of the elements behind the range lie within the room for the longer of
         // both lengths; so does the range itself; the values don't overlap the array.
@@ -278,17 +279,21 @@ impl Array {
         if new < len {
             return storage.shorten(new);
         }
-        // SAFETY: there is room up to `new`, and a record.
+        if start < len {
+            // Whoever has looked in between has seen elements that were about to move.
+            storage.begin_epoch();
+        }
+        // SAFETY: there is room up to `new`, and a footer.
         unsafe { storage.publish(new) };
         storage.settle();
         Ok(())
     }
 
-    /// Whether the array's last bytes will read as a tail record once a range is replaced by fewer values.
+    /// Whether the array's last bytes will read as a footer once a range is replaced by fewer values.
     ///
     /// # Safety
     /// The range must lie within the array, and `values` be valid for reads of `count` elements.
-    unsafe fn will_look_like_record(
+    unsafe fn will_look_like_footer(
         &self,
         start: usize,
         removed: usize,
@@ -375,7 +380,7 @@ impl Array {
 
     pub(super) fn check_writable(&self) -> Result<()> {
         self.storage().check()?;
-        if self.storage().can_write() { Ok(()) } else { Err(Error::ReadOnly) }
+        self.storage().begin_store()
     }
 
     pub(super) fn check_range(&self, start: usize, count: usize) -> Result<()> {

@@ -14,6 +14,7 @@ mod handle;
 mod length;
 mod library;
 mod sharing;
+mod status;
 mod whole;
 
 pub use elements::*;
@@ -22,6 +23,7 @@ pub use handle::*;
 pub use length::*;
 pub use library::*;
 pub use sharing::*;
+pub use status::*;
 pub use whole::*;
 
 pub use crate::element::{
@@ -63,9 +65,10 @@ pub struct mba_head {
     /// The number of elements, as this handle knows it. Written by the thread that changes the length, atomically.
     pub len: c_ulonglong,
     /// Up to which length elements may be appended without a call. It becomes 0 at any time, also by other threads and
-    /// by signals: where the lock was given back, after fork(2), and when the handle refuses work.
-    pub room: c_ulonglong,
-    /// The length that other processes see: valid while `room` isn't 0.
+    /// by signals: where the lock was given back, in every kind of child process, and when the handle refuses work. The
+    /// address never changes.
+    pub room: *const c_ulonglong,
+    /// The length that other processes see: valid while `*room` isn't 0.
     pub publish: *mut u64,
     /// Bytes in an element. Never changes.
     pub itemsize: usize,

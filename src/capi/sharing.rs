@@ -3,7 +3,7 @@
 use core::ffi::c_int;
 use std::time::Duration;
 
-use super::{ask, mba_array, with};
+use super::{ask, mba_array, target, with};
 use crate::error::Error;
 use crate::storage::{Advise, Wait};
 
@@ -45,6 +45,31 @@ pub unsafe extern "C" fn mba_flush(array: *mut mba_array) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_refresh(array: *mut mba_array) -> c_int {
     with(array, |array| array.refresh())
+}
+
+/// A number that changes when elements have been taken away or moved (by shortening, insert, remove, and a splice before
+/// the end that changes the length), as far as this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
+///
+/// So that whoever follows an array knows when to begin anew: copy what is needed, refresh, and compare the epoch with the
+/// one before. If it is the same, what was copied was there. Epochs of different openings don't compare.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_epoch(array: *const mba_array) -> u64 {
+    ask(array, 0, |array| array.epoch())
+}
+
+/// Tells by `*replaced` whether the path by which the array was opened leads to another file now, or to none: 1 or 0.
+/// Always 0 for anonymous memory, a descriptor's and the caller's.
+///
+/// Errors: those of stat(2), but not `ENOENT` and `ENOTDIR`, by which the file is replaced; `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_is_replaced(array: *const mba_array, replaced: *mut c_int) -> c_int {
+    with(array, |array| {
+        let replaced = target(replaced)?;
+        let answer = array.is_replaced()?;
+        // SAFETY: the caller passes a place for a number.
+        unsafe { replaced.write(answer.into()) };
+        Ok(())
+    })
 }
 
 /// Takes the growth lock and holds it across calls, until `mba_unlock` or the end of the handle or of the process.

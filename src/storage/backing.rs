@@ -1,10 +1,15 @@
 //! What can lie behind an array: a file, anonymous or named shared memory, somebody's descriptor.
 
 use core::ffi::CStr;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use core::sync::atomic::Ordering::Relaxed;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
-use super::sys::{self, Stat};
-use super::tenure::is_sealed;
+use super::filesystem::{is_hugetlbfs, is_sealed};
+use super::fork;
+use super::mapping::open_anew;
+use super::presence::{self, Presence};
+use super::registry::Place;
+use super::sys::{self, Identity, Stat};
 use crate::error::{Error, Result};
 use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDWR, OpenOptions};
 
@@ -15,6 +20,8 @@ pub(super) enum Access {
     Read,
     /// Write a file and change its length; `exact` means without spare room.
     Write { exact: bool },
+    /// The same in memory without a name, which can't become shorter.
+    Anonymous,
     /// Set elements, but never the length: the caller's memory, hugetlbfs.
     Fixed,
     /// Set elements in a private copy.
@@ -24,13 +31,9 @@ pub(super) enum Access {
 }
 
 impl Access {
-    pub fn can_write(self) -> bool {
-        !matches!(self, Access::Read | Access::FixedRead)
-    }
-
     /// Whether the length can change through this handle.
     pub fn can_change_length(self) -> bool {
-        matches!(self, Access::Write { .. })
+        matches!(self, Access::Write { .. } | Access::Anonymous)
     }
 
     /// Whether the length can change at all, here or elsewhere.
@@ -49,16 +52,23 @@ impl Access {
     }
 }
 
-/// A file ready to be mapped, through a description that this handle made for itself if it may write.
+/// A file ready to be mapped, through descriptions that this handle made for itself.
 pub(super) struct Backing {
-    pub fd: OwnedFd,
+    /// Holds the descriptor that is to be mapped and, of a file whose length may be changed, the one for the lock.
+    pub place: Place,
     pub stat: Stat,
     pub access: Access,
-    /// Whether the file may have been made just now, so that its name is not on the disk yet.
-    pub is_new: bool,
+    pub presence: Presence,
+    /// The path by which it was opened, from the root on; `None` for what has none.
+    pub path: Option<Box<CStr>>,
+    /// The directory of a file that may have been made just now, so that its name is not on the disk yet.
+    pub new_in: Option<Directory>,
 }
 
-const HUGETLBFS_MAGIC: i64 = 0x958458f6;
+/// The directory that held a file when it was made.
+#[derive(Clone, Copy)]
+pub(super) struct Directory(Option<Identity>);
+
 /// Block sizes up to this are those of ordinary file systems, which need no closer look.
 const ORDINARY_BLOCK: i64 = 65536;
 
@@ -67,22 +77,29 @@ impl Backing {
         options.check(MBA_RDWR | MBA_CREATE | MBA_EXCL | MBA_PRIVATE | MBA_EXACT)?;
         let mode = if options.mode == 0 { 0o666 } else { options.mode };
         // With O_CREAT the system refuses a directory with EISDIR, and a FIFO opens.
-        Backing::regular(sys::open(path, open_flags(options), mode).map_err(no_device)?, options)
+        let fd = open_or_create(options, |flags| sys::open(path, flags, mode))?;
+        let mut backing = Backing::regular(fd, options, Some(from_root(path)?))?;
+        if options.has(MBA_CREATE) && backing.stat.size == 0 {
+            backing.new_in = Some(Directory::of(backing.path.as_deref()));
+        }
+        Ok(backing)
     }
 
     pub fn shared_memory(name: &CStr, options: &OpenOptions) -> Result<Backing> {
         options.check(MBA_RDWR | MBA_CREATE | MBA_EXCL | MBA_PRIVATE | MBA_EXACT)?;
         let mode = if options.mode == 0 { 0o600 } else { options.mode };
-        let fd = sys::shm_open(name, open_flags(options), mode).map_err(no_device)?;
-        let mut backing = Backing::regular(fd, options)?;
-        backing.is_new = false;
-        Ok(backing)
+        let fd = open_or_create(options, |flags| sys::shm_open(name, flags, mode))?;
+        let bytes = name.to_bytes();
+        let first = bytes.iter().position(|byte| *byte != b'/').unwrap_or(bytes.len());
+        Backing::regular(fd, options, Some(joined(b"/dev/shm", &bytes[first..])?))
     }
 
     pub fn anonymous() -> Result<Backing> {
-        let fd = sys::memfd()?;
-        let stat = sys::stat(fd.as_raw_fd())?;
-        Ok(Backing { fd, stat, access: Access::Write { exact: false }, is_new: false })
+        let place = Place::take()?;
+        place.fd.store(sys::memfd()?.into_raw_fd(), Relaxed);
+        let stat = sys::stat(place.plain())?;
+        let (access, presence) = (Access::Anonymous, Presence::NotNeeded);
+        Ok(Backing { place, stat, access, presence, path: None, new_in: None })
     }
 
     /// Takes a descriptor of its own; the caller's stays the caller's.
@@ -97,24 +114,25 @@ impl Backing {
         if !allowed {
             return Err(Error::Os(libc::EACCES));
         }
-        regular_file(&sys::stat(fd)?)?;
-        let own = if options.has(MBA_RDWR) {
-            sys::reopen(fd, libc::O_RDWR)?
-        } else {
-            // A reader takes no lock and reads at offsets, so it may share the caller's description; and
-            // the permissions to open the file anew may be lacking.
-            sys::duplicate(fd)?
+        regular_file(fd)?;
+        let own = match sys::reopen(fd, if options.has(MBA_RDWR) { libc::O_RDWR } else { libc::O_RDONLY }) {
+            // The permission to open the file anew may be lacking, and /proc. A reader takes no lock for itself and
+            // reads at offsets, so it may share the caller's description.
+            Err(_) if !options.has(MBA_RDWR) => sys::duplicate(fd)?,
+            own => own?,
         };
-        Backing::regular(own, options)
+        Backing::regular(own, options, None)
     }
 
-    fn regular(fd: OwnedFd, options: &OpenOptions) -> Result<Backing> {
-        let stat = sys::stat(fd.as_raw_fd())?;
-        regular_file(&stat)?;
+    fn regular(fd: OwnedFd, options: &OpenOptions, path: Option<Box<CStr>>) -> Result<Backing> {
+        let before = regular_file(fd.as_raw_fd())?;
+        let place = Place::take()?;
+        place.fd.store(fd.into_raw_fd(), Relaxed);
+        let fd = place.plain();
         let mut access = Access::of(options);
-        if stat.block_size > ORDINARY_BLOCK && sys::file_system(fd.as_raw_fd())? == HUGETLBFS_MAGIC {
+        if before.block_size > ORDINARY_BLOCK && is_hugetlbfs(fd)? {
             // Such files take no pwrite, and a writable map of more than the file lengthens it.
-            if stat.size == 0 {
+            if before.size == 0 {
                 return Err(Error::Fixed);
             }
             access = match access {
@@ -123,34 +141,97 @@ impl Backing {
                 other => other,
             };
         }
-        if options.has(MBA_EXACT) && is_sealed(fd.as_raw_fd())? {
+        // Only memory without a name can be sealed.
+        let sealed = before.names == 0 && is_sealed(fd)?;
+        if options.has(MBA_EXACT) && sealed {
             return Err(Error::INVALID);
         }
-        let is_new = options.has(MBA_CREATE) && stat.size == 0;
-        Ok(Backing { fd, stat, access, is_new })
+        let needs_presence = !sealed && !matches!(access, Access::Fixed | Access::FixedRead);
+        let (presence, stat) = if needs_presence {
+            let presence = presence::take(fd)?;
+            // What the size was before doesn't count: somebody may have cut the file, who was alone then.
+            (presence, sys::stat(fd)?)
+        } else {
+            (Presence::NotNeeded, before)
+        };
+        if access.can_change_length() {
+            // Now, while the process still has the right to.
+            fork::unseen(|| {
+                let own = open_anew(path.as_deref(), fd, stat.identity, access)?;
+                super::Slot::close(&place.lock_fd);
+                place.lock_fd.store(own.into_raw_fd(), Relaxed);
+                Ok(())
+            })?;
+        }
+        Ok(Backing { place, stat, access, presence, path, new_in: None })
     }
 }
 
-fn open_flags(options: &OpenOptions) -> i32 {
-    let mut flags = if options.has(MBA_RDWR) { libc::O_RDWR } else { libc::O_RDONLY };
-    if options.has(MBA_CREATE) {
-        flags |= libc::O_CREAT;
+impl Directory {
+    fn of(path: Option<&CStr>) -> Directory {
+        let stat = path.and_then(|path| parent(path).ok()).and_then(|path| sys::stat_path(&path).ok());
+        Directory(stat.map(|stat| stat.identity))
     }
-    if options.has(MBA_EXCL) {
-        flags |= libc::O_EXCL;
+
+    /// Its path, as the file's tells, and which one it was.
+    pub fn known(self, path: Option<&CStr>) -> Option<(Box<CStr>, Identity)> {
+        Some((parent(path?).ok()?, self.0?))
     }
-    flags
 }
 
-/// `ENODEV` for what O_NONBLOCK makes of a socket, and of a device that isn't there.
-fn no_device(error: Error) -> Error {
-    if error == Error::Os(libc::ENXIO) { Error::Os(libc::ENODEV) } else { error }
+/// Opens a file that is there, or makes it if that is asked for. What is there is opened without the flag to make it:
+/// systems can refuse that one for other users' files (fs.protected_regular).
+fn open_or_create(options: &OpenOptions, open: impl Fn(i32) -> Result<OwnedFd>) -> Result<OwnedFd> {
+    let flags = if options.has(MBA_RDWR) { libc::O_RDWR } else { libc::O_RDONLY };
+    let fd = if options.has(MBA_EXCL) {
+        open(flags | libc::O_CREAT | libc::O_EXCL)
+    } else {
+        match open(flags) {
+            Err(Error::Os(libc::ENOENT)) if options.has(MBA_CREATE) => open(flags | libc::O_CREAT),
+            fd => fd,
+        }
+    };
+    // ENXIO is what O_NONBLOCK makes of a socket, and of a device that isn't there.
+    fd.map_err(|error| if error == Error::Os(libc::ENXIO) { Error::Os(libc::ENODEV) } else { error })
 }
 
-/// `EISDIR` for a directory and `ENODEV` for anything else that isn't a regular file.
-fn regular_file(stat: &Stat) -> Result<()> {
+/// A path from the root on, so that it leads to the same place from every directory.
+fn from_root(path: &CStr) -> Result<Box<CStr>> {
+    let mut directory = [0u8; libc::PATH_MAX as usize];
+    let count = match path.to_bytes().first() {
+        Some(b'/') => 0,
+        _ => sys::current_directory(&mut directory).unwrap_or(0),
+    };
+    joined(&directory[..count], path.to_bytes())
+}
+
+/// A directory and a name in it; an empty one adds nothing.
+fn joined(directory: &[u8], name: &[u8]) -> Result<Box<CStr>> {
+    let slash: &[u8] = if directory.is_empty() { b"" } else { b"/" };
+    string_of(&[directory, slash, name])
+}
+
+/// The directory that a path's last name is in.
+fn parent(path: &CStr) -> Result<Box<CStr>> {
+    let path = path.to_bytes();
+    let slash = path.iter().rposition(|byte| *byte == b'/').ok_or(Error::INVALID)?;
+    string_of(&[&path[..slash.max(1)]])
+}
+
+fn string_of(parts: &[&[u8]]) -> Result<Box<CStr>> {
+    let mut bytes = Vec::new();
+    let count = parts.iter().map(|part| part.len()).sum::<usize>() + 1;
+    bytes.try_reserve_exact(count).map_err(|_| Error::NO_MEMORY)?;
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes.push(0);
+    std::ffi::CString::from_vec_with_nul(bytes).map(Into::into).map_err(|_| Error::INVALID)
+}
+
+/// What fstat says of a regular file: `EISDIR` for a directory and `ENODEV` for anything else.
+pub(super) fn regular_file(fd: RawFd) -> Result<Stat> {
+    let stat = sys::stat(fd)?;
     match stat.mode & libc::S_IFMT {
-        libc::S_IFREG => Ok(()),
+        libc::S_IFREG => Ok(stat),
         libc::S_IFDIR => Err(Error::Os(libc::EISDIR)),
         _ => Err(Error::Os(libc::ENODEV)),
     }

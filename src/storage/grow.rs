@@ -1,17 +1,18 @@
 //! Growing: room for more elements, in one step that has happened or hasn't.
 //!
 //! Everything that changes a file's size keeps one rule: whatever the moment at which the process dies, the size
-//! and the record together name a length whose elements are all there.
+//! and the footer together name a length whose elements are all there.
 
-use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicU64, fence};
 use std::os::fd::RawFd;
 
 use memmap2::Advice;
 
+use super::backing::Access;
+use super::filesystem::Traits;
+use super::footer::{self, BELL_AT, FIXED, Footer, GRAIN, MOVED};
 use super::lock::Wait;
-use super::tail::{self, GRAIN, Record};
-use super::tenure::Traits;
 use super::{File, Storage, sys};
 use crate::error::{Error, Result};
 
@@ -24,8 +25,10 @@ pub(crate) enum Pace {
     Exact,
 }
 
-/// The first step of each tenure of the lock.
+/// The first step of each holder of the lock.
 const FIRST_STEP: u64 = 64 << 10;
+/// The same in anonymous memory, of which many arrays have little.
+const FIRST_STEP_ANONYMOUS: u64 = GRAIN;
 /// The largest step; larger ones gain nothing, on a disk or in memory.
 const LAST_STEP: u64 = 8 << 20;
 /// How much of a step is made ready to be touched; what is larger is one call's own work anyway.
@@ -40,7 +43,7 @@ impl Storage {
     pub fn ensure(&self, need: usize, pace: Pace) -> Result<u64> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        if file.tenure.record.get() && need <= self.capacity.load(Relaxed) {
+        if file.state.footer.get() && need <= self.capacity.load(Relaxed) {
             return Ok(NOTHING_ZERO);
         }
         self.grow(file, need, pace)
@@ -62,9 +65,9 @@ impl Storage {
         self.shape.end_of(len as u64).ok_or(Error::Limit)
     }
 
-    /// Refuses to touch a file that somebody else has changed.
-    pub(super) fn check_size(&self, file: &File) -> Result<()> {
-        match sys::stat(file.fd())?.size.cmp(&file.tenure.size.get()) {
+    /// Refuses to touch a file that somebody else has changed, or a descriptor that isn't the file's any more.
+    pub(super) fn check_file(&self, file: &File) -> Result<()> {
+        match file.mapping.check(file.mapping.fd())?.size.cmp(&file.state.size.get()) {
             core::cmp::Ordering::Equal => Ok(()),
             core::cmp::Ordering::Less => Err(Error::Truncated),
             core::cmp::Ordering::Greater => Err(Error::Corrupt),
@@ -75,32 +78,35 @@ impl Storage {
     /// the file. Not where there is spare room, in which such a change makes no system call.
     pub fn check_unless_roomy(&self) -> Result<()> {
         match &self.file {
-            Some(file) if !file.tenure.record.get() => self.check_size(file),
+            Some(file) if !file.state.footer.get() => self.check_file(file),
             _ => Ok(()),
         }
     }
 
     pub(super) fn grow(&self, file: &File, need: usize, pace: Pace) -> Result<u64> {
-        let tenure = &file.tenure;
+        let state = &file.state;
         // What an exact file gets it gives back at the end of the call.
         let pace = if self.is_exact() { Pace::Exact } else { pace };
-        let old = tenure.size.get();
+        let old = state.size.get();
+        // Others may take what lies before the reach for elements.
+        let need = need.max(usize::try_from(state.reach.get()).map_err(|_| Error::Limit)?);
         let least = self
             .end_of(need)?
-            .checked_add(tail::SIZE)
+            .checked_add(footer::SIZE)
             .and_then(|end| end.checked_next_multiple_of(GRAIN))
-            .filter(|end| *end <= file.reservation.bytes())
+            .filter(|end| *end <= file.mapping.reservation.bytes())
             .ok_or(Error::Limit)?;
-        self.check_size(file)?;
+        self.check_file(file)?;
         let limit = sys::file_size_limit();
         if least > limit {
             return Err(Error::Os(libc::EFBIG));
         }
-        let step = (tenure.step.get() * 2).clamp(FIRST_STEP, LAST_STEP);
+        let first = if self.access == Access::Anonymous { FIRST_STEP_ANONYMOUS } else { FIRST_STEP };
+        let step = (state.step.get() * 2).clamp(first, LAST_STEP);
         let mut target = least;
         if pace == Pace::Amortized {
-            let ceiling = file.reservation.bytes().min(limit) / GRAIN * GRAIN;
-            target = (tenure.backed.get() + step).next_multiple_of(GRAIN).min(ceiling).max(least);
+            let ceiling = file.mapping.reservation.bytes().min(limit) / GRAIN * GRAIN;
+            target = (state.backed.get() + step).next_multiple_of(GRAIN).min(ceiling).max(least);
         }
         loop {
             match self.grow_to(file, target) {
@@ -113,30 +119,30 @@ impl Storage {
             }
         }
         // On a disk that is nearly full the next step starts from what fitted.
-        tenure.step.set(step.min(target.saturating_sub(old)));
-        tenure.record.set(true);
+        state.step.set(step.min(target.saturating_sub(old)));
+        state.footer.set(true);
         self.open_room(file);
         if target <= old {
             return Ok(NOTHING_ZERO);
         }
-        file.reservation.dump_up_to(target);
+        file.mapping.reservation.use_up_to(target);
         if pace == Pace::Amortized {
             self.warm(file, old.next_multiple_of(GRAIN), (target - GRAIN).min(old + MOST_WARMED));
         }
         Ok(old.next_multiple_of(GRAIN))
     }
 
-    /// One step of growth: blocks first, then size and record at once. If it fails the file is as it was.
+    /// One step of growth: blocks first, then size and footer at once. If it fails the file is as it was.
     fn grow_to(&self, file: &File, target: u64) -> Result<()> {
-        let tenure = &file.tenure;
-        let fd = file.lock_fd()?;
-        let (size, backed) = (tenure.size.get(), tenure.backed.get());
+        let state = &file.state;
+        let fd = file.mapping.lock_fd()?;
+        let (size, backed) = (state.size.get(), state.backed.get());
         let mut has_blocks = false;
-        if !tenure.traits().no_fallocate {
+        if !state.traits().no_fallocate {
             match sys::reserve_blocks(fd, backed, target) {
                 Ok(()) => has_blocks = true,
                 Err(Error::Os(libc::EOPNOTSUPP | libc::ENOSYS)) => {
-                    tenure.traits.set(Some(Traits { no_fallocate: true, ..tenure.traits() }));
+                    state.traits.set(Some(Traits { no_fallocate: true, ..state.traits() }));
                 }
                 Err(error) => {
                     self.undo(file, fd);
@@ -145,27 +151,35 @@ impl Storage {
             }
         }
         if target <= size {
-            // The spare room of a sealed file gets its pages back.
+            // The spare room of a file that could not be trimmed gets its blocks back.
+            if !has_blocks {
+                write_zeros(fd, backed, target.min(size - footer::SIZE))?;
+            }
             let all = target + GRAIN >= size;
             if all {
-                self.write_identity(file, fd, size, true)?;
+                self.write_fixed_part(file, fd, size, true)?;
             }
-            tenure.backed.set(if all { size } else { target });
+            state.backed.set(if all { size } else { target });
             return Ok(());
         }
-        // Without blocks the record doesn't own up to the file until the zeros are there: whoever finds it
-        // after a crash takes the spare room for a copy's, and cuts it.
-        let mut result = self.write_record(file, fd, target, has_blocks);
+        // Without blocks the footer doesn't vouch for the spare room until the zeros are there.
+        let mut result = self.write_footer(file, fd, target, has_blocks);
         if result.is_ok() && !has_blocks {
-            result = write_zeros(fd, size, target - tail::SIZE)
-                .and_then(|()| self.write_identity(file, fd, target, true));
+            result = write_zeros(fd, size, target - footer::SIZE)
+                .and_then(|()| self.write_fixed_part(file, fd, target, true));
         }
         if let Err(error) = result {
             self.undo(file, fd);
             return Err(error);
         }
-        tenure.size.set(target);
-        tenure.backed.set(target);
+        if let Some(old) = self.footer_words() {
+            // SAFETY: the word lies in the footer that this handle has published in up to now.
+            unsafe { (*old.add(BELL_AT as usize).cast::<AtomicU32>()).store(MOVED, Relaxed) };
+            // Before the first element that is stored over the old footer.
+            fence(Release);
+        }
+        state.size.set(target);
+        state.backed.set(target);
         Ok(())
     }
 
@@ -176,71 +190,80 @@ impl Storage {
     /// few faults; not where they would use up the blocks that were reserved. In memory a second reservation makes it clear the pages at once, and then a fault for reading
     /// maps many of them, to write to as well.
     fn warm(&self, file: &File, start: u64, end: u64) {
-        let Ok(fd) = file.lock_fd() else { return };
+        let Ok(fd) = file.mapping.lock_fd() else { return };
         if start >= end {
             return;
         }
-        let traits = file.tenure.traits();
+        let traits = file.state.traits();
         if traits.in_memory {
             let _ = sys::reserve_blocks(fd, start, end);
-            file.reservation.populate(Advice::PopulateRead, start, end);
+            file.mapping.reservation.populate(Advice::PopulateRead, start, end);
         } else {
             if traits.in_place && !traits.no_fallocate {
                 let _ = write_zeros(fd, start, end);
             }
-            file.reservation.populate(Advice::PopulateWrite, start, end);
+            file.mapping.reservation.populate(Advice::PopulateWrite, start, end);
         }
     }
 
     /// Gives back blocks beyond the end, and bytes of a write that went wrong.
     fn undo(&self, file: &File, fd: RawFd) {
-        // It can't fail for lack of space, and if it does the old record, or a record with the same length,
+        // It can't fail for lack of space, and if it does the old footer, or a footer with the same length,
         // is at the file's end all the same.
-        let _ = sys::ftruncate(fd, file.tenure.size.get());
+        let _ = sys::ftruncate(fd, file.state.size.get());
     }
 
-    fn record(&self, file: &File, file_size: u64, own: bool) -> Record {
-        let (dev, ino) = if own { (file.tenure.dev.get(), file.tenure.ino.get()) } else { (0, 0) };
-        Record { file_size, dev, ino, len: self.len.load(Relaxed) as u64 }
+    fn new_footer(&self, file: &File, file_size: u64, has_blocks: bool) -> Footer {
+        let state = &file.state;
+        Footer {
+            file_size,
+            identity: file.mapping.identity,
+            has_blocks,
+            bell: if state.bell.get() == MOVED { 0 } else { state.bell.get() },
+            holder: sys::process_id(),
+            reach: state.reach.get(),
+            epoch: state.epoch.get(),
+            len: self.len.load(Relaxed) as u64,
+        }
     }
 
-    /// Puts a record at the end of a file of `size` bytes, which makes the file so long if it isn't.
-    pub(super) fn write_record(&self, file: &File, fd: RawFd, size: u64, own: bool) -> Result<()> {
-        let bytes = self.record(file, size, own).encode(&self.shape);
-        write_all(fd, &bytes, size - tail::SIZE)
+    /// Puts a footer at the end of a file of `size` bytes, which makes the file so long if it isn't.
+    pub(super) fn write_footer(&self, file: &File, fd: RawFd, size: u64, has_blocks: bool) -> Result<()> {
+        let bytes = self.new_footer(file, size, has_blocks).encode(&self.shape);
+        write_all(fd, &bytes, size - footer::SIZE)
     }
 
-    /// Writes the record at the end of a file of `size` bytes again, all but the length.
-    pub(super) fn write_identity(&self, file: &File, fd: RawFd, size: u64, own: bool) -> Result<()> {
+    /// Writes the part of the footer again that doesn't change in place.
+    pub(super) fn write_fixed_part(&self, file: &File, fd: RawFd, size: u64, has_blocks: bool) -> Result<()> {
         check_limit(size)?;
-        let bytes = self.record(file, size, own).encode(&self.shape);
-        write_all(fd, &bytes[..tail::LENGTH_AT as usize], size - tail::SIZE)
+        let bytes = self.new_footer(file, size, has_blocks).encode(&self.shape);
+        write_all(fd, &bytes[..FIXED], size - footer::SIZE)
     }
 
-    /// Appends one element to an exact file that has no record, by the write that lengthens it. `false` if
-    /// that write wouldn't be all or nothing, or would leave what looks like a record: then the element must
+    /// Appends one element to an exact file that has no footer, by the write that lengthens it. `false` if
+    /// that write wouldn't be all or nothing, or would leave what looks like a footer: then the element must
     /// go the way of all others.
     ///
     /// # Safety
     /// `value` must be valid for reads of an element.
     pub unsafe fn append_exact(&self, value: *const u8) -> Result<bool> {
         let file = self.growable()?;
-        let tenure = &file.tenure;
+        let state = &file.state;
         let len = self.len();
         let (start, end) = (self.end_of(len)?, self.end_of(len.checked_add(1).ok_or(Error::Limit)?)?);
         // The system copies a page at a time, and lengthens the file after each.
         let crosses = start / GRAIN != (end - 1) / GRAIN || end % GRAIN == 0;
-        if !self.is_exact() || tenure.record.get() || crosses {
+        if !self.is_exact() || state.footer.get() || crosses {
             return Ok(false);
         }
-        if end > file.reservation.bytes() - tail::SIZE {
+        if end > file.mapping.reservation.bytes() - footer::SIZE {
             return Err(Error::Limit);
         }
-        self.check_size(file)?;
+        self.check_file(file)?;
         if end > sys::file_size_limit() {
             return Err(Error::Os(libc::EFBIG));
         }
-        let fd = file.lock_fd()?;
+        let fd = file.mapping.lock_fd()?;
         let count = self.shape.itemsize;
         // SAFETY: the caller promises the element.
         match unsafe { sys::pwrite(fd, value, count, start) } {
@@ -250,9 +273,9 @@ impl Storage {
                 return Err(result.err().unwrap_or(Error::Os(libc::ENOSPC)));
             }
         }
-        tenure.size.set(end);
-        tenure.backed.set(end);
-        file.reservation.dump_up_to(end);
+        state.size.set(end);
+        state.backed.set(end);
+        file.mapping.reservation.use_up_to(end);
         self.len.store(len + 1, Release);
         self.capacity.store(len + 1, Relaxed);
         Ok(true)
@@ -265,7 +288,7 @@ pub(super) fn check_limit(end: u64) -> Result<()> {
 }
 
 /// Writes all bytes at once; fewer means that there is no room.
-fn write_all(fd: RawFd, bytes: &[u8], at: u64) -> Result<()> {
+pub(super) fn write_all(fd: RawFd, bytes: &[u8], at: u64) -> Result<()> {
     // SAFETY: the slice is valid for reads of its length.
     let written = unsafe { sys::pwrite(fd, bytes.as_ptr(), bytes.len(), at) }?;
     if written == bytes.len() { Ok(()) } else { Err(Error::Os(libc::ENOSPC)) }

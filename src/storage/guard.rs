@@ -8,10 +8,10 @@
 //! and neither waits, allocates nor panics.
 
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use core::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
-use super::{File, Storage, fork, registry, sys};
+use super::{File, Storage, registry, sys};
 use crate::error::{Error, Result};
 
 type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
@@ -57,8 +57,7 @@ static PAGE: AtomicUsize = AtomicUsize::new(4096);
 /// `EBUSY` if ours lies below the handlers of others eight times already; those of `sigaction(2)`.
 pub fn enable() -> Result<()> {
     stay_loaded();
-    // Also keeps other threads from forking, so that no child inherits a change that is half done.
-    let _alone = fork::hold_off();
+    let _alone = Alone::wait();
     PAGE.store(sys::page_size(), Relaxed);
     let mut current = action()?;
     if layer(&current).is_none() {
@@ -91,7 +90,7 @@ pub fn enable() -> Result<()> {
 /// # Errors
 /// Those of `sigaction(2)`.
 pub fn disable() -> Result<()> {
-    let _alone = fork::hold_off();
+    let _alone = Alone::wait();
     match ENABLED.load(Relaxed) {
         0 => return Ok(()),
         1 => {}
@@ -115,6 +114,34 @@ pub fn disable() -> Result<()> {
     }
     ENABLED.store(0, Relaxed);
     Ok(())
+}
+
+/// Whether a thread is turning the guard on or off.
+static CHANGING: AtomicBool = AtomicBool::new(false);
+
+/// Keeps other threads from turning the guard on or off meanwhile.
+///
+/// Not a mutex: in a child that is forked meanwhile nobody is left to give it back.
+struct Alone;
+
+impl Alone {
+    fn wait() -> Alone {
+        while CHANGING.swap(true, Acquire) {
+            std::thread::yield_now();
+        }
+        Alone
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        CHANGING.store(false, Release);
+    }
+}
+
+/// Runs in a forked child, whose only thread this is.
+pub(super) fn begin_anew() {
+    CHANGING.store(false, Release);
 }
 
 /// Keeps the library loaded for good: a handler that is gone would be called all the same.
@@ -264,8 +291,8 @@ impl Storage {
         self.mark_truncated();
         let page = PAGE.load(Relaxed);
         let up = |bytes: usize| bytes.wrapping_add(page).wrapping_sub(1) & !page.wrapping_sub(1);
-        let base = file.reservation.base().addr();
-        let limit = base.wrapping_add(up(file.reservation.bytes() as usize));
+        let base = file.mapping.reservation.base().addr();
+        let limit = base.wrapping_add(up(file.mapping.reservation.bytes() as usize));
         let first = address & !page.wrapping_sub(1);
         let next = first.wrapping_add(page);
         let replace = |start, stop| self.replace(file, start, stop);
@@ -295,11 +322,11 @@ impl Storage {
 
     /// Puts memory of zeros in the place of a range of pages.
     fn replace(&self, file: &File, start: usize, stop: usize) -> bool {
-        let protection = libc::PROT_READ | if self.access.can_write() { libc::PROT_WRITE } else { 0 };
+        let protection = libc::PROT_READ | if self.can_write() { libc::PROT_WRITE } else { 0 };
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
         // A system call wants whole registers.
         let (protection, flags) = (i64::from(protection), i64::from(flags));
-        let at = file.reservation.base().with_addr(start).cast::<c_void>();
+        let at = file.mapping.reservation.base().with_addr(start).cast::<c_void>();
         // Not the C library's function, which tools replace by some that aren't for signal handlers.
         // SAFETY: the range lies in the mapping, which is this handle's.
         let result = unsafe {
@@ -314,7 +341,7 @@ fn end_of_file(file: &File) -> Option<usize> {
     let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: fstat fills the structure that it is given, which is the kernel's own on 64-bit systems and may be zero.
     unsafe {
-        match libc::syscall(libc::SYS_fstat, i64::from(file.fd()), stat.as_mut_ptr()) {
+        match libc::syscall(libc::SYS_fstat, i64::from(file.mapping.fd()), stat.as_mut_ptr()) {
             0 => Some(stat.assume_init_ref().st_size as usize),
             _ => None,
         }

@@ -3,30 +3,43 @@
 //! This layer knows bytes, and how many of them make an element; not what they mean.
 
 mod backing;
+mod filesystem;
+mod footer;
 mod fork;
 mod grow;
 pub(crate) mod guard;
+mod head;
 mod lock;
+mod lock_state;
+mod mapping;
+mod presence;
 mod registry;
 mod reserve;
+mod status;
 mod sys;
-mod tail;
-mod tenure;
 mod trim;
+mod valgrind;
 
 use core::cell::Cell;
 use core::ffi::CStr;
-use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
-use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize};
+use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
+use std::os::fd::RawFd;
 
-use backing::{Access, Backing};
+use backing::{Access, Backing, Directory};
+pub(crate) use footer::is_magic;
+use footer::{Bytes, LastBytes};
 pub(crate) use grow::Pace;
+pub(crate) use head::HEAD;
 pub use lock::Wait;
+use lock_state::{LockState, read_state};
+use mapping::Mapping;
 use memmap2::Advice;
+use registry::Slot;
 use reserve::Reservation;
-pub(crate) use tail::is_magic;
+pub(crate) use status::{Status, status_of_path};
+use sys::Stat;
+pub(crate) use trim::tidy;
 
 use crate::error::{Error, Result};
 use crate::options::OpenOptions;
@@ -37,7 +50,7 @@ use crate::options::OpenOptions;
 pub(crate) struct Shape {
     /// Bytes in an element.
     pub itemsize: usize,
-    /// What the elements are: a number that the tail record keeps and compares.
+    /// What the elements are: a number that the footer keeps and compares.
     pub kind: u32,
     /// The upper layer's own name for the type, kept for it.
     pub tag: i32,
@@ -84,51 +97,60 @@ pub(crate) struct Storage {
     data: *mut u8,
     /// The handle's length in elements.
     len: AtomicUsize,
-    /// Up to which length this handle may append without asking: 0 unless it has the lock and a record to
-    /// publish the length in.
-    room: AtomicUsize,
-    /// The length in the tail record; valid while `room` isn't 0.
+    /// Up to which length this handle may append without asking: 0 unless this process has the lock, and the file a
+    /// footer to publish the length in. It lies in memory that is cleared in every kind of child.
+    room: &'static AtomicUsize,
+    /// The length in the footer; valid while `room` isn't 0.
     publish: AtomicPtr<AtomicU64>,
     shape: Shape,
     access: Access,
     /// Why the handle refuses all work: `WORKS` if it doesn't, `PANICKED` or `CUT`.
     state: AtomicU8,
+    /// Whether elements can be set: `READ_ONLY`, `UNCHANGED` or `STORED`.
+    stores: AtomicU8,
     /// How many elements fit before the file must grow.
     capacity: AtomicUsize,
+    /// Changes when elements were taken away or moved, here or elsewhere.
+    epoch: AtomicU64,
     file: Option<File>,
 }
 
-/// The part of a storage that has a file behind it. The mapping comes first, since the system ends both faster
-/// in this order.
+/// The part of a storage that has a file behind it.
 struct File {
-    reservation: Reservation,
-    /// The description that is mapped, asked for sizes and records, and handed out by `mba_fd`. Forked children
-    /// share it, by their mappings too, which keep it alive; so it never carries the lock if that can be helped.
-    fd: OwnedFd,
-    /// The description that carries the lock, and that all writes go through: opened when the lock is first
-    /// taken, and closed in a forked child.
-    lock_fd: Descriptor,
-    /// Whether the mapped description stands in for it, from taking the lock to giving it back.
-    stands_in: AtomicBool,
-    /// Whether this handle holds the growth lock.
-    held: AtomicBool,
-    /// Whether this handle came here by fork and hasn't taken the lock since.
-    forked: AtomicBool,
-    tenure: tenure::Tenure,
-    /// Whether the directory must still be synced, for the name of a new file to last.
-    is_new: Cell<bool>,
-    /// Where the mapping is on the list of all mappings.
-    slot: AtomicU32,
+    mapping: Mapping,
+    state: LockState,
+    /// What the handle found when it last looked.
+    known: Cell<Known>,
+    /// The directory that must still be synced, for the name of a new file to last.
+    new_in: Cell<Option<Directory>>,
+    /// When the file's metadata were changed last, of a reader's file on overlayfs; `None` elsewhere.
+    layer: Cell<Layer>,
 }
 
-/// Where `data`, `len`, `room`, `publish` and the size of an element are in a storage.
-pub(crate) const HEAD: [usize; 5] = [
-    offset_of!(Storage, data),
-    offset_of!(Storage, len),
-    offset_of!(Storage, room),
-    offset_of!(Storage, publish),
-    offset_of!(Storage, shape.itemsize),
-];
+/// What a look at a file has found.
+#[derive(Clone, Copy)]
+struct Known {
+    stat: Stat,
+    /// The last bytes, if a file of this size can have a footer.
+    bytes: Option<Bytes>,
+    has_footer: bool,
+}
+
+/// Whether a reader's file can be one of a layer below, which a writer would copy.
+#[derive(Clone, Copy)]
+enum Layer {
+    Unknown,
+    No,
+    /// It can; with the time at which its metadata were changed last.
+    Lower((i64, i64)),
+}
+
+/// Elements can't be set through the handle.
+const READ_ONLY: u8 = 0;
+/// They can, and no call has done so since the file's time of change was last seen to.
+const UNCHANGED: u8 = 1;
+/// They can, and a call has.
+const STORED: u8 = 2;
 
 /// Nothing is wrong with the handle.
 const WORKS: u8 = 0;
@@ -174,56 +196,124 @@ impl Storage {
     }
 
     fn map(backing: Backing, wanted: u64, shape: Shape) -> Result<Box<Storage>> {
-        let fd = backing.fd.as_raw_fd();
-        let state = tail::read_state_from(fd, &shape, backing.stat)?;
+        let Backing { place, stat, access, presence, path, new_in } = backing;
+        let found = read_state(place.plain(), &shape, stat, None)?;
         // A map of hugetlbfs covers the whole file, and no more.
-        let huge = matches!(backing.access, Access::Fixed | Access::FixedRead);
-        let end = if huge { Some(state.stat.size) } else { shape.end_of(state.len as u64) };
-        let reservation = Reservation::new(fd, end.ok_or(Error::Limit)?, backing.access, wanted)?;
+        let huge = matches!(access, Access::Fixed | Access::FixedRead);
+        let end = if huge { Some(found.stat.size) } else { shape.end_of(found.len as u64) };
+        let reservation = Reservation::new(place.plain(), end.ok_or(Error::Limit)?, access, wanted)?;
         // SAFETY: the offset of the elements is small, and the mapping has a page at least.
         let data = unsafe { reservation.base().add(shape.offset as usize) };
-        if state.stat.names > 0 {
+        if found.stat.names > 0 {
             // What is in a file needn't be in a core dump too. The kernel leaves such mappings out anyway unless
             // it is told otherwise, but then it would take the reservation along. One advice for the whole costs
             // a tenth of what one for a part of it does.
             reservation.dump_nothing();
-        } else if !backing.access.has_fixed_length() {
-            reservation.dump_up_to(state.stat.size);
         }
-        let access = backing.access;
-        let file = File {
+        if !access.has_fixed_length() {
+            reservation.use_up_to(found.stat.size);
+        }
+        let mapping = Mapping {
             reservation,
-            fd: backing.fd,
-            lock_fd: Descriptor(AtomicI32::new(CLOSED)),
-            stands_in: AtomicBool::new(false),
-            held: AtomicBool::new(false),
-            forked: AtomicBool::new(false),
-            tenure: tenure::Tenure::default(),
-            is_new: Cell::new(backing.is_new),
-            slot: AtomicU32::new(registry::NONE),
+            place,
+            identity: found.stat.identity,
+            presence,
+            access,
+            shape,
+            path,
+            led: Cell::new(false),
+            forked: Cell::new(false),
         };
-        let storage = try_box(Storage::new(data, state.len, access, Some(file), shape))?;
-        if let Some(file) = &storage.file {
-            let map = &file.reservation;
-            file.slot.store(registry::add(map.base(), map.bytes() as usize, &raw const *storage)?, Relaxed);
-        }
-        if access.can_change_length() {
-            fork::register(&raw const *storage)?;
+        let file = File {
+            mapping,
+            state: LockState::default(),
+            known: Cell::new(Known {
+                stat: found.stat,
+                bytes: found.bytes,
+                has_footer: found.footer.is_some(),
+            }),
+            new_in: Cell::new(new_in),
+            layer: Cell::new(if access == Access::Read { Layer::Unknown } else { Layer::No }),
+        };
+        let storage = try_box(Storage::new(data, found.len, access, Some(file), shape))?;
+        storage.epoch.store(found.footer.map_or(0, |footer| footer.epoch), Relaxed);
+        if let Some(File { mapping, .. }) = &storage.file {
+            let map = &mapping.reservation;
+            mapping.place.show(map.base(), map.bytes() as usize, &raw const *storage);
         }
         Ok(storage)
     }
 
     fn new(data: *mut u8, len: usize, access: Access, file: Option<File>, shape: Shape) -> Storage {
+        let room = file.as_ref().map_or(&registry::SHUT.room, |file| &file.mapping.place.gate.room);
         Storage {
             data,
             len: AtomicUsize::new(len),
-            room: AtomicUsize::new(0),
+            room,
             publish: AtomicPtr::new(core::ptr::null_mut()),
             shape,
             access,
             state: AtomicU8::new(WORKS),
+            stores: AtomicU8::new(match access {
+                Access::Read | Access::FixedRead => READ_ONLY,
+                // Nobody else learns of a change by the file's times.
+                Access::Private | Access::Anonymous | Access::Fixed => STORED,
+                Access::Write { .. } => UNCHANGED,
+            }),
             capacity: AtomicUsize::new(len),
+            epoch: AtomicU64::new(0),
             file,
+        }
+    }
+
+    /// Ends the handle, and its memory with it. Tells if giving spare room back failed.
+    pub fn close(self: Box<Storage>) -> Result<()> {
+        let works = self.check();
+        if let Some(file) = &self.file {
+            // The guard must not find a handle that is about to move.
+            file.mapping.place.hide();
+        }
+        let ended = works.and_then(|()| self.end_work());
+        let Storage { file, .. } = *self;
+        let tidied = file.map_or(Ok(()), |file| file.mapping.end(ended.is_ok()));
+        match ended {
+            // The call that met the bug has told it.
+            Err(Error::Panic) => Ok(()),
+            ended => ended.and(tidied),
+        }
+    }
+
+    /// What a handle does before its memory goes, so that the file can be left to others.
+    fn end_work(&self) -> Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| self.access.can_change_length()) else {
+            return Ok(());
+        };
+        let result = if file.is_held() {
+            // What somebody else has done to the file is to be told, and isn't this handle's to tidy up.
+            self.check_file(file)
+                .and_then(|()| file.mapping.lock_fd())
+                .and_then(|fd| self.guard_last_elements(file, fd))
+        } else {
+            Ok(())
+        };
+        self.show_time_of_change(file);
+        result
+    }
+
+    /// Sees to it that the file's time of change tells of what was stored through the mapping: backups go by it.
+    fn show_time_of_change(&self, file: &File) {
+        let is_longer_or_shorter =
+            file.is_held() && file.state.start.get() != (self.len(), self.epoch.load(Relaxed));
+        let changed = self.stores.load(Relaxed) == STORED || is_longer_or_shorter;
+        if self.access == Access::Anonymous || !changed {
+            return;
+        }
+        file.state.start.set((self.len(), self.epoch.load(Relaxed)));
+        self.stores.store(UNCHANGED, Relaxed);
+        let fd = file.mapping.fd();
+        if file.mapping.check(fd).is_ok() {
+            // Nothing that was acknowledged depends on it.
+            let _ = sys::touch(fd);
         }
     }
 
@@ -241,6 +331,11 @@ impl Storage {
     #[inline(always)]
     pub fn room(&self) -> usize {
         self.room.load(Relaxed)
+    }
+
+    /// Changes when elements have been taken away or moved, as far as this handle has seen.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Relaxed)
     }
 
     #[inline(always)]
@@ -264,9 +359,24 @@ impl Storage {
         }
     }
 
-    #[inline(always)]
     pub fn can_write(&self) -> bool {
-        self.access.can_write()
+        self.stores.load(Relaxed) != READ_ONLY
+    }
+
+    /// Before a call stores elements: whether it may. Costs no more than that question alone.
+    #[inline(always)]
+    pub fn begin_store(&self) -> Result<()> {
+        if self.stores.load(Relaxed) == STORED { Ok(()) } else { self.begin_first_store() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_first_store(&self) -> Result<()> {
+        // Not a store: another thread may be setting elements, or have seen to the file's time.
+        match self.stores.compare_exchange(UNCHANGED, STORED, Relaxed, Relaxed) {
+            Err(READ_ONLY) => Err(Error::ReadOnly),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the handle refuse all further work.
@@ -287,7 +397,7 @@ impl Storage {
 
     /// The most elements that the array can come to have through this handle.
     pub fn reserved(&self) -> usize {
-        let fitting = |file: &File| self.shape.fitting(file.reservation.bytes() - tail::SIZE);
+        let fitting = |file: &File| self.shape.fitting(file.mapping.reservation.bytes() - footer::SIZE);
         self.changing_file().map_or(0, fitting).max(self.len())
     }
 
@@ -302,75 +412,110 @@ impl Storage {
         self.data.wrapping_add(at * self.shape.itemsize)
     }
 
-    /// Publishes a length: this handle's, and the one in the tail record. What the elements are must have
-    /// been stored before.
-    ///
-    /// # Safety
-    /// `room` must not be 0, and `len` at most `room`.
-    #[inline(always)]
-    pub unsafe fn publish(&self, len: usize) {
-        let word = self.publish.load(Relaxed);
-        // SAFETY: while room isn't 0 the word is the one in the record at the end of the mapped file.
-        unsafe { (*word).store(len as u64, Release) };
-        self.len.store(len, Release);
-    }
-
     /// A descriptor to hand to others.
     pub fn fd(&self) -> Option<RawFd> {
-        self.file.as_ref().map(File::fd)
+        self.file.as_ref().and_then(|file| file.mapping.hand_out().ok())
     }
 
-    /// Where, counted from element 0, what reads as a record's beginning would lie in an array of `len` elements.
+    /// Where, counted from element 0, what reads as a footer's beginning would lie in an array of `len` elements.
     pub fn place_of_magic(&self, len: usize) -> Option<usize> {
-        let at = tail::place_in(self.shape.end_of(len as u64)?)?.checked_sub(self.shape.offset)?;
+        let at = footer::place_in(self.shape.end_of(len as u64)?)?.checked_sub(self.shape.offset)?;
         Some(at as usize)
     }
 
-    /// Takes up the length that others have published.
+    /// Takes up the length that others have published. One system call, if there is nothing new.
     pub fn refresh(&self) -> Result<()> {
         self.check()?;
         let Some(file) = self.changing_file() else { return Ok(()) };
-        if file.held.load(Relaxed) {
-            return self.check_size(file);
+        if file.is_held() {
+            return self.check_file(file);
         }
-        let state = tail::read_state(file.fd(), &self.shape)?;
-        self.adopt_len(file, state.len, state.stat.size)
+        self.follow_to_upper_layer(file)?;
+        let fd = file.mapping.fd();
+        let known = file.known.get();
+        let mut earlier = None;
+        if let Some(at) = footer::place_in(known.stat.size) {
+            if let LastBytes::Here(bytes) = footer::read_last_bytes(fd, at)? {
+                // If what changes in place is as it was, so is all else that matters, whatever has happened since.
+                let unchanged = if known.has_footer {
+                    Some(bytes) == known.bytes
+                } else {
+                    !bytes.first_chunk().is_some_and(|magic| is_magic(*magic))
+                };
+                if unchanged {
+                    return Ok(());
+                }
+                earlier = known.bytes.filter(|known| known[..footer::FIXED] == bytes[..footer::FIXED]);
+                if earlier.is_some() {
+                    earlier = Some(bytes);
+                }
+            }
+        }
+        let stat = match earlier {
+            // The footer says which file it belongs to.
+            Some(_) => known.stat,
+            None => file.mapping.check(fd)?,
+        };
+        if stat.size == known.stat.size && footer::place_in(stat.size).is_none() {
+            return Ok(());
+        }
+        let found = read_state(fd, &self.shape, stat, earlier)?;
+        self.take_up(file, &found)
     }
 
-    /// Takes over the length of a file of `size` bytes, if it fits the reservation.
-    fn adopt_len(&self, file: &File, len: usize, size: u64) -> Result<()> {
-        if self.shape.end_of(len as u64).is_none_or(|end| end > file.reservation.bytes()) {
-            return Err(Error::Limit);
+    /// Where a reader's file is one of a layer below on overlayfs, and was copied up by a writer since: maps the copy, at
+    /// the same address.
+    fn follow_to_upper_layer(&self, file: &File) -> Result<()> {
+        let fd = file.mapping.fd();
+        match file.layer.get() {
+            Layer::No => Ok(()),
+            Layer::Unknown => {
+                let layer = if filesystem::is_overlayfs(fd)? {
+                    // Whether it was copied since it was opened, nobody knows: it is mapped anew once.
+                    Layer::Lower((0, 0))
+                } else {
+                    Layer::No
+                };
+                file.layer.set(layer);
+                self.follow_to_upper_layer(file)
+            }
+            Layer::Lower(before) => {
+                // A copy has another time at which its metadata were changed.
+                let changed = sys::stat(fd)?.changed;
+                if changed != before {
+                    file.mapping.renew()?;
+                    file.layer.set(Layer::Lower(changed));
+                }
+                Ok(())
+            }
         }
-        file.reservation.dump_up_to(size);
-        self.capacity.store(len, Relaxed);
-        self.len.store(len, Release);
-        Ok(())
     }
 
-    /// Puts elements, record and size on the disk, in this order.
+    /// Puts elements, footer and size on the disk, in this order.
     pub fn flush(&self) -> Result<()> {
         self.check()?;
         let Ok(file) = self.growable() else { return Ok(()) };
-        let fd = file.fd();
+        let fd = file.mapping.fd();
         let end = self.end_of(self.len())?;
-        let size = if file.held.load(Relaxed) {
-            self.check_size(file)?;
-            file.tenure.size.get()
+        let size = if file.is_held() {
+            self.check_file(file)?;
+            file.state.size.get()
         } else {
-            sys::stat(fd)?.size
+            file.mapping.check(fd)?.size
         };
-        file.reservation.flush(0, end.min(size))?;
+        self.show_time_of_change(file);
+        file.mapping.reservation.flush(0, end.min(size))?;
         if size > end {
-            file.reservation.flush(size.saturating_sub(tail::SIZE), size)?;
+            file.mapping.reservation.flush(size.saturating_sub(footer::SIZE), size)?;
         }
         if size == 0 {
             // There is nothing mapped to put on the disk, but the size.
             sys::fdatasync(fd)?;
         }
-        if file.is_new.get() {
-            sys::sync_directory(fd)?;
-            file.is_new.set(false);
+        if let Some(directory) = file.new_in.get() {
+            let known = directory.known(file.mapping.path.as_deref());
+            sys::sync_directory(fd, known.as_ref().map(|(path, identity)| (&**path, *identity)))?;
+            file.new_in.set(None);
         }
         Ok(())
     }
@@ -385,122 +530,22 @@ impl Storage {
         let itemsize = self.shape.itemsize as u64;
         let (start, count) = (self.shape.offset + start as u64 * itemsize, count as u64 * itemsize);
         match advise {
-            Advise::Normal => file.reservation.advise(Advice::Normal, start, count),
-            Advise::Random => file.reservation.advise(Advice::Random, start, count),
-            Advise::Sequential => file.reservation.advise(Advice::Sequential, start, count),
-            Advise::WillNeed => file.reservation.advise(Advice::WillNeed, start, count),
-            Advise::DontNeed => file.reservation.drop_pages(start, count),
+            Advise::Normal => file.mapping.reservation.advise(Advice::Normal, start, count),
+            Advise::Random => file.mapping.reservation.advise(Advice::Random, start, count),
+            Advise::Sequential => file.mapping.reservation.advise(Advice::Sequential, start, count),
+            Advise::WillNeed => file.mapping.reservation.advise(Advice::WillNeed, start, count),
+            Advise::DontNeed => file.mapping.reservation.drop_pages(start, count),
         }
     }
 
     pub fn has_lock(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| file.held.load(Relaxed))
-    }
-
-    /// Runs in a forked child, where only calls that a signal handler may make are safe.
-    fn disown_after_fork(&self) {
-        self.close_room();
-        if let Some(file) = &self.file {
-            file.disown();
-        }
+        self.file.as_ref().is_some_and(File::is_held)
     }
 }
 
 impl File {
-    fn fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-
-    /// The description for the lock and for writes, opened now if it isn't yet.
-    ///
-    /// A process that has given up the permission to open the file, or has no descriptor left, still has the
-    /// description that is mapped. It can carry the lock too; what is lost then is that children by fork let go
-    /// of it. A child itself must never use it so: it would share its parent's lock.
-    fn lock_fd(&self) -> Result<RawFd> {
-        let known = self.lock_fd.0.load(Relaxed);
-        if known != CLOSED {
-            return Ok(known);
-        }
-        if self.stands_in.load(Relaxed) {
-            return Ok(self.fd());
-        }
-        // A child must not inherit a descriptor that its handle doesn't know of yet.
-        let no_fork = fork::hold_off();
-        let own = sys::reopen(self.fd(), libc::O_RDWR).map(|fd| {
-            let fd = fd.into_raw_fd();
-            self.lock_fd.0.store(fd, Relaxed);
-            fd
-        });
-        drop(no_fork);
-        match own {
-            Ok(fd) => Ok(fd),
-            Err(error) if self.forked.load(Relaxed) => Err(error),
-            // Writes must go where they are aimed, whoever has got the descriptor since.
-            Err(error) => match sys::status_flags(self.fd()) {
-                Ok(flags) if flags & libc::O_APPEND == 0 => {
-                    self.stands_in.store(true, Relaxed);
-                    Ok(self.fd())
-                }
-                _ => Err(error),
-            },
-        }
-    }
-
-    /// Gives the lock back, on the description that carries it. If that fails, it is still held.
-    fn release(&self) -> Result<()> {
-        match self.lock_fd().and_then(lock::release) {
-            Err(error) if self.stands_in.load(Relaxed) => return Err(error),
-            // The lock goes with its description too; the next one opens another.
-            Err(_) => self.lock_fd.close(),
-            Ok(()) => {}
-        }
-        self.held.store(false, Relaxed);
-        self.stands_in.store(false, Relaxed);
-        Ok(())
-    }
-
-    /// Lets go of the parent's lock in a forked child.
-    fn disown(&self) {
-        self.held.store(false, Relaxed);
-        self.forked.store(true, Relaxed);
-        self.stands_in.store(false, Relaxed);
-        self.lock_fd.close();
-    }
-}
-
-/// The number of a descriptor that isn't open.
-const CLOSED: RawFd = -1;
-
-/// A descriptor that a file owns, or `CLOSED`.
-struct Descriptor(AtomicI32);
-
-impl Descriptor {
-    fn close(&self) {
-        let fd = self.0.swap(CLOSED, Relaxed);
-        if fd != CLOSED {
-            // SAFETY: the descriptor was this one's, and isn't any more.
-            drop(unsafe { OwnedFd::from_raw_fd(fd) });
-        }
-    }
-}
-
-impl Drop for Descriptor {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl Drop for Storage {
-    fn drop(&mut self) {
-        if self.access.can_change_length() {
-            fork::unregister(&raw const *self);
-        }
-        if let Some(file) = &self.file {
-            let slot = file.slot.load(Relaxed);
-            if slot != registry::NONE {
-                registry::remove(slot);
-            }
-        }
+    fn is_held(&self) -> bool {
+        self.mapping.place.gate.held.load(Relaxed)
     }
 }
 

@@ -1,28 +1,69 @@
-//! The mappings of all handles, for the guard's signal handler to find the one in which a fault happened.
+//! One slot for each handle that has a file: what its mapping is, for the guard's signal handler; its descriptors, for
+//! forked children; and the gate of its fast path, in memory that the system clears in every kind of child.
 //!
-//! The handler can interrupt any thread anywhere, so that it can wait for nobody and nobody must have to wait for it:
-//! there is no lock. Slots are never given back to the system, only used again, so that reading one is always
-//! allowed; and what is read of a slot counts only if nobody was changing it meanwhile. The slot that is looked for
-//! isn't: its handle is being used, so it exists.
+//! The signal handler can interrupt any thread anywhere, and a fork can happen at any moment, so that nobody waits for
+//! anybody here: there is no lock. Slots are never given back to the system, only used again, so that reading one is
+//! always allowed; and what is read of a mapping counts only if nobody was changing it meanwhile. The mapping that is
+//! looked for isn't: its handle is being used, so it exists.
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+use core::ffi::c_void;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::os::fd::{IntoRawFd, RawFd};
 
-use super::Storage;
+use super::{Storage, sys};
 use crate::error::{Error, Result};
 
-/// What a handle without a slot has instead of one.
-pub(super) const NONE: u32 = u32::MAX;
+/// The number of a descriptor that isn't open.
+pub(super) const CLOSED: RawFd = -1;
+/// Set in the number of a plain descriptor that was handed out, and must stay.
+pub(super) const HANDED_OUT: RawFd = 1 << 30;
 
-struct Slot {
-    /// Odd while the slot is being changed.
+/// What only the process that made it so believes: in memory that is cleared in children of every kind.
+///
+/// As large as a line of the processor's cache, so that two arrays' appends don't meet there.
+#[repr(C, align(64))]
+pub(super) struct Gate {
+    /// Up to which length the handle may append without asking: 0 unless it has the lock and a footer to publish in.
+    pub room: AtomicUsize,
+    /// Whether the handle holds the growth lock.
+    pub held: AtomicBool,
+    /// Whether the handle was made in this process, or has taken the lock here: else it came by a fork, and the
+    /// description that carries the lock, if it has one, is the parent's too.
+    pub own: AtomicBool,
+}
+
+impl Gate {
+    const fn new() -> Gate {
+        Gate { room: AtomicUsize::new(0), held: AtomicBool::new(false), own: AtomicBool::new(false) }
+    }
+}
+
+/// The gate of handles without a file, which never opens.
+pub(super) static SHUT: Gate = Gate::new();
+
+pub(super) struct Slot {
+    /// Odd while the mapping is being changed.
     turn: AtomicU64,
     base: AtomicUsize,
-    /// 0 while the slot is free.
+    /// 0 while there is no mapping.
     bytes: AtomicUsize,
     storage: AtomicPtr<Storage>,
+    /// The description that is mapped, asked for sizes and footers by readers, and handed out by `mba_fd`. Forked
+    /// children share it, by their mappings too, which keep it alive. `CLOSED` for anonymous memory that nobody has asked
+    /// the descriptor of, once it has the other one.
+    pub fd: AtomicI32,
+    /// The description that carries the lock, and that all writes go through: it belongs to this handle alone, is
+    /// never mapped and never handed out, and is closed in a forked child.
+    pub lock_fd: AtomicI32,
     /// Of a free slot, the number of the next one and 1; 0 at the end of the list.
     next: AtomicU32,
+}
+
+/// A part of the table: slots, and as many gates for them.
+struct Chunk {
+    slots: AtomicPtr<Slot>,
+    gates: AtomicPtr<Gate>,
 }
 
 /// Slots of the first chunk; each further one has twice as many as the one before.
@@ -30,7 +71,9 @@ const FIRST: u32 = 64;
 /// More than any process can have mappings.
 const CHUNKS: usize = 22;
 
-static TABLE: [AtomicPtr<Slot>; CHUNKS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; CHUNKS];
+static TABLE: [Chunk; CHUNKS] = [const {
+    Chunk { slots: AtomicPtr::new(core::ptr::null_mut()), gates: AtomicPtr::new(core::ptr::null_mut()) }
+}; CHUNKS];
 /// How many slots have been in use; those after them never were.
 static USED: AtomicU32 = AtomicU32::new(0);
 /// The list of slots to be used again: in the lower half the number of the first and 1, or 0; in the upper half how
@@ -45,18 +88,32 @@ fn place(index: u32) -> (usize, usize) {
 
 fn slot(index: u32) -> Option<&'static Slot> {
     let (chunk, at) = place(index);
-    let slots = TABLE.get(chunk)?.load(Acquire);
+    let slots = TABLE.get(chunk)?.slots.load(Acquire);
     // SAFETY: a chunk that is there has a place for the slot, and stays for ever.
     (!slots.is_null()).then(|| unsafe { &*slots.add(at) })
+}
+
+fn gate(index: u32) -> Option<&'static Gate> {
+    let (chunk, at) = place(index);
+    let gates = TABLE.get(chunk)?.gates.load(Acquire);
+    // SAFETY: as for slots. All that is in a gate may be zero, so that it is sound when the system has cleared it.
+    (!gates.is_null()).then(|| unsafe { &*gates.add(at) })
 }
 
 /// Makes a chunk, if there is none yet.
 fn make_chunk(chunk: usize) -> Result<()> {
     let place = TABLE.get(chunk).ok_or(Error::NO_MEMORY)?;
-    if !place.load(Acquire).is_null() {
+    let count = (FIRST as usize) << chunk;
+    if place.gates.load(Acquire).is_null() {
+        let gates = sys::map_wiped_on_fork(count * size_of::<Gate>())?.cast::<Gate>();
+        // Another thread may be first: then this memory goes.
+        if place.gates.compare_exchange(core::ptr::null_mut(), gates, Release, Relaxed).is_err() {
+            sys::unmap(gates.cast::<c_void>(), count * size_of::<Gate>());
+        }
+    }
+    if !place.slots.load(Acquire).is_null() {
         return Ok(());
     }
-    let count = (FIRST as usize) << chunk;
     let mut slots = Vec::new();
     slots.try_reserve_exact(count).map_err(|_| Error::NO_MEMORY)?;
     slots.resize_with(count, || Slot {
@@ -64,10 +121,12 @@ fn make_chunk(chunk: usize) -> Result<()> {
         base: AtomicUsize::new(0),
         bytes: AtomicUsize::new(0),
         storage: AtomicPtr::new(core::ptr::null_mut()),
+        fd: AtomicI32::new(CLOSED),
+        lock_fd: AtomicI32::new(CLOSED),
         next: AtomicU32::new(0),
     });
-    // Another thread may be first: then this vector goes.
-    if place.compare_exchange(core::ptr::null_mut(), slots.as_mut_ptr(), Release, Relaxed).is_ok() {
+    // As above.
+    if place.slots.compare_exchange(core::ptr::null_mut(), slots.as_mut_ptr(), Release, Relaxed).is_ok() {
         core::mem::forget(slots);
     }
     Ok(())
@@ -107,28 +166,104 @@ fn change(slot: &Slot, base: usize, bytes: usize, storage: *const Storage) {
     slot.turn.fetch_add(1, Release);
 }
 
-/// Puts a mapping in, and returns the number of its slot for [`remove`]. The storage must stay where it is till then.
-pub(super) fn add(base: *const u8, bytes: usize, storage: *const Storage) -> Result<u32> {
-    let index = match take_free() {
-        Some(index) => index,
-        None => take_new()?,
-    };
-    let slot = slot(index).ok_or(Error::NO_MEMORY)?;
-    change(slot, base.addr(), bytes, storage);
-    Ok(index)
+/// A handle's slot and gate, which are its own until this is dropped. Closes the descriptors that are left then.
+pub(super) struct Place {
+    index: u32,
+    slot: &'static Slot,
+    pub gate: &'static Gate,
 }
 
-pub(super) fn remove(index: u32) {
-    let Some(slot) = slot(index) else { return };
-    change(slot, 0, 0, core::ptr::null());
-    let mut head = FREE.load(Relaxed);
-    loop {
-        slot.next.store(head as u32, Relaxed);
-        let new = (head >> 32).wrapping_add(1) << 32 | u64::from(index + 1);
-        match FREE.compare_exchange_weak(head, new, Release, Relaxed) {
-            Ok(_) => return,
-            Err(now) => head = now,
+impl Place {
+    pub fn take() -> Result<Place> {
+        let index = match take_free() {
+            Some(index) => index,
+            None => take_new()?,
+        };
+        let (slot, gate) = (slot(index).ok_or(Error::NO_MEMORY)?, gate(index).ok_or(Error::NO_MEMORY)?);
+        gate.own.store(true, Relaxed);
+        Ok(Place { index, slot, gate })
+    }
+
+    /// Says where the handle's mapping is. The storage must stay where it is until [`Place::hide`].
+    pub fn show(&self, base: *const u8, bytes: usize, storage: *const Storage) {
+        change(self.slot, base.addr(), bytes, storage);
+    }
+
+    /// Takes the mapping out.
+    pub fn hide(&self) {
+        change(self.slot, 0, 0, core::ptr::null());
+    }
+}
+
+impl core::ops::Deref for Place {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        self.slot
+    }
+}
+
+impl Slot {
+    /// The plain descriptor's number, or `CLOSED`.
+    pub fn plain(&self) -> RawFd {
+        match self.fd.load(Relaxed) {
+            CLOSED => CLOSED,
+            fd => fd & !HANDED_OUT,
         }
+    }
+
+    /// Closes a descriptor, if it is open.
+    pub fn close(place: &AtomicI32) {
+        match place.swap(CLOSED, Relaxed) {
+            CLOSED => {}
+            fd => sys::close(fd & !HANDED_OUT),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.hide();
+        Slot::close(&self.slot.fd);
+        Slot::close(&self.slot.lock_fd);
+        self.gate.room.store(0, Relaxed);
+        self.gate.held.store(false, Relaxed);
+        self.gate.own.store(false, Relaxed);
+        let mut head = FREE.load(Relaxed);
+        loop {
+            self.slot.next.store(head as u32, Relaxed);
+            let new = (head >> 32).wrapping_add(1) << 32 | u64::from(self.index + 1);
+            match FREE.compare_exchange_weak(head, new, Release, Relaxed) {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+}
+
+/// Lets go of the parent's locks in a forked child, where only calls that a signal handler may make are safe.
+pub(super) fn disown_all() {
+    for index in 0..USED.load(Acquire) {
+        let (Some(slot), Some(gate)) = (slot(index), gate(index)) else { continue };
+        // The system has done so already, unless it is too old.
+        gate.room.store(0, Relaxed);
+        gate.held.store(false, Relaxed);
+        gate.own.store(false, Relaxed);
+        let lock_fd = slot.lock_fd.swap(CLOSED, Relaxed);
+        if lock_fd == CLOSED {
+            continue;
+        }
+        if slot.fd.load(Relaxed) == CLOSED {
+            // The only descriptor there is; the child needs one to open others from.
+            match sys::reopen(lock_fd, libc::O_RDWR) {
+                Ok(own) => slot.fd.store(own.into_raw_fd(), Relaxed),
+                Err(_) => {
+                    slot.lock_fd.store(lock_fd, Relaxed);
+                    continue;
+                }
+            }
+        }
+        sys::close(lock_fd);
     }
 }
 
@@ -173,14 +308,14 @@ mod tests {
                     let base = |at: usize| (thread << 48) + at * 8192;
                     let pointer = |address: usize| core::ptr::without_provenance::<u8>(address);
                     for round in 0..200 {
-                        let indexes: Vec<u32> = (0..=round % 100)
-                            .map(|at| add(pointer(base(at)), 4096, pointer(base(at)).cast()).unwrap())
-                            .collect();
-                        for (at, _) in indexes.iter().enumerate() {
+                        let places: Vec<Place> = (0..=round % 100).map(|_| Place::take().unwrap()).collect();
+                        for (at, place) in places.iter().enumerate() {
+                            place.show(pointer(base(at)), 4096, pointer(base(at)).cast());
+                        }
+                        for (at, _) in places.iter().enumerate() {
                             assert_eq!(find(base(at) + 4095).unwrap().addr(), base(at));
                             assert_eq!(find(base(at) + 4096), None);
                         }
-                        indexes.into_iter().for_each(remove);
                     }
                     assert_eq!(find(base(0)), None);
                 });

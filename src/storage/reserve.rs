@@ -1,6 +1,7 @@
 //! The address reservation: one mapping, made at open, that reaches far beyond the end of the file.
 
 use core::cell::Cell;
+use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::os::fd::RawFd;
 
@@ -8,7 +9,7 @@ use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
 use super::backing::Access;
 use super::sys;
-use super::tail;
+use super::{footer, valgrind};
 use crate::error::{Error, Result};
 
 /// What a handle reserves if it isn't told otherwise and the process has room enough.
@@ -25,19 +26,21 @@ const FLOOR: u64 = 1 << 17;
 /// Bytes reserved by all handles of this process.
 static TOTAL: AtomicU64 = AtomicU64::new(0);
 
-/// How much address space the process may use, as far as is known: asked for once, and again when a mapping
-/// fails, since asking costs a part of what opening a file costs; then also learnt from what fails. 0 before it is
-/// known.
-static LIMIT: AtomicU64 = AtomicU64::new(0);
+/// How much address space there is where nobody has set a limit and there is less than there commonly is, as under
+/// valgrind and ThreadSanitizer: learnt from what fails. 0 where nothing has failed.
+static LEARNT: AtomicU64 = AtomicU64::new(0);
 
+/// How much address space the process may use at this moment, as far as is known.
 fn address_space_limit() -> u64 {
-    match LIMIT.load(Relaxed) {
-        0 => {
-            let limit = sys::address_space_limit().max(1);
-            LIMIT.store(limit, Relaxed);
+    let limit = sys::address_space_limit();
+    match LEARNT.load(Relaxed) {
+        0 => limit,
+        // The process may have got room since.
+        learnt if sys::has_address_space(learnt.saturating_mul(2)) => {
+            LEARNT.store(0, Relaxed);
             limit
         }
-        limit => limit,
+        learnt => limit.min(learnt),
     }
 }
 
@@ -45,6 +48,9 @@ fn address_space_limit() -> u64 {
 pub(super) struct Reservation {
     map: MmapRaw,
     bytes: u64,
+    writable: bool,
+    /// Up to where the mapping has bytes, for valgrind.
+    shown: Cell<u64>,
     /// Up to where a core dump takes the mapping along; `None` if it leaves it out as a whole.
     dumped: Cell<Option<u64>>,
 }
@@ -58,10 +64,10 @@ impl Reservation {
             return Reservation::map(fd, need, access);
         }
         if wanted != 0 {
-            // The record lies beyond the elements, at the end of a page.
+            // The footer lies beyond the elements, at the end of a page.
             let bytes = wanted
-                .checked_add(tail::SIZE)
-                .and_then(|bytes| bytes.checked_next_multiple_of(tail::GRAIN))
+                .checked_add(footer::SIZE)
+                .and_then(|bytes| bytes.checked_next_multiple_of(footer::GRAIN))
                 .ok_or(Error::NO_MEMORY)?;
             if bytes < need {
                 return Err(Error::Limit);
@@ -84,7 +90,7 @@ impl Reservation {
                 Err(Error::Os(errno @ (libc::ENOMEM | libc::EAGAIN | libc::EINVAL)))
                     if bytes > least(need) =>
                 {
-                    let half = (bytes / 2).next_multiple_of(tail::GRAIN).max(least(need));
+                    let half = (bytes / 2).next_multiple_of(footer::GRAIN).max(least(need));
                     let mut limit = sys::address_space_limit();
                     if errno == libc::EAGAIN {
                         // What is locked counts whether it is used or not, and so does all else that is mapped then.
@@ -95,14 +101,14 @@ impl Reservation {
                         // Nobody has set a limit, so there is less than there commonly is: valgrind and
                         // ThreadSanitizer leave a program that little.
                         limit = total + bytes;
+                        learnt = Some(limit);
                     }
-                    learnt = Some(limit);
                     bytes = half.min(default_size(need, total, limit));
                 }
                 result => {
                     // Where nothing fits, it isn't for want of addresses.
                     if let (Ok(_), Some(limit)) = (&result, learnt) {
-                        LIMIT.store(limit, Relaxed);
+                        LEARNT.store(limit, Relaxed);
                     }
                     return result;
                 }
@@ -118,13 +124,40 @@ impl Reservation {
         let fd = sys::borrow(fd);
         let map = match access {
             Access::Read | Access::FixedRead => options.map_raw_read_only(&fd),
-            Access::Write { .. } | Access::Fixed => options.map_raw(&fd),
+            Access::Write { .. } | Access::Anonymous | Access::Fixed => options.map_raw(&fd),
             // SAFETY: no slice is made of the map; it is turned into a raw one at once.
             Access::Private => unsafe { options.map_copy(&fd) }.map(MmapRaw::from),
         }
         .map_err(sys::os_error)?;
         TOTAL.fetch_add(bytes, Relaxed);
-        Ok(Reservation { map, bytes, dumped: Cell::new(Some(bytes)) })
+        let writable = !matches!(access, Access::Read | Access::FixedRead);
+        Ok(Reservation { map, bytes, writable, shown: Cell::new(bytes), dumped: Cell::new(Some(bytes)) })
+    }
+
+    /// Maps another description of the same file in the place of the present one, `former`: at no moment is the range
+    /// without a mapping. If it fails the old one stays.
+    pub fn map_anew(&self, fd: RawFd, former: RawFd) -> Result<()> {
+        let protection = libc::PROT_READ | if self.writable { libc::PROT_WRITE } else { 0 };
+        let (at, bytes) = (self.base().cast::<c_void>(), self.bytes as usize);
+        // SAFETY: the range is this mapping, of which the library makes no references.
+        if let Err(error) = unsafe { sys::map_over(at, bytes, protection, fd, true) } {
+            // Older systems may have ended the old mapping by then.
+            // SAFETY: as above; it replaces nothing.
+            let _ = unsafe { sys::map_over(at, bytes, protection, former, false) };
+            return Err(error);
+        }
+        match self.dumped.get() {
+            None => self.dump_nothing(),
+            Some(end) if end < self.bytes => {
+                let _ = self.map.advise_range(Advice::DontDump, end as usize, (self.bytes - end) as usize);
+            }
+            Some(_) => {}
+        }
+        if valgrind::is_there() {
+            self.shown.set(self.bytes);
+            self.show_up_to(self.dumped.get().unwrap_or(self.bytes));
+        }
+        Ok(())
     }
 
     /// Leaves the whole mapping out of core dumps.
@@ -143,11 +176,13 @@ impl Reservation {
         self.bytes
     }
 
-    /// Lets a core dump take along what lies before `end`, and leave out the rest of the reservation; unless it
-    /// leaves out all.
-    pub fn dump_up_to(&self, end: u64) {
+    /// The file ends at `end` now: what lies beyond is no business of core dumps, nor of valgrind's.
+    pub fn use_up_to(&self, end: u64) {
+        if valgrind::is_there() {
+            self.show_up_to(end.next_multiple_of(footer::GRAIN).min(self.bytes));
+        }
         let Some(old) = self.dumped.get() else { return };
-        let end = end.next_multiple_of(tail::GRAIN).min(self.bytes);
+        let end = end.next_multiple_of(footer::GRAIN).min(self.bytes);
         self.dumped.set(Some(end));
         let _ = if end < old {
             self.map.advise_range(Advice::DontDump, end as usize, (old - end) as usize)
@@ -156,6 +191,16 @@ impl Reservation {
         } else {
             Ok(())
         };
+    }
+
+    fn show_up_to(&self, end: u64) {
+        let old = self.shown.replace(end);
+        let at = |bytes: u64| self.base().addr() + bytes as usize;
+        if end < old {
+            valgrind::hide(at(end), (old - end) as usize);
+        } else {
+            valgrind::show(at(old), (end - old) as usize);
+        }
     }
 
     /// Faults in the pages of a range that the file has just come to have, all at once, for reading or for
@@ -201,7 +246,7 @@ const TABLE: usize = 1 << 30;
 /// without access, put at the next boundary below, leaves the rest of that range to small mappings, and
 /// reservations come to lie below it. Nothing depends on it.
 fn keep_apart() {
-    let page = tail::GRAIN as usize;
+    let page = footer::GRAIN as usize;
     let map = |at: usize, flags: i32| {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | flags;
         // SAFETY: a new mapping without access, where the system finds a place, or at an address where there
@@ -224,9 +269,9 @@ fn keep_apart() {
     }
 }
 
-/// The least that a growing file's handle can do with: the file and a page for a record.
+/// The least that a growing file's handle can do with: the file and a page for a footer.
 fn least(need: u64) -> u64 {
-    need.next_multiple_of(tail::GRAIN) + tail::GRAIN
+    need.next_multiple_of(footer::GRAIN) + footer::GRAIN
 }
 
 /// The default reservation for a file of `need` bytes, when all other handles have `total` and the process
@@ -235,7 +280,7 @@ fn default_size(need: u64, total: u64, limit: u64) -> u64 {
     let share = limit.min(ADDRESS_SPACE) / 2;
     let left = share.saturating_sub(total) / SHARE;
     let bytes = DEFAULT.max(need.saturating_mul(2)).min(left).max(share / FLOOR);
-    bytes.checked_next_multiple_of(tail::GRAIN).unwrap_or(bytes).max(least(need))
+    bytes.checked_next_multiple_of(footer::GRAIN).unwrap_or(bytes).max(least(need))
 }
 
 #[cfg(test)]

@@ -1,23 +1,46 @@
 //! The system calls that storage makes, one safe function each: `EINTR` retried, `errno` made an [`Error`].
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+
+/// Which file it is: as long as somebody has it open, no other one has these numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub dev: u64,
+    pub ino: u64,
+}
 
 /// What `fstat` says of a file, as far as it matters here.
 #[derive(Clone, Copy)]
 pub(super) struct Stat {
     pub size: u64,
-    pub dev: u64,
-    pub ino: u64,
+    pub identity: Identity,
     pub mode: libc::mode_t,
     /// How many names the file has; 0 for a memfd.
     pub names: u64,
     pub block_size: i64,
     /// Bytes of memory or disk that the file takes.
     pub allocated: u64,
+    /// When the file's metadata were changed last, in seconds and nanoseconds.
+    pub changed: (i64, i64),
+}
+
+impl Stat {
+    fn of(stat: &libc::stat) -> Stat {
+        Stat {
+            size: stat.st_size as u64,
+            identity: Identity { dev: stat.st_dev, ino: stat.st_ino },
+            mode: stat.st_mode,
+            names: stat.st_nlink,
+            block_size: stat.st_blksize,
+            allocated: stat.st_blocks as u64 * 512,
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
 }
 
 pub(super) fn last_error() -> Error {
@@ -47,16 +70,42 @@ fn offset(value: u64) -> Result<libc::off_t> {
     libc::off_t::try_from(value).map_err(|_| Error::Os(libc::EFBIG))
 }
 
-fn own(fd: RawFd) -> OwnedFd {
+/// The lowest descriptor that may be a file's: the others are where programs write their messages, also when nothing
+/// is open there.
+const LOWEST: RawFd = 3;
+
+/// Takes a descriptor over, and gives it another number if it has one of the standard streams'.
+fn own(fd: RawFd) -> Result<OwnedFd> {
     // SAFETY: the callers pass a descriptor that a system call has just made and nobody else knows.
-    unsafe { OwnedFd::from_raw_fd(fd) }
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    if fd.as_raw_fd() >= LOWEST { Ok(fd) } else { duplicate(fd.as_raw_fd()) }
 }
 
-/// Opens a path; always close-on-exec, and never waiting for the other end of a FIFO.
+/// How long an open waits for the holder of a lease to give it up; the system takes it away before that, after 45 s
+/// unless it is told otherwise.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// Opens a path; always close-on-exec, and never waiting for the other end of a FIFO. Where somebody has a lease on the
+/// file it waits until that is given up.
 pub(super) fn open(path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
     // SAFETY: `path` is a C string.
-    retry(|| unsafe { libc::open(path.as_ptr(), flags, mode) }).map(own)
+    open_leased(|| unsafe { libc::open(path.as_ptr(), flags, mode) })
+}
+
+/// Calls `open` until nobody's lease is in the way: `EAGAIN` says, without waiting, that somebody has been asked.
+fn open_leased(open: impl Fn() -> RawFd) -> Result<OwnedFd> {
+    let mut started = None;
+    let mut pause = Duration::from_micros(100);
+    loop {
+        match retry(&open) {
+            Err(Error::Os(libc::EAGAIN)) if started.get_or_insert_with(Instant::now).elapsed() < LEASE => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(20));
+            }
+            fd => return fd.and_then(own),
+        }
+    }
 }
 
 /// Opens the file behind a descriptor anew: the result shares neither locks, offset nor status flags
@@ -101,7 +150,21 @@ impl core::ops::Deref for DescriptorPath {
 /// A second descriptor of the same open file description.
 pub(super) fn duplicate(fd: RawFd) -> Result<OwnedFd> {
     // SAFETY: no memory is passed.
-    retry(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) }).map(own)
+    let fd = retry(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, LOWEST) })?;
+    // SAFETY: the system call has just made the descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Puts a description behind a number in place of the one that is there, which is closed, in one step.
+pub(super) fn replace(number: RawFd, by: OwnedFd) -> Result<()> {
+    // SAFETY: no memory is passed. `number` is a descriptor of the caller's own.
+    retry(|| unsafe { libc::dup3(by.as_raw_fd(), number, libc::O_CLOEXEC) }).map(drop)
+}
+
+/// Closes a descriptor by its number.
+pub(super) fn close(fd: RawFd) {
+    // SAFETY: the callers own the descriptor, and forget it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }
 
 /// The access mode and status flags of a descriptor; `EBADF` if it is none.
@@ -115,24 +178,50 @@ pub(super) fn stat(fd: RawFd) -> Result<Stat> {
     // SAFETY: fstat fills the structure that it is given.
     retry(|| unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
     // SAFETY: fstat succeeded, so it has filled it.
-    let stat = unsafe { stat.assume_init() };
-    Ok(Stat {
-        size: stat.st_size as u64,
-        dev: stat.st_dev,
-        ino: stat.st_ino,
-        mode: stat.st_mode,
-        names: stat.st_nlink,
-        block_size: stat.st_blksize,
-        allocated: stat.st_blocks as u64 * 512,
-    })
+    Ok(Stat::of(unsafe { stat.assume_init_ref() }))
+}
+
+/// What a path leads to now.
+pub(super) fn stat_path(path: &CStr) -> Result<Stat> {
+    let mut stat = core::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `path` is a C string, and stat fills the structure that it is given.
+    retry(|| unsafe { libc::stat(path.as_ptr(), stat.as_mut_ptr()) })?;
+    // SAFETY: stat succeeded, so it has filled it.
+    Ok(Stat::of(unsafe { stat.assume_init_ref() }))
 }
 
 /// Reads up to `buffer.len()` bytes at `at`; fewer at the end of the file.
 pub(super) fn pread(fd: RawFd, buffer: &mut [u8], at: u64) -> Result<usize> {
-    let at = offset(at)?;
+    let start = offset(at)?;
     // SAFETY: the buffer is valid for writes of its length.
-    retry(|| unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), buffer.len(), at) })
-        .map(isize::unsigned_abs)
+    match retry(|| unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), buffer.len(), start) }) {
+        Err(Error::Os(libc::EINVAL)) if is_direct(fd) => pread_direct(fd, buffer, at),
+        count => count.map(isize::unsigned_abs),
+    }
+}
+
+/// Whether a description reads past the page cache, and then in whole blocks only. Whoever got a descriptor of it can
+/// set that at any time.
+fn is_direct(fd: RawFd) -> bool {
+    status_flags(fd).is_ok_and(|flags| flags & libc::O_DIRECT != 0)
+}
+
+/// As [`pread`], by way of whole blocks at an aligned address. The range must end within two blocks of its beginning.
+#[cold]
+fn pread_direct(fd: RawFd, buffer: &mut [u8], at: u64) -> Result<usize> {
+    const BLOCK: usize = 4096;
+    let mut memory = Vec::<u8>::new();
+    memory.try_reserve_exact(3 * BLOCK).map_err(|_| Error::NO_MEMORY)?;
+    let first = at / BLOCK as u64 * BLOCK as u64;
+    let skip = (at - first) as usize;
+    let block = memory.as_mut_ptr().wrapping_add(memory.as_ptr().align_offset(BLOCK));
+    let start = offset(first)?;
+    // SAFETY: three blocks have two aligned ones in them.
+    let count = retry(|| unsafe { libc::pread(fd, block.cast(), 2 * BLOCK, start) })?.unsigned_abs();
+    let count = count.saturating_sub(skip).min(buffer.len());
+    // SAFETY: the system has just stored the bytes up to the count; the buffer is other memory.
+    unsafe { core::ptr::copy_nonoverlapping(block.wrapping_add(skip), buffer.as_mut_ptr(), count) };
+    Ok(count)
 }
 
 /// Writes up to `count` bytes from `from` at `at`; the system may write fewer.
@@ -166,24 +255,46 @@ pub(super) fn fdatasync(fd: RawFd) -> Result<()> {
     retry(|| unsafe { libc::fdatasync(fd) }).map(drop)
 }
 
-/// Puts the directory that holds the file on the disk, and so the file's name. The directory is the one
-/// in which the file is now, whatever it was called when it was opened.
-pub(super) fn sync_directory(fd: RawFd) -> Result<()> {
+/// Says that the file was changed just now, as a write does and a store through a mapping need not.
+pub(super) fn touch(fd: RawFd) -> Result<()> {
+    let omit = libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_OMIT };
+    let now = libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW };
+    let times = [omit, now];
+    // SAFETY: the two times are read only.
+    retry(|| unsafe { libc::futimens(fd, times.as_ptr()) }).map(drop)
+}
+
+/// Puts the name of a file on the disk, which is in the directory that holds the file. `known` is a path to that
+/// directory, and which one it was when the file was made: if the path leads elsewhere now, the system is asked where
+/// the file is.
+pub(super) fn sync_directory(fd: RawFd, known: Option<(&CStr, Identity)>) -> Result<()> {
+    if let Some((path, identity)) = known
+        && let Ok(directory) = open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0)
+        && stat(directory.as_raw_fd()).is_ok_and(|stat| stat.identity == identity)
+    {
+        return sync_opened_directory(&directory);
+    }
     let link = descriptor_path(fd);
     let mut path = [0u8; libc::PATH_MAX as usize];
     // SAFETY: `link` is a C string and `path` is valid for writes of the length passed.
-    let length =
-        retry(|| unsafe { libc::readlink(link.as_ptr(), path.as_mut_ptr().cast(), path.len() - 1) })?
-            .unsigned_abs();
+    let length = retry(|| unsafe { libc::readlink(link.as_ptr(), path.as_mut_ptr().cast(), path.len() - 1) });
+    let Ok(length) = length.map(isize::unsigned_abs) else {
+        // There is no /proc. To sync the file puts the name of a new one on the disk on most file systems, too.
+        // SAFETY: no memory is passed.
+        return retry(|| unsafe { libc::fsync(fd) }).map(drop);
+    };
     let Some(slash) = path[..length].iter().rposition(|byte| *byte == b'/') else { return Ok(()) };
     path[slash.max(1)..].fill(0);
     let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();
-    let directory = match open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
+    match open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
         // The file was deleted together with its directory: there is no name left to keep.
         // Or it can't be opened for reading: then the file's own metadata must do.
-        Err(Error::Os(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) => return Ok(()),
-        directory => directory?,
-    };
+        Err(Error::Os(libc::ENOENT | libc::ENOTDIR | libc::EACCES)) => Ok(()),
+        directory => sync_opened_directory(&directory?),
+    }
+}
+
+fn sync_opened_directory(directory: &OwnedFd) -> Result<()> {
     // SAFETY: no memory is passed.
     match retry(|| unsafe { libc::fsync(directory.as_raw_fd()) }) {
         // Some file systems can't sync a directory, and say so; there is nothing more to do on those.
@@ -216,7 +327,7 @@ pub(super) fn memfd() -> Result<OwnedFd> {
     let name = c"mmap_backed_array";
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     // SAFETY: `name` is a C string.
-    let make = |flags| retry(|| unsafe { libc::memfd_create(name.as_ptr(), flags) }).map(own);
+    let make = |flags| retry(|| unsafe { libc::memfd_create(name.as_ptr(), flags) }).and_then(own);
     let fd = match make(flags | libc::MFD_NOEXEC_SEAL) {
         // A kernel before 6.3 doesn't know the flag.
         Err(Error::Os(libc::EINVAL)) => make(flags)?,
@@ -232,7 +343,7 @@ pub(super) fn memfd() -> Result<OwnedFd> {
 pub(super) fn shm_open(name: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
     let flags = flags | libc::O_NONBLOCK;
     // SAFETY: `name` is a C string.
-    retry(|| unsafe { libc::shm_open(name.as_ptr(), flags, mode) }).map(own)
+    open_leased(|| unsafe { libc::shm_open(name.as_ptr(), flags, mode) })
 }
 
 pub(super) fn shm_unlink(name: &CStr) -> Result<()> {
@@ -243,25 +354,154 @@ pub(super) fn shm_unlink(name: &CStr) -> Result<()> {
 /// What `fcntl` does with an open-file-description lock.
 #[derive(Clone, Copy)]
 pub(super) enum LockCall {
-    Try,
-    Wait,
+    /// Takes it for itself, if nobody else has it.
+    Write,
+    /// Takes it for itself, when nobody else has it any more. A signal handler ends the wait, with `EINTR`, unless it was
+    /// installed with `SA_RESTART`.
+    WaitToWrite,
+    /// Shares it, if nobody has it for himself.
+    Read,
     Release,
 }
 
-/// Takes or releases the write lock of the open file description on the byte at `at`.
+fn one_byte(kind: i32, at: i64) -> libc::flock {
+    libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: at, l_len: 1, l_pid: 0 }
+}
+
+/// Changes what the open file description has of the lock on the byte at `at`: all of it or nothing.
 pub(super) fn lock(fd: RawFd, at: i64, call: LockCall) -> Result<()> {
     let (command, kind) = match call {
-        LockCall::Try => (libc::F_OFD_SETLK, libc::F_WRLCK),
-        LockCall::Wait => (libc::F_OFD_SETLKW, libc::F_WRLCK),
+        LockCall::Write => (libc::F_OFD_SETLK, libc::F_WRLCK),
+        LockCall::WaitToWrite => (libc::F_OFD_SETLKW, libc::F_WRLCK),
+        LockCall::Read => (libc::F_OFD_SETLK, libc::F_RDLCK),
         LockCall::Release => (libc::F_OFD_SETLK, libc::F_UNLCK),
     };
-    let lock =
-        libc::flock { l_type: kind as i16, l_whence: libc::SEEK_SET as i16, l_start: at, l_len: 1, l_pid: 0 };
+    let lock = one_byte(kind, at);
     // SAFETY: the structure is a valid flock, which the call only reads.
-    match retry(|| unsafe { libc::fcntl(fd, command, &raw const lock) }) {
-        Err(Error::Os(libc::EAGAIN | libc::EACCES)) => Err(Error::Locked),
-        result => result.map(drop),
+    if unsafe { libc::fcntl(fd, command, &raw const lock) } == 0 {
+        return Ok(());
     }
+    match last_error() {
+        Error::Os(libc::EAGAIN | libc::EACCES) => Err(Error::Locked),
+        error => Err(error),
+    }
+}
+
+/// Whether another open file description has a lock on the byte at `at`, shared or not.
+pub(super) fn is_locked_elsewhere(fd: RawFd, at: i64) -> Result<bool> {
+    let mut lock = one_byte(libc::F_WRLCK, at);
+    // SAFETY: the structure is a valid flock, which the call reads and writes.
+    retry(|| unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut lock) })?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// A clock that a thread can sleep by, in a way that a signal handler ends unless it was installed with `SA_RESTART`.
+pub(super) struct Alarm(Option<OwnedFd>);
+
+impl Alarm {
+    pub fn new() -> Alarm {
+        // SAFETY: no memory is passed.
+        let fd = retry(|| unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC) });
+        Alarm(fd.and_then(own).ok())
+    }
+
+    /// Sleeps so long, or until a signal handler has run: `EINTR`.
+    pub fn sleep(&self, time: Duration) -> Result<()> {
+        let time = libc::timespec {
+            tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: i64::from(time.subsec_nanos().max(1)),
+        };
+        let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let result = match &self.0 {
+            Some(fd) => {
+                let once = libc::itimerspec { it_interval: none, it_value: time };
+                let mut expirations = 0u64;
+                // SAFETY: the structure is read only, and there is room for the 8 bytes that the descriptor gives.
+                unsafe {
+                    libc::timerfd_settime(fd.as_raw_fd(), 0, &raw const once, core::ptr::null_mut());
+                    libc::read(fd.as_raw_fd(), (&raw mut expirations).cast(), 8) == 8
+                }
+            }
+            // Without a descriptor every handler ends it.
+            // SAFETY: the structure is read only.
+            None => unsafe { libc::nanosleep(&raw const time, core::ptr::null_mut()) == 0 },
+        };
+        if result { Ok(()) } else { Err(last_error()) }
+    }
+}
+
+/// Maps a file over a range that is mapped already, in one step: whoever touches the range finds the old or the new one.
+///
+/// # Safety
+/// The range must be a mapping of the caller's own, at whose bytes nobody has a reference.
+pub(super) unsafe fn map_over(
+    at: *mut c_void,
+    bytes: usize,
+    protection: i32,
+    fd: RawFd,
+    over: bool,
+) -> Result<()> {
+    let place = if over { libc::MAP_FIXED } else { libc::MAP_FIXED_NOREPLACE };
+    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE | place;
+    // SAFETY: the caller promises the range.
+    match unsafe { libc::mmap(at, bytes, protection, flags, fd, 0) } {
+        libc::MAP_FAILED => Err(last_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Memory of zeros that becomes zeros again in every kind of child process. A system that is too old for that leaves the
+/// memory as it is.
+pub(super) fn map_wiped_on_fork(bytes: usize) -> Result<*mut c_void> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping, where the system finds a place.
+    let at =
+        unsafe { libc::mmap(core::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    if at == libc::MAP_FAILED {
+        return Err(last_error());
+    }
+    // SAFETY: the range is the mapping just made.
+    unsafe { libc::madvise(at, bytes, libc::MADV_WIPEONFORK) };
+    Ok(at)
+}
+
+/// Whether the process could map so much more.
+pub(super) fn has_address_space(bytes: u64) -> bool {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping without access, where the system finds a place.
+    let at = unsafe { libc::mmap(core::ptr::null_mut(), bytes as usize, libc::PROT_NONE, flags, -1, 0) };
+    if at != libc::MAP_FAILED {
+        unmap(at, bytes as usize);
+    }
+    at != libc::MAP_FAILED
+}
+
+/// Ends a mapping that nobody else knows of.
+pub(super) fn unmap(at: *mut c_void, bytes: usize) {
+    // SAFETY: the callers have made the mapping, and use it no more.
+    unsafe { libc::munmap(at, bytes) };
+}
+
+/// This process, as the system numbers them.
+pub(super) fn process_id() -> u64 {
+    u64::from(std::process::id())
+}
+
+/// A number that no one has had before: the time, as exactly as the clock tells it.
+pub(super) fn fresh_number() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: clock_gettime fills the structure that it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
+    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64).max(1)
+}
+
+/// The directory that relative paths start from.
+pub(super) fn current_directory(path: &mut [u8]) -> Result<usize> {
+    // SAFETY: the buffer is valid for writes of its length.
+    if unsafe { libc::getcwd(path.as_mut_ptr().cast(), path.len()) }.is_null() {
+        return Err(last_error());
+    }
+    path.iter().position(|byte| *byte == 0).ok_or(Error::Os(libc::ERANGE))
 }
 
 /// The largest size that this process may give a file; beyond it the system would send a signal.

@@ -1,201 +1,305 @@
 //! Becoming shorter: fewer elements, and spare room given back.
+//!
+//! What an open handle can have seen as an element, up to the reach, is cut only by who is alone. A footer that says that
+//! elements were taken away goes only then, too, so that everybody else can learn of it.
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use std::os::fd::RawFd;
 
-use super::grow::{Pace, check_limit};
+use super::footer::{self, Footer, GRAIN, seems_to_have_footer};
+use super::grow::{self, Pace};
 use super::lock::{self, Wait};
-use super::tail::{self, GRAIN, State};
-use super::tenure::is_sealed;
-use super::{File, Storage, sys};
+use super::lock_state::{State, read_state};
+use super::sys::Identity;
+use super::{File, Shape, Storage, presence, sys};
 use crate::error::{Error, Result};
 
+/// What a file is to end with.
+enum End {
+    /// Its elements.
+    Exact(u64),
+    /// A footer, at the end of a file of this size: the elements would read as one, or others have seen more.
+    Footer(u64),
+}
+
+/// Where a file may be cut whose footer says this. `may_cut` says that nobody can miss what is cut beyond the length.
+fn plan(fd: RawFd, shape: &Shape, len: u64, reach: u64, may_cut: bool) -> Result<End> {
+    let end_of = |len| shape.end_of(len).ok_or(Error::Limit);
+    if may_cut {
+        let end = end_of(len)?;
+        return Ok(if seems_to_have_footer(fd, end)? { End::Footer(end + GRAIN) } else { End::Exact(end) });
+    }
+    let size = (end_of(len.max(reach))? + footer::SIZE).next_multiple_of(GRAIN);
+    Ok(End::Footer(size))
+}
+
+/// What of the spare room is left when a file was trimmed.
+pub(super) enum Left {
+    /// Nothing, or a page that the file needs since its elements would read as a footer.
+    Nothing,
+    /// What others can have seen as elements.
+    WhatOthersSaw,
+}
+
+/// Gives back the spare room of a file that the caller has no mapping of any more, but the growth lock, through `fd`.
+///
+/// A file that has become something else is left alone.
+pub(super) fn trim_left_file(fd: RawFd, identity: Identity, shape: &Shape) -> Result<Left> {
+    let stat = sys::stat(fd)?;
+    let state = match read_state(fd, shape, stat, None) {
+        Ok(state) if state.stat.identity == identity => state,
+        Err(error @ Error::Os(_)) => return Err(error),
+        _ => return Ok(Left::Nothing),
+    };
+    let Some(footer) = state.footer else { return Ok(Left::Nothing) };
+    let may_cut = footer.epoch == 0 || state.is_copy() || !presence::are_others(fd)?;
+    match plan(fd, shape, state.len as u64, footer.reach, may_cut)? {
+        End::Exact(end) => sys::ftruncate(fd, end)?,
+        End::Footer(size) if size < state.stat.size => {
+            let reach = if may_cut { 0 } else { footer.reach };
+            let shorter = Footer { file_size: size, identity, reach, ..footer };
+            grow::check_limit(size)?;
+            grow::write_all(fd, &shorter.encode(shape), size - footer::SIZE)?;
+            sys::ftruncate(fd, size)?;
+        }
+        End::Footer(_) => {}
+    }
+    Ok(if may_cut { Left::Nothing } else { Left::WhatOthersSaw })
+}
+
+/// Does for a path what the close of the last handle would do; `shape` is `None` if any elements will do. With `force`
+/// also for a file whose footer is unsound.
+pub(crate) fn tidy(path: &core::ffi::CStr, shape: Option<&Shape>, force: bool) -> Result<()> {
+    use std::os::fd::AsRawFd;
+    let fd = sys::open(path, libc::O_RDWR, 0)?;
+    let fd = fd.as_raw_fd();
+    let stat = super::backing::regular_file(fd)?;
+    if super::filesystem::is_sealed(fd)? {
+        return Ok(());
+    }
+    if !lock::take_to_tidy(fd)? {
+        return Err(Error::Locked);
+    }
+    let (stat, bytes) = footer::read_end(fd, stat, None)?;
+    let Some(bytes) = bytes else { return Ok(()) };
+    match Footer::decode_any(&bytes, stat.size) {
+        Ok(None) => Ok(()),
+        Ok(Some((_, elements))) => {
+            if shape.is_some_and(|shape| !elements.are(shape)) {
+                return Err(Error::Type);
+            }
+            let shape = elements.shape();
+            trim_left_file(fd, stat.identity, &shape).map(drop)
+        }
+        Err(error) if !force => Err(error),
+        // Nobody knows what others may have seen.
+        Err(_) if presence::are_others(fd)? => Err(Error::Locked),
+        Err(_) => {
+            sys::ftruncate(fd, footer::salvage(&bytes, shape.map(|shape| shape.itemsize as u64), stat.size))
+        }
+    }
+}
+
 impl Storage {
-    /// Does what can fail about becoming shorter, so that the elements can be moved before [`Storage::shorten`]: an
-    /// exact file gets a record for the while too, since a cut could fail when they have moved.
-    /// If the elements will read as a record then, the file needs a true one behind them.
-    pub fn prepare_to_shorten(&self, will_look_like_record: bool) -> Result<()> {
+    /// Does what can fail about becoming `len` elements long, so that the elements can be moved before
+    /// [`Storage::shorten`]: the file gets a footer to publish the shorter length in. If the elements will read as a footer
+    /// then, the file needs a true one behind them.
+    pub fn prepare_to_shorten(&self, len: usize, will_look_like_footer: bool) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        if file.tenure.record.get() {
-            return self.check_size(file);
+        if file.state.footer.get() {
+            return self.check_file(file);
         }
         match self.grow(file, self.len(), Pace::Exact) {
-            // A file that can't have a record is cut.
+            // A file that can't have a footer is cut, if nobody else has it open.
             Err(error)
                 if (error.is_no_room() || error == Error::Limit)
-                    && !file.tenure.traits().sealed
-                    && !will_look_like_record =>
+                    && !file.state.traits().sealed
+                    && !will_look_like_footer =>
             {
-                Ok(())
+                if self.exclude(file, len)? {
+                    Ok(())
+                } else {
+                    Err(error)
+                }
             }
             result => result.map(drop),
         }
     }
 
-    /// Makes the array shorter: in the record, which an exact file has none of and is cut instead. A file
-    /// without a record gets one; where there is no space even for that, it is cut too.
+    /// Makes the array shorter: in the footer, or by cutting the file where [`Storage::prepare_to_shorten`] could not make
+    /// one.
     pub fn shorten(&self, len: usize) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        if !file.tenure.record.get() && !self.is_exact() {
-            self.prepare_to_shorten(false)?;
+        if !file.state.footer.get() && !file.state.excludes.get() {
+            // A file without spare room is cut at once, if it must be without and nobody else has it open.
+            let fd = file.mapping.lock_fd()?;
+            let looks_like_footer = seems_to_have_footer(fd, self.end_of(len)?)?;
+            self.check_file(file)?;
+            if !self.is_exact() || looks_like_footer || !self.exclude(file, len)? {
+                self.prepare_to_shorten(len, looks_like_footer)?;
+            }
         }
-        if !file.tenure.record.get() {
-            return self.cut(file, file.lock_fd()?, len);
+        if file.state.excludes.get() {
+            return self.cut_excluding(file, len);
         }
-        // SAFETY: the file has a record, so the word to publish in is there; a shorter length fits.
-        unsafe { self.publish(len) };
+        // SAFETY: the file has a footer, so the words to publish in are there; a shorter length fits.
+        unsafe { self.publish_shorter(len) };
         self.settle();
         Ok(())
     }
 
-    /// Brings an exact file back to its elements after a change that went through spare room.
+    /// Keeps others from opening the file, if nobody else has it open, so that it can be cut without a footer. The handle
+    /// has the shorter length from now on, for a child that is forked in between.
+    fn exclude(&self, file: &File, len: usize) -> Result<bool> {
+        let before = self.len.swap(len, Release);
+        let alone = file.mapping.exclude();
+        file.state.excludes.set(alone == Ok(true));
+        if alone != Ok(true) {
+            self.len.store(before, Release);
+        }
+        alone
+    }
+
+    /// Cuts a file without a footer, which others are kept from opening.
+    fn cut_excluding(&self, file: &File, len: usize) -> Result<()> {
+        let end = self.end_of(len)?;
+        let result = file.mapping.lock_fd().and_then(|fd| {
+            self.check_file(file)?;
+            sys::ftruncate(fd, end)
+        });
+        file.state.excludes.set(false);
+        file.mapping.admit();
+        if let Err(error) = result {
+            self.len.store(self.shape.fitting(file.state.size.get()), Release);
+            return Err(error);
+        }
+        self.is_cut(file, end);
+        self.len.store(len, Release);
+        self.capacity.store(len, Relaxed);
+        self.epoch.store(self.next_epoch(), Relaxed);
+        Ok(())
+    }
+
+    /// The file was cut to its elements, and has no footer any more.
+    fn is_cut(&self, file: &File, end: u64) {
+        let state = &file.state;
+        state.size.set(end);
+        state.backed.set(end);
+        state.footer.set(false);
+        state.reach.set(0);
+        state.epoch.set(0);
+        state.step.set(0);
+        self.close_room();
+    }
+
+    /// Brings an exact file back to its elements after a change that went through spare room, as far as others allow.
     pub fn settle(&self) {
         if let (true, Some(file)) = (self.is_exact(), &self.file)
-            && file.tenure.record.get()
-            && file.held.load(Relaxed)
+            && file.state.footer.get()
+            && file.is_held()
         {
-            // The change has happened and is published. If the cut fails the record says so, and the next
+            // The change has happened and is published. If the cut fails the footer says so, and the next
             // call that changes the length tries again.
-            let _ = file.lock_fd().and_then(|fd| self.cut(file, fd, self.len()));
+            let _ = file.mapping.lock_fd().and_then(|fd| self.trim(file, fd, false));
         }
     }
 
-    /// Gives spare room back. The file is then its elements; a sealed one keeps its size and gives back memory.
+    /// Gives spare room back. The file is then its elements, if no other handle can have seen more; a sealed one keeps its
+    /// size and gives back memory.
     pub fn shrink_to_fit(&self) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        let fd = file.lock_fd()?;
-        if !file.tenure.record.get() {
+        let fd = file.mapping.lock_fd()?;
+        if !file.state.footer.get() {
             // Blocks that a killed process had reserved beyond the end, for a step that didn't come about.
-            self.check_size(file)?;
-            return sys::ftruncate(fd, file.tenure.size.get());
+            self.check_file(file)?;
+            return sys::ftruncate(fd, file.state.size.get());
         }
-        if file.tenure.traits().sealed { self.punch(file, fd) } else { self.cut(file, fd, self.len()) }
+        if file.state.traits().sealed { self.punch(file, fd) } else { self.trim(file, fd, false) }
     }
 
-    /// What closing a handle that can change the length does for the file: if nobody else holds the lock,
-    /// cuts it to its elements. That also repairs what a killed process has left.
-    pub fn trim_at_close(&self) -> Result<()> {
-        if let Err(error) = self.check() {
-            let held = self.file.as_ref().filter(|file| file.held.load(Relaxed));
-            let released = held.map_or(Ok(()), File::release);
-            return if error == Error::Panic { released } else { Err(error) };
-        }
-        let Ok(file) = self.growable() else { return Ok(()) };
-        if file.forked.load(Relaxed) {
-            return Ok(());
-        }
-        if file.held.load(Relaxed) {
-            let needed = file.tenure.record.get() && !file.tenure.traits().sealed;
-            let result = file.lock_fd().and_then(|fd| {
-                if needed {
-                    return self.cut(file, fd, self.len());
+    /// Gives spare room back, as far as others allow; `is_nobodys` says that nobody can have seen more than the length.
+    pub(super) fn trim(&self, file: &File, fd: RawFd, is_nobodys: bool) -> Result<()> {
+        let state = &file.state;
+        self.check_file(file)?;
+        let may_cut = is_nobodys || state.epoch.get() == 0 || file.mapping.is_alone()?;
+        match plan(fd, &self.shape, self.len() as u64, state.reach.get(), may_cut)? {
+            End::Exact(end) => {
+                self.close_room();
+                sys::ftruncate(fd, end).inspect_err(|_| self.open_room(file))?;
+                self.is_cut(file, end);
+                Ok(())
+            }
+            End::Footer(size) => {
+                if may_cut {
+                    state.reach.set(0);
                 }
-                // Nothing needs to be done, but somebody else's doing to be told.
-                self.check_size(file).and_then(|()| self.guard_last_elements(file, fd))
-            });
-            // A child that is being forked at this moment may have the description open for a little longer.
-            return result.and(file.release());
+                self.move_footer_back(file, fd, size)
+            }
         }
-        // Without a record there is nothing to do, and no lock needed to see that.
-        let seems_to_have_record = looks_like_record(file.fd(), sys::stat(file.fd())?.size)?;
-        if !seems_to_have_record || is_sealed(file.fd())? {
-            return Ok(());
-        }
-        let fd = file.lock_fd()?;
-        match lock::take(fd, Wait::No) {
-            Err(Error::Locked) => return Ok(()),
-            result => result?,
-        }
-        let result = match tail::read_state(fd, &self.shape) {
-            Ok(State { record: Some(_), len, .. }) => self
-                .end_of(len)
-                .and_then(|end| if looks_like_record(fd, end)? { Ok(()) } else { sys::ftruncate(fd, end) }),
-            Err(error @ Error::Os(_)) => Err(error),
-            // The file has become something else, which isn't this handle's to tidy up.
-            _ => Ok(()),
-        };
-        result.and(file.release())
     }
 
-    /// Cuts the file to `len` elements, and the handle's length with it.
-    pub(super) fn cut(&self, file: &File, fd: RawFd, len: usize) -> Result<()> {
-        let tenure = &file.tenure;
-        let end = self.end_of(len)?;
-        self.check_size(file)?;
-        if looks_like_record(fd, end)? {
-            return self.cut_to_record(file, fd, len, end);
-        }
-        debug_assert!(!tenure.record.get() || len == self.len(), "a record's length changes by publishing");
-        self.close_room();
-        sys::ftruncate(fd, end).inspect_err(|_| self.open_room(file))?;
-        tenure.size.set(end);
-        tenure.backed.set(end);
-        tenure.record.set(false);
-        tenure.step.set(0);
-        self.len.store(len, Release);
-        self.close_room();
-        Ok(())
-    }
-
-    /// Before a file without a record is given out of hand: if its last elements were set so that they read as a
-    /// record, puts a true one behind them.
-    pub(super) fn guard_last_elements(&self, file: &File, fd: RawFd) -> Result<()> {
-        let end = self.end_of(self.len())?;
-        if file.tenure.record.get() || !looks_like_record(fd, end)? {
-            return Ok(());
-        }
-        self.check_size(file)?;
-        self.cut_to_record(file, fd, self.len(), end)
-    }
-
-    /// The one case in which spare room must stay: the last elements would read as a record if they were at
-    /// the end of the file. They get a page behind them, with a true one.
-    fn cut_to_record(&self, file: &File, fd: RawFd, len: usize, end: u64) -> Result<()> {
-        let tenure = &file.tenure;
-        let size = end + GRAIN;
-        if size > file.reservation.bytes() {
+    /// Puts the footer at the end of a shorter file.
+    fn move_footer_back(&self, file: &File, fd: RawFd, size: u64) -> Result<()> {
+        let state = &file.state;
+        if size > file.mapping.reservation.bytes() {
             return Err(Error::Limit);
         }
-        if !tenure.record.get() {
-            self.grow(file, self.len(), Pace::Exact)?;
-            // SAFETY: the file has just got a record, and a shorter length fits.
-            unsafe { self.publish(len) };
+        if state.size.get() <= size {
+            return Ok(());
         }
-        if tenure.size.get() > size {
-            check_limit(size)?;
-            self.write_record(file, fd, size, true)?;
-            sys::ftruncate(fd, size)?;
-            tenure.size.set(size);
-            tenure.backed.set(size);
-            self.open_room(file);
-        }
+        grow::check_limit(size)?;
+        // The page with the footer gets its blocks by being written.
+        let has_blocks = state.backed.get() + GRAIN >= size;
+        self.write_footer(file, fd, size, has_blocks)?;
+        sys::ftruncate(fd, size)?;
+        state.size.set(size);
+        state.backed.set(state.backed.get().min(size));
+        self.open_room(file);
         Ok(())
+    }
+
+    /// Before a file without a footer is given out of hand: if its last elements were set so that they read as one, puts a
+    /// true one behind them.
+    pub(super) fn guard_last_elements(&self, file: &File, fd: RawFd) -> Result<()> {
+        let end = self.end_of(self.len())?;
+        if file.state.footer.get() || !seems_to_have_footer(fd, end)? {
+            return Ok(());
+        }
+        self.check_file(file)?;
+        self.grow(file, self.len(), Pace::Exact).map(drop)?;
+        self.move_footer_back(file, fd, end + GRAIN)
     }
 
     /// Gives back the memory of a sealed file's spare room.
     fn punch(&self, file: &File, fd: RawFd) -> Result<()> {
-        let tenure = &file.tenure;
-        self.check_size(file)?;
-        let (start, end) = (self.end_of(self.len())?.next_multiple_of(GRAIN), tenure.size.get() - GRAIN);
+        let state = &file.state;
+        self.check_file(file)?;
+        let (start, end) = (self.end_of(self.len())?.next_multiple_of(GRAIN), state.size.get() - GRAIN);
         if start >= end {
             return Ok(());
         }
         // Whoever takes the lock next must know that there are no pages behind the spare room.
-        self.write_identity(file, fd, tenure.size.get(), false)?;
-        tenure.backed.set(start);
-        tenure.step.set(0);
+        self.write_fixed_part(file, fd, state.size.get(), false)?;
+        state.backed.set(start);
+        state.step.set(0);
         self.open_room(file);
         sys::punch_hole(fd, start, end)
     }
 }
 
-/// Whether a file that ended at `end` would seem to have a record.
-fn looks_like_record(fd: RawFd, end: u64) -> Result<bool> {
-    let Some(at) = tail::place_in(end) else { return Ok(false) };
-    let mut bytes = [0; 8];
-    let count = sys::pread(fd, &mut bytes, at)?;
-    Ok(count == bytes.len() && tail::is_magic(bytes))
+impl footer::Elements {
+    /// What storage needs to know of the elements.
+    fn shape(&self) -> Shape {
+        Shape { itemsize: self.itemsize as usize, kind: self.class, tag: 0, offset: self.offset }
+    }
+}
+
+impl State {
+    /// Whether the footer was written for another file, of which this one is a copy.
+    pub fn is_copy(&self) -> bool {
+        self.footer.is_some_and(|footer| footer.identity != self.stat.identity)
+    }
 }

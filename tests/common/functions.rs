@@ -32,6 +32,8 @@ pub enum Parameter {
     Places,
     /// Where a number is put.
     Size,
+    /// What a file says of itself is put there; it names its size.
+    Status,
     Int,
     Index,
     Count,
@@ -61,6 +63,7 @@ impl Parameter {
                 | PlaceOrNull
                 | Places
                 | Size
+                | Status
                 | Int
         )
     }
@@ -68,7 +71,7 @@ impl Parameter {
     /// Whether the call writes there.
     pub fn is_output(self) -> bool {
         use Parameter::*;
-        matches!(self, Handle | Place | PlaceOrNull | Places | Size | Int)
+        matches!(self, Handle | Place | PlaceOrNull | Places | Size | Status | Int)
     }
 }
 
@@ -131,7 +134,7 @@ macro_rules! answers {
     )*};
 }
 
-answers!(i32, u32, usize, *mut c_void, *const c_char);
+answers!(i32, u32, u64, usize, *mut c_void, *const c_char);
 
 impl Answer for () {
     fn word(self) -> isize {
@@ -173,6 +176,8 @@ functions! {
     Library mba_shm_unlink(Name);
     Library mba_guard_enable();
     Library mba_guard_disable();
+    Library mba_info(Path, Status);
+    Library mba_tidy(Path, Type, Flags);
     Open mba_open(Path, Type, Flags, Handle);
     Open mba_open_with(Path, Type, Flags, Options, Handle);
     Open mba_anon(Type, Handle);
@@ -188,12 +193,15 @@ functions! {
     Ask mba_data_ptr(Array);
     Ask mba_fd(Array);
     Ask mba_has_lock(Array);
+    Ask mba_epoch(Array);
     Read mba_get(Array, Index, Place);
     Read mba_read(Array, Index, Count, Places);
     Read mba_find(Array, Value, Index, Stop, Size);
     Read mba_count(Array, Value, Size);
     Read mba_compare(Array, Other, Int);
     Read mba_equal(Array, Other, Int);
+    Read mba_is_replaced(Array, Int);
+    Read mba_array_info(Array, Status);
     Read mba_advise(Array, Index, Count, Advice);
     Set mba_set(Array, Index, Value);
     Set mba_write(Array, Index, Values, Count);
@@ -277,6 +285,7 @@ pub struct Goods {
     options: mba_options,
     value: [u32; 16],
     memory: [u32; 16],
+    status: mba_status,
     outputs: Outputs,
 }
 
@@ -310,6 +319,8 @@ impl Goods {
             options: mba_options { size: size_of::<mba_options>() as u32, mode: 0, reservation: 1 << 16 },
             value: [0; 16],
             memory: [8; 16],
+            // SAFETY: all fields are numbers.
+            status: unsafe { core::mem::zeroed() },
             outputs: UNTOUCHED,
         })
     }
@@ -323,6 +334,7 @@ impl Goods {
     pub fn words(&mut self, function: &Function) -> Vec<usize> {
         use Parameter::*;
         self.outputs = UNTOUCHED;
+        self.status.size = size_of::<mba_status>() as u32;
         let name = function.name;
         let word = |parameter: &Parameter| match parameter {
             Array => self.array.expose_provenance(),
@@ -333,6 +345,7 @@ impl Goods {
             Handle => (&raw mut self.outputs.handle).expose_provenance(),
             Type => MBA_UINT32 as usize,
             Flags if matches!(name, "mba_from_fd" | "mba_from_memory") => MBA_RDWR as usize,
+            Flags if name == "mba_tidy" => 0,
             Flags => (MBA_RDWR | MBA_CREATE) as usize,
             Fd => self.fd as usize,
             Memory => (&raw mut self.memory).expose_provenance(),
@@ -340,6 +353,7 @@ impl Goods {
             Value | Values => (&raw const self.value).expose_provenance(),
             Place | PlaceOrNull | Places => (&raw mut self.outputs.place).expose_provenance(),
             Size => (&raw mut self.outputs.size).expose_provenance(),
+            Status => (&raw mut self.status).expose_provenance(),
             Int => (&raw mut self.outputs.int).expose_provenance(),
             Count | Stop => 1,
             // SAFETY: the handle exists.

@@ -1,0 +1,266 @@
+//! The lock state: what a handle knows of the file while it holds the growth lock.
+
+use core::cell::Cell;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicU32, AtomicU64};
+use std::os::fd::RawFd;
+
+use super::backing::Access;
+use super::filesystem::{Traits, is_sealed};
+use super::footer::{self, BELL_AT, Bytes, Footer, GRAIN, HOLDER_AT, LENGTH_AT, MOVED};
+use super::lock::{self, Wait};
+use super::presence::Presence;
+use super::sys::{self, Stat};
+use super::{File, Known, Shape, Storage, WORKS};
+use crate::error::{Error, Result};
+
+/// What a file holds: its size, its length, and the footer if there is one.
+#[derive(Clone, Copy)]
+pub(super) struct State {
+    pub stat: Stat,
+    pub len: usize,
+    pub footer: Option<Footer>,
+    /// There is no footer, and the file ends inside an element.
+    pub partial: bool,
+    /// The last bytes, if a file of this size can have a footer.
+    pub bytes: Option<Bytes>,
+}
+
+/// Reads size and footer until they belong together. `stat`, and `bytes` if there were some to be read, are what was known
+/// of the file a moment ago.
+pub(super) fn read_state(fd: RawFd, shape: &Shape, stat: Stat, bytes: Option<Bytes>) -> Result<State> {
+    let (stat, bytes) = footer::read_end(fd, stat, bytes)?;
+    if let Some(bytes) = &bytes
+        && let Some(footer) = Footer::decode(bytes, shape, stat.size)?
+    {
+        let len = footer.len as usize;
+        return Ok(State { stat, len, footer: Some(footer), partial: false, bytes: Some(*bytes) });
+    }
+    let size = stat.size.saturating_sub(shape.offset);
+    let itemsize = shape.itemsize as u64;
+    let len = usize::try_from(size / itemsize).map_err(|_| Error::Limit)?;
+    Ok(State { stat, len, footer: None, partial: !size.is_multiple_of(itemsize), bytes })
+}
+
+/// What the handle knows of the file while it holds the lock.
+#[derive(Default)]
+pub(super) struct LockState {
+    /// The file's size as this handle left it; anything else is somebody's work who doesn't use the library.
+    pub size: Cell<u64>,
+    /// Up to where the file has blocks for certain, in spare room.
+    pub backed: Cell<u64>,
+    /// Whether the file has a footer.
+    pub footer: Cell<bool>,
+    /// The footer's reach.
+    pub reach: Cell<u64>,
+    /// The footer's epoch.
+    pub epoch: Cell<u64>,
+    /// The footer's bell.
+    pub bell: Cell<u32>,
+    /// Whether others are kept from opening the file, which is about to be cut without a footer.
+    pub excludes: Cell<bool>,
+    /// The size of the last step of growth.
+    pub step: Cell<u64>,
+    pub traits: Cell<Option<Traits>>,
+    /// Length and epoch when the lock was taken: if they are others now, the file was changed.
+    pub start: Cell<(usize, u64)>,
+}
+
+impl LockState {
+    pub fn traits(&self) -> Traits {
+        self.traits.get().unwrap_or_default()
+    }
+}
+
+impl Storage {
+    /// Takes the growth lock, and takes over the file as it is then.
+    pub fn lock(&self, wait: Wait) -> Result<()> {
+        let file = self.growable()?;
+        if file.is_held() {
+            return Ok(());
+        }
+        let mapping = &file.mapping;
+        if let Presence::Impossible(error) = mapping.presence {
+            return Err(error);
+        }
+        let fd = mapping.lock_fd()?;
+        mapping.check(fd)?;
+        lock::take(fd, wait, mapping.led.get())?;
+        match self.adopt(file, fd) {
+            Ok(()) => {
+                mapping.place.gate.held.store(true, Relaxed);
+                mapping.led.set(true);
+                file.state.start.set((self.len(), self.epoch.load(Relaxed)));
+                Ok(())
+            }
+            Err(error) => {
+                self.close_room();
+                let _ = lock::release(fd);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the lock back; the spare room stays for whoever takes it next. Keeps it if the file can't be left as
+    /// it is.
+    pub fn unlock(&self) -> Result<()> {
+        self.check()?;
+        let Some(file) = self.file.as_ref().filter(|file| file.is_held()) else { return Ok(()) };
+        let fd = file.mapping.lock_fd()?;
+        self.guard_last_elements(file, fd)?;
+        self.show_time_of_change(file);
+        self.close_room();
+        if lock::release(fd).is_err() {
+            // The lock goes with its description too; the next one opens another.
+            super::Slot::close(&file.mapping.place.lock_fd);
+        }
+        file.mapping.place.gate.held.store(false, Relaxed);
+        Ok(())
+    }
+
+    /// Whether this handle may change the length at all.
+    pub fn check_growable(&self) -> Result<()> {
+        self.growable().map(drop)
+    }
+
+    /// The file, if this handle may change its length.
+    pub(super) fn growable(&self) -> Result<&File> {
+        self.check()?;
+        match &self.file {
+            Some(file) if self.access.can_change_length() => Ok(file),
+            _ if !self.can_write() => Err(Error::ReadOnly),
+            _ => Err(Error::Fixed),
+        }
+    }
+
+    pub(super) fn is_exact(&self) -> bool {
+        self.access == Access::Write { exact: true }
+    }
+
+    fn adopt(&self, file: &File, fd: RawFd) -> Result<()> {
+        let state = &file.state;
+        match state.traits.get() {
+            None => state.traits.set(Some(Traits::of(fd)?)),
+            // Seals can come to a file at any time.
+            Some(known) => state.traits.set(Some(Traits { sealed: is_sealed(fd)?, ..known })),
+        }
+        let found = read_state(fd, &self.shape, file.mapping.check(fd)?, None)?;
+        if found.partial {
+            return Err(Error::Partial);
+        }
+        let end = self.end_of(found.len)?;
+        if end > file.mapping.reservation.bytes() - footer::SIZE {
+            return Err(Error::Limit);
+        }
+        let (is_copy, size) = (found.is_copy(), found.stat.size);
+        state.size.set(size);
+        state.backed.set(size);
+        state.step.set(0);
+        state.excludes.set(false);
+        state.footer.set(found.footer.is_some());
+        // Nobody has seen more of a copy than it has.
+        state.reach.set(found.footer.map_or(0, |footer| if is_copy { 0 } else { footer.reach }));
+        state.epoch.set(found.footer.map_or(0, |footer| footer.epoch));
+        state.bell.set(found.footer.map_or(0, |footer| footer.bell));
+        let in_reach = size <= file.mapping.reservation.bytes();
+        let sealed = state.traits().sealed;
+        if found.footer.is_some() && sealed && !in_reach {
+            return Err(Error::Limit);
+        }
+        self.take_up(file, &found)?;
+        if let Some(footer) = found.footer {
+            let promised = !is_copy && footer.has_blocks;
+            let has_blocks = promised && (sealed || has_blocks(state.traits(), &found, fd, end));
+            if !has_blocks {
+                state.backed.set(end.next_multiple_of(GRAIN));
+            }
+            if in_reach {
+                self.open_room(file);
+            }
+            if !sealed && (self.is_exact() || !in_reach || !has_blocks) {
+                self.trim(file, fd, is_copy)?;
+            }
+            self.sign(file);
+        }
+        Ok(())
+    }
+
+    /// Says in the footer who holds the lock, and lets the bell rest if a killed holder left it moving.
+    fn sign(&self, file: &File) {
+        let Some(footer) = self.footer_words() else { return };
+        // SAFETY: the words lie in the footer, which is there: room is open, and this handle holds the lock.
+        unsafe {
+            (*footer.add(HOLDER_AT as usize).cast::<AtomicU64>()).store(sys::process_id(), Relaxed);
+            let bell = &*footer.add(BELL_AT as usize).cast::<AtomicU32>();
+            if bell.load(Relaxed) == MOVED {
+                bell.store(0, Relaxed);
+                file.state.bell.set(0);
+            }
+        }
+    }
+
+    /// Where the footer lies in memory, while this handle publishes there.
+    pub(super) fn footer_words(&self) -> Option<*mut u8> {
+        let word = self.publish.load(Relaxed);
+        (!word.is_null()).then(|| word.cast::<u8>().wrapping_sub(LENGTH_AT as usize))
+    }
+
+    /// Lets appends go up to what the file has room for.
+    pub(super) fn open_room(&self, file: &File) {
+        let state = &file.state;
+        if !state.footer.get() {
+            self.close_room();
+            return;
+        }
+        let size = state.size.get();
+        let capacity = self.shape.fitting(state.backed.get().min(size - footer::SIZE)).max(self.len());
+        let word =
+            file.mapping.reservation.base().wrapping_add((size - footer::SIZE + footer::LENGTH_AT) as usize);
+        self.publish.store(word.cast(), Relaxed);
+        self.capacity.store(capacity, Relaxed);
+        let room = &file.mapping.place.gate.room;
+        room.store(if self.is_exact() { 0 } else { capacity }, SeqCst);
+        // The guard may have marked the handle while this was under way.
+        if self.state.load(SeqCst) != WORKS {
+            room.store(0, Relaxed);
+        }
+    }
+
+    pub(super) fn close_room(&self) {
+        if let Some(file) = &self.file {
+            file.mapping.place.gate.room.store(0, Relaxed);
+        }
+        self.publish.store(core::ptr::null_mut(), Relaxed);
+        self.capacity.store(self.len.load(Relaxed), Relaxed);
+    }
+
+    /// Takes over length and epoch of a file, if they fit the reservation.
+    pub(super) fn take_up(&self, file: &File, found: &State) -> Result<()> {
+        let reservation = &file.mapping.reservation;
+        if self.shape.end_of(found.len as u64).is_none_or(|end| end > reservation.bytes()) {
+            return Err(Error::Limit);
+        }
+        reservation.use_up_to(found.stat.size);
+        file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
+        // A file without a footer has nothing to say of its past: who was there has seen it.
+        if let Some(Footer { epoch: epoch @ 1.., .. }) = found.footer {
+            self.epoch.store(epoch, Relaxed);
+        }
+        self.capacity.store(found.len, Relaxed);
+        self.len.store(found.len, core::sync::atomic::Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Whether there are blocks behind the spare room that was found. A file that was restored from a backup in its
+/// place has holes there, as a copy has. What the footer says was true for the file it was written to.
+fn has_blocks(traits: Traits, state: &State, fd: RawFd, end: u64) -> bool {
+    let spare = state.stat.size.saturating_sub(end.next_multiple_of(GRAIN));
+    if state.stat.allocated < spare {
+        // There are holes for certain. To fill them could take all the memory there is, if somebody made the size up.
+        return false;
+    }
+    // Where memory counts by whole pages, the sum tells; asking anew would take longer.
+    let whole_in_memory = traits.in_memory && state.stat.allocated >= state.stat.size;
+    whole_in_memory || sys::reserve_blocks(fd, end / GRAIN * GRAIN, state.stat.size).is_ok()
+}

@@ -1,0 +1,205 @@
+//! The mapping: a file's memory at its address, who is behind the descriptors, and what is left to do when it ends.
+//!
+//! A handle has one. It is an object of its own, since memory can outlive the handle; whoever lets go last trims.
+
+use core::cell::Cell;
+use core::ffi::CStr;
+use core::sync::atomic::Ordering::Relaxed;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use super::backing::Access;
+use super::filesystem::is_sealed;
+use super::footer::seems_to_have_footer;
+use super::presence::{self, Presence};
+use super::registry::{CLOSED, HANDED_OUT, Place, Slot};
+use super::reserve::Reservation;
+use super::sys::{self, Identity, Stat};
+use super::trim::{self, Left};
+use super::{Shape, fork, lock};
+use crate::error::{Error, Result};
+
+pub(super) struct Mapping {
+    // The memory goes first, and then what keeps others from cutting it.
+    pub reservation: Reservation,
+    pub place: Place,
+    pub identity: Identity,
+    pub presence: Presence,
+    pub access: Access,
+    pub shape: Shape,
+    /// The path by which the file was opened, from the root on.
+    pub path: Option<Box<CStr>>,
+    /// Whether the handle has held the growth lock in this process, and so may have lengthened the file.
+    pub led: Cell<bool>,
+    /// Whether the handle came to this process by a fork.
+    pub forked: Cell<bool>,
+}
+
+const BAD_DESCRIPTOR: Error = Error::Os(libc::EBADF);
+
+impl Mapping {
+    /// What a descriptor of this mapping's says of the file. `EBADF` if the number has come to be somebody else's.
+    pub fn check(&self, fd: RawFd) -> Result<Stat> {
+        let stat = sys::stat(fd)?;
+        if stat.identity == self.identity { Ok(stat) } else { Err(BAD_DESCRIPTOR) }
+    }
+
+    /// A descriptor to ask for size and footer: where there is one that nobody else has, that one.
+    pub fn fd(&self) -> RawFd {
+        let lock_fd = self.place.lock_fd.load(Relaxed);
+        if lock_fd != CLOSED && self.place.gate.own.load(Relaxed) { lock_fd } else { self.any_fd() }
+    }
+
+    fn any_fd(&self) -> RawFd {
+        match self.place.plain() {
+            CLOSED => self.place.lock_fd.load(Relaxed),
+            fd => fd,
+        }
+    }
+
+    /// The descriptor to hand to others. It stays what it is until the mapping ends.
+    pub fn hand_out(&self) -> Result<RawFd> {
+        loop {
+            let fd = self.place.fd.fetch_or(HANDED_OUT, Relaxed);
+            if fd != CLOSED {
+                return Ok(fd & !HANDED_OUT);
+            }
+            let new = sys::reopen(self.any_fd(), libc::O_RDWR)?.into_raw_fd();
+            if self.place.fd.compare_exchange(CLOSED, new, Relaxed, Relaxed).is_err() {
+                // Another thread was quicker.
+                sys::close(new);
+            }
+        }
+    }
+
+    /// Opens the file with a description of its own: by its path, if that leads to it still, else through /proc.
+    pub fn open_anew(&self) -> Result<OwnedFd> {
+        open_anew(self.path.as_deref(), self.any_fd(), self.identity, self.access)
+    }
+
+    /// The description for the lock and for writes. A file's is there from the beginning; anonymous memory's is opened when
+    /// it is first needed, and so is a child's own.
+    pub fn lock_fd(&self) -> Result<RawFd> {
+        let (place, gate) = (&self.place, self.place.gate);
+        let known = place.lock_fd.load(Relaxed);
+        if known != CLOSED && gate.own.load(Relaxed) {
+            return Ok(known);
+        }
+        if !gate.own.load(Relaxed) {
+            self.forked.set(true);
+            self.led.set(false);
+        }
+        let own = fork::unseen(|| {
+            let own = match self.open_anew() {
+                // Anonymous memory where there is no /proc: the description that is mapped carries the lock. What is lost
+                // is that children by a fork let go of it; they can't use it themselves.
+                Err(_) if self.access == Access::Anonymous && !self.forked.get() => {
+                    sys::duplicate(place.plain())
+                }
+                own => own,
+            }?
+            .into_raw_fd();
+            let former = place.lock_fd.swap(own, Relaxed);
+            // The parent's, in a child that no fork handler has run in; unless the number is somebody else's by now.
+            if former != CLOSED && self.check(former).is_ok() {
+                sys::close(former);
+            }
+            Ok(own)
+        })?;
+        gate.own.store(true, Relaxed);
+        if self.access == Access::Anonymous {
+            let plain = place.plain();
+            // Unless it was handed out: one descriptor is enough.
+            if plain != CLOSED && place.fd.compare_exchange(plain, CLOSED, Relaxed, Relaxed).is_ok() {
+                sys::close(plain);
+            }
+        }
+        Ok(own)
+    }
+
+    /// Ends the mapping, and gives back what spare room of the file nobody needs any more, if that is this handle's to do.
+    ///
+    /// Of two who leave together one finds the other gone: each lets go of presence before it looks, and who has had the
+    /// growth lock looks once more after giving it back.
+    pub fn end(self, tidies: bool) -> Result<()> {
+        let Mapping { reservation, place, identity, presence, access, shape, led, forked, .. } = self;
+        place.hide();
+        drop(reservation);
+        Slot::close(&place.fd);
+        let (own, held) = (place.gate.own.load(Relaxed), place.gate.held.load(Relaxed));
+        let fd = place.lock_fd.load(Relaxed);
+        if !tidies || !own || fd == CLOSED || presence != Presence::Held || !access.can_change_length() {
+            // The lock goes with its description.
+            return Ok(());
+        }
+        Leaving { fd, identity, shape, led: led.get(), forked: forked.get() }.leave(held)
+    }
+}
+
+/// Opens a file for reading, or for writing too if the access is such, if it is the one it was.
+pub(super) fn open_anew(
+    path: Option<&CStr>,
+    fd: RawFd,
+    identity: Identity,
+    access: Access,
+) -> Result<OwnedFd> {
+    let flags = if access.can_change_length() { libc::O_RDWR } else { libc::O_RDONLY };
+    let is_it = |fd: &OwnedFd| Ok::<bool, Error>(sys::stat(fd.as_raw_fd())?.identity == identity);
+    if let Some(path) = path
+        && let Ok(fd) = sys::open(path, flags, 0)
+        && is_it(&fd)?
+    {
+        return Ok(fd);
+    }
+    let own = sys::reopen(fd, flags)?;
+    if is_it(&own)? { Ok(own) } else { Err(BAD_DESCRIPTOR) }
+}
+
+/// What a handle that may change the length has left when its memory is gone.
+struct Leaving {
+    fd: RawFd,
+    identity: Identity,
+    shape: Shape,
+    led: bool,
+    forked: bool,
+}
+
+/// How often a handle looks again. Whoever comes meanwhile and leaves has the same duty.
+const LOOKS: usize = 4;
+
+impl Leaving {
+    fn leave(self, held: bool) -> Result<()> {
+        let mut has_lock = held;
+        let mut led = self.led;
+        for _ in 0..LOOKS {
+            if !has_lock && !self.should_tidy(led)? {
+                return Ok(());
+            }
+            if !has_lock && !lock::take_to_tidy(self.fd)? {
+                // Who has the lock tidies up when he leaves, and has yet to look.
+                return Ok(());
+            }
+            let trimmed = trim::trim_left_file(self.fd, self.identity, &self.shape);
+            let released = lock::release_all(self.fd);
+            has_lock = false;
+            led = false;
+            match trimmed {
+                Ok(Left::WhatOthersSaw) => released?,
+                result => return result.map(drop).and(released),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is spare room that this handle may and should give back. One that never held the lock does so only if
+    /// it is alone: it must not be in a writer's way.
+    fn should_tidy(&self, led: bool) -> Result<bool> {
+        if self.forked && !self.led {
+            return Ok(false);
+        }
+        let stat = sys::stat(self.fd)?;
+        Ok(stat.identity == self.identity
+            && seems_to_have_footer(self.fd, stat.size)?
+            && (led || !presence::are_others(self.fd)?)
+            && !is_sealed(self.fd)?)
+    }
+}

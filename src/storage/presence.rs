@@ -1,0 +1,102 @@
+//! Presence: the shared kernel-held lock that every handle has on its file, from before it reads size and length until it
+//! is unmapped.
+//!
+//! Whoever wants to cut below what others can have seen must be alone. The order on both sides decides: a handle that
+//! opens takes presence first and reads the length then; one that cuts publishes the shorter length first and looks for
+//! others then. A barrier lies between the two steps on each side, since the system looks at the locks of a file without
+//! taking a lock itself when there seem to be none: whatever the moment, the one sees the other. So a handle that opens
+//! too late to be seen has the shorter length, and no moment of exclusion is needed. `tests/ordering.rs` explores it.
+
+use core::sync::atomic::{Ordering::SeqCst, fence};
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+
+use super::lock::PRESENCE;
+use super::mapping::Mapping;
+use super::sys::{self, LockCall};
+use crate::error::{Error, Result};
+
+/// What a mapping has of presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    Held,
+    /// The memory can't become shorter.
+    NotNeeded,
+    /// The file system has no such locks, and says so by this error.
+    Impossible(Error),
+}
+
+/// How long a lock in the way is waited for. Of the library's own none lasts so long: only a handle that is alone on a full
+/// disk excludes others, for a moment.
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// Takes presence through the description that is about to be mapped, before size and length are read.
+///
+/// [`Error::Locked`] if somebody who doesn't use the library has locked the whole file.
+pub(super) fn take(fd: RawFd) -> Result<Presence> {
+    let mut started = None;
+    loop {
+        match sys::lock(fd, PRESENCE, LockCall::Read) {
+            Ok(()) => break,
+            Err(Error::Locked) if started.get_or_insert_with(Instant::now).elapsed() < MOMENT => {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            Err(Error::Locked) => return Err(Error::Locked),
+            Err(error) => return Ok(Presence::Impossible(error)),
+        }
+    }
+    fence(SeqCst);
+    Ok(Presence::Held)
+}
+
+/// Whether others than the description behind `fd` are present. What they must not miss was published before.
+pub(super) fn are_others(fd: RawFd) -> Result<bool> {
+    fence(SeqCst);
+    sys::is_locked_elsewhere(fd, PRESENCE)
+}
+
+impl Mapping {
+    /// Whether nobody else is present: no handle, no child's mapping, no descriptor of theirs. The caller holds the growth
+    /// lock and has published the length.
+    ///
+    /// The mapping's own description may be shared with a child, or with whoever was handed a descriptor, and its own
+    /// lock is one that the question ignores. So it gets a description that is its own, and what is left of the old one
+    /// shows. A child that is forked after that has the shorter length.
+    pub fn is_alone(&self) -> Result<bool> {
+        let fd = self.place.plain();
+        if self.presence != Presence::Held || self.check(fd).is_err() || are_others(fd)? {
+            return Ok(false);
+        }
+        if self.renew().is_err() {
+            return Ok(false);
+        }
+        Ok(!are_others(fd)?)
+    }
+
+    /// Puts a description of its own in the place of the one that is mapped, at the same address and by the same number.
+    pub fn renew(&self) -> Result<()> {
+        let fresh = self.open_anew()?;
+        if self.presence == Presence::Held {
+            sys::lock(fresh.as_raw_fd(), PRESENCE, LockCall::Read)?;
+        }
+        self.reservation.map_anew(fresh.as_raw_fd(), self.place.plain())?;
+        sys::replace(self.place.plain(), fresh)
+    }
+
+    /// If nobody else is present, keeps others from opening until [`Mapping::admit`]: they try again for a moment. For the
+    /// one case in which a shorter length can't be published before the file is cut.
+    pub fn exclude(&self) -> Result<bool> {
+        if !self.is_alone()? {
+            return Ok(false);
+        }
+        match sys::lock(self.place.plain(), PRESENCE, LockCall::Write) {
+            Err(Error::Locked) => Ok(false),
+            result => result.map(|()| true),
+        }
+    }
+
+    pub fn admit(&self) {
+        // What makes a lock weaker can't fail.
+        let _ = sys::lock(self.place.plain(), PRESENCE, LockCall::Read);
+    }
+}
