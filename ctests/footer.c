@@ -164,7 +164,8 @@ static void lies(void)
     LIE(SWORN(put32(footer + CLASS_AT, 3)), MBA_ETYPE, 0);
     LIE(SWORN(put32(footer + CLASS_AT, 99)), MBA_ETYPE, 0);
     LIE(SWORN(put32(footer + SIZE_AT, 8)), MBA_ETYPE, 0);
-    LIE(SWORN(put32(footer + SIZE_AT, 0)), MBA_ETYPE, 0);
+    LIE(SWORN(put32(footer + SIZE_AT, 0)), MBA_ECORRUPT, 0);
+    LIE(SWORN(put64(footer + FORMAT_AT, 1)), MBA_ECORRUPT, 0);
     LIE(SWORN(put64(footer + OFFSET_AT, 64)), MBA_ETYPE, 0);
     LIE(SWORN(put64(footer + FILE_AT, size + PAGE)), MBA_ECORRUPT, 0);
     LIE(SWORN(put64(footer + FILE_AT, 0)), MBA_ECORRUPT, 0);

@@ -208,21 +208,25 @@ pub fn read(size: u64, last: &[u8], ty: Type) -> Result<Reading, i32> {
     let last: &[u8; SIZE] = last.try_into().unwrap();
     let footer = Footer::decode(last);
     let unused = &last[at::ZEROS..at::FIXED_END];
+    let fits = |len: u64| {
+        let end = u128::from(len) * u128::from(footer.itemsize) + u128::from(footer.offset);
+        end <= u128::from(size - SIZE as u64)
+    };
     if last[..8] != MAGIC
         || footer.version != VERSION
         || word(last, at::CHECKSUM) != checksum(last)
+        || footer.itemsize == 0
+        || footer.format != 0
         || footer.file_size != size
         || footer.flags & !MAY_LACK_BLOCKS != 0
         || unused.iter().any(|byte| *byte != 0)
+        || !fits(footer.len)
+        || !fits(footer.reach)
     {
         return Err(MBA_ECORRUPT);
     }
     if footer.class != ty.kind() as u32 || u64::from(footer.itemsize) != itemsize || footer.offset != 0 {
         return Err(MBA_ETYPE);
-    }
-    let fits = |len: u64| u128::from(len) * u128::from(itemsize) <= u128::from(size - SIZE as u64);
-    if !fits(footer.len) || !fits(footer.reach) {
-        return Err(MBA_ECORRUPT);
     }
     Ok(Reading {
         len: footer.len,
