@@ -47,8 +47,8 @@ macro_rules! programs {
 }
 
 programs! {
-    descriptor elements exact follow fork fork_idle full grow guard handed length lock memory named open options private
-    push record records space strings threads types whole
+    descriptor elements exact follow footer fork fork_idle full grow guard handed length lock memory named open
+    options private push records space strings threads types whole
 }
 
 /// Whether `MBA_SKIP` names this test; a skipped one says so.

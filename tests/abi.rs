@@ -55,7 +55,7 @@ fn tail_record() -> String {
     let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
     array.push(1).unwrap();
     let bytes = fs::read(&path).unwrap();
-    let record = &bytes[bytes.len() - 64..];
+    let record = &bytes[bytes.len() - common::footer::SIZE..];
     let version = u32::from_ne_bytes(record[8..12].try_into().unwrap());
     format!("{}, version {version}", record[..8].escape_ascii())
 }

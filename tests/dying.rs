@@ -109,7 +109,7 @@ fn flush_asks_for_the_elements_then_the_record_and_once_for_the_name() {
             };
             rounds[place[1].load(Acquire) as usize].push(event);
         }
-        // 24,000 bytes of elements, and the last 64 bytes of the first step's 64 KiB, by whole pages.
+        // 24,000 bytes of elements, and the footer at the end of the first step's 64 KiB, by whole pages.
         let contents = ["bytes 0 to 24000", "bytes 61440 to 65536"];
         assert_eq!(rounds[1], [contents[0], contents[1], "the directory"], "the first flush");
         assert_eq!(rounds[2], contents, "the second flush");

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use common::footer::{self, at};
 use common::{Place, alone, fail_from, file_size, output_of, writable};
 use mmap_backed_array::{Advise, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
@@ -139,11 +140,12 @@ fn a_record_that_names_other_elements_or_lies_is_an_error() {
     assert_eq!(MmapArray::<i32>::open(&path).err(), Some(Error::Type));
     assert_eq!(MmapArray::<u64>::open(&path).err(), Some(Error::Type));
     let good = std::fs::read(&path).unwrap();
-    for (byte, expected) in
-        [(8, Error::Corrupt), (32, Error::Corrupt), (55, Error::Corrupt), (63, Error::Corrupt)]
-    {
+    let high = if cfg!(target_endian = "little") { 7 } else { 0 };
+    let fixed = [at::VERSION, at::FILE_SIZE, at::FIXED_END - 1];
+    for byte in fixed.into_iter().chain([at::REACH + high, at::LENGTH + high]) {
+        let expected = Error::Corrupt;
         let mut bad = good.clone();
-        let at = bad.len() - 64 + byte;
+        let at = bad.len() - footer::SIZE + byte;
         bad[at] ^= 0x40;
         let copy = directory.path().join("bad");
         std::fs::write(&copy, &bad).unwrap();

@@ -6,13 +6,11 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
+use common::footer::{self, Footer, MAGIC};
 use common::raw::Raw;
 use common::{Place, alone, file_size, writable};
 use mmap_backed_array::capi::{MBA_CREATE, MBA_RDONLY, MBA_RDWR};
 use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, Wait};
-
-/// What a tail record begins with.
-const MAGIC: [u8; 8] = *b"\x93MBAtail";
 
 /// The first step of growth takes a file to 64 KiB, so that a file which was so large to begin with seems to be as
 /// it was.
@@ -43,7 +41,7 @@ fn elements_set_to_what_reads_as_a_record_stay_elements() {
         let mut array = MmapArray::<u8>::open_with(&path, writable().create(true).exact(exact)).unwrap();
         array.resize(4096).unwrap();
         array.shrink_to_fit().unwrap();
-        array.write(4032, &MAGIC).unwrap();
+        array.write(4096 - footer::SIZE, &MAGIC).unwrap();
         let expected = array.to_vec(..).unwrap();
         if ends_by_unlock {
             array.unlock().unwrap();
@@ -53,7 +51,7 @@ fn elements_set_to_what_reads_as_a_record_stay_elements() {
         array.close().unwrap();
         let mut again = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
         assert_eq!(again.to_vec(..), Ok(expected), "exact: {exact}, by unlock: {ends_by_unlock}");
-        again.set(4032, 0).unwrap();
+        again.set(4096 - footer::SIZE, 0).unwrap();
         again.shrink_to_fit().unwrap();
         assert_eq!(file_size(&path), 4096, "without the likeness the page goes");
     }
@@ -65,7 +63,7 @@ fn an_exact_file_is_exact_after_a_commit_too() {
     let path = directory.path().join("array");
     let mut array = MmapArray::<u8>::open_with(&path, writable().create(true).exact(true)).unwrap();
     let mut bytes = vec![5; 4096];
-    bytes[4032..4040].copy_from_slice(&MAGIC);
+    bytes[4096 - footer::SIZE..][..8].copy_from_slice(&MAGIC);
     array.extend_from_slice(&bytes).unwrap();
     assert_eq!(file_size(&path), 8192, "these elements need a page behind them");
     array.commit(4100).unwrap();
@@ -135,11 +133,11 @@ fn spare_room_of_a_size_that_somebody_made_up_takes_no_memory() {
     // The handle holds on to the file as it is until it is closed.
     let size = 1u64 << 30;
     let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let mut record: [u8; 64] = *sound.last_chunk().unwrap();
-    record[32..40].copy_from_slice(&size.to_ne_bytes());
-    seal(&mut record);
+    let honest = Footer::decode(sound.last_chunk().unwrap());
+    assert_eq!(honest.len, 3, "or this test is about nothing");
     file.set_len(size).unwrap();
-    file.write_all_at(&record, size - 64).unwrap();
+    let made_up = Footer { file_size: size, ..honest }.encode();
+    file.write_all_at(&made_up, size - footer::SIZE as u64).unwrap();
     drop(array);
     let mut array = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
     assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3]), "or this test is about nothing");
@@ -148,15 +146,6 @@ fn spare_room_of_a_size_that_somebody_made_up_takes_no_memory() {
     assert!(taken < 1 << 20, "{taken} bytes are taken");
     array.close().unwrap();
     assert_eq!(file_size(&path), 16);
-}
-
-/// Makes a record's checksum right.
-fn seal(record: &mut [u8; 64]) {
-    record[20..24].fill(0);
-    let crc = record[..56].iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
-    });
-    record[20..24].copy_from_slice(&(!crc).to_ne_bytes());
 }
 
 /// Limits the size of this process's files, as a full disk does.
@@ -177,7 +166,7 @@ fn what_would_read_as_a_record_after_a_move_stays_where_it_is() {
             for exact in [false, true] {
                 let path = directory.path().join(format!("exact {exact}"));
                 let mut elements: Vec<u64> = (0..1025).collect();
-                elements[1017] = u64::from_ne_bytes(MAGIC);
+                elements[1025 - footer::SIZE / 8] = u64::from_ne_bytes(MAGIC);
                 let bytes: Vec<u8> = elements.iter().flat_map(|element| element.to_ne_bytes()).collect();
                 std::fs::write(&path, bytes).unwrap();
                 let mut array = MmapArray::<u64>::open_with(&path, writable().exact(exact)).unwrap();
@@ -193,6 +182,7 @@ fn what_would_read_as_a_record_after_a_move_stays_where_it_is() {
 /// A file that can't be left as it is keeps its lock, and with it the chance to mend it.
 #[test]
 fn unlocking_what_reads_as_a_record_needs_room() {
+    const AT: usize = 1024 - footer::SIZE / 8;
     alone("unlocking_what_reads_as_a_record_needs_room", || {
         let directory = Place::Memory.directory();
         let path = directory.path().join("array");
@@ -200,13 +190,13 @@ fn unlocking_what_reads_as_a_record_needs_room() {
         limit_files_to(8192);
         let mut array = MmapArray::<u64>::open_with(&path, &writable()).unwrap();
         array.lock(Wait::No).unwrap();
-        array.set(1016, u64::from_ne_bytes(MAGIC)).unwrap();
+        array.set(AT, u64::from_ne_bytes(MAGIC)).unwrap();
         assert_eq!(array.unlock(), Err(Error::Os(libc::EFBIG)));
         assert!(array.has_lock());
-        array.set(1016, 1).unwrap();
+        array.set(AT, 1).unwrap();
         array.unlock().unwrap();
         assert!(!array.has_lock());
         let other = MmapArray::<u64>::open(&path).unwrap();
-        assert_eq!((other.len(), other.get(1016)), (1024, Some(1)));
+        assert_eq!((other.len(), other.get(AT)), (1024, Some(1)));
     });
 }

@@ -1,7 +1,7 @@
 //! Random operations on every kind of array, compared after every step with a plain `Vec` of bytes.
 //!
 //! Every element type, every backing, and three faces: the C functions, `Array`, `MmapArray<T>`. Lengths are
-//! drawn close to where pages, tail records and capacities end. proptest makes a failing run short.
+//! drawn close to where pages, footers and capacities end. proptest makes a failing run short.
 
 mod common;
 mod model {

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::{io, ptr};
 
+use common::footer;
 use common::space::{self, Small, check, check_closed, number};
 use common::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
@@ -108,8 +109,8 @@ fn at_each_step_of_growth() {
             let (address, story) = (array.as_ptr(), format!("{free} bytes free"));
             let len = fill(&mut array);
             check(&array, len, &story);
-            // All but the record and what is left of the last page.
-            let most = if free == 0 { 0 } else { free - 64 };
+            // All but the footer and what is left of the last page.
+            let most = if free == 0 { 0 } else { free - footer::SIZE as u64 };
             assert_eq!(len as u64, most / 8, "{story}: all the space is used");
             assert_eq!(fill(&mut array), len, "{story}: again the same");
             assert_eq!(array.capacity(), len, "{story}");

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use common::footer::{self, MAGIC};
 use common::{Place, alone, binary_directory, file_size, output_of, writable};
 use mmap_backed_array::MmapArray;
 
@@ -67,14 +68,14 @@ fn elements_that_look_like_a_record_stay_elements() {
     let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
     array.extend_from_slice(&[5; 1000]).unwrap();
     // The true record of a file with spare room, now as elements at the end of a page.
-    let record = std::fs::read(&path).unwrap()[65_536 - 64..].to_vec();
+    let record = std::fs::read(&path).unwrap()[65_536 - footer::SIZE..].to_vec();
     array.clear().unwrap();
-    array.extend_from_slice(&[5; 65_536 - 64]).unwrap();
+    array.extend_from_slice(&[5; 65_536 - footer::SIZE]).unwrap();
     array.extend_from_slice(&record).unwrap();
     array.close().unwrap();
     let array = MmapArray::<u8>::open(&path).unwrap();
     assert_eq!(array.len(), 65_536);
-    assert_eq!(array.to_vec(65_536 - 64..), Ok(record.clone()));
+    assert_eq!(array.to_vec(65_536 - footer::SIZE..), Ok(record.clone()));
     std::fs::copy(&path, &copy).unwrap();
     assert_eq!(MmapArray::<u8>::open(&copy).unwrap().len(), 65_536);
     let mut array = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
@@ -88,8 +89,8 @@ fn elements_that_look_like_a_record_stay_elements() {
 fn elements_that_look_like_a_record_stay_elements_when_others_clean_up() {
     let directory = Place::Memory.directory();
     let path = directory.path().join("array");
-    let mut elements = vec![5; 8192 - 64];
-    elements.extend_from_slice(b"\x93MBAtail");
+    let mut elements = vec![5; 8192 - footer::SIZE];
+    elements.extend_from_slice(&MAGIC);
     elements.resize(8192, 6);
     let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
     array.extend_from_slice(&elements).unwrap();
@@ -111,8 +112,9 @@ fn elements_that_look_like_a_record_stay_elements_when_others_clean_up() {
 fn elements_that_look_like_a_record_stay_elements_in_an_exact_file() {
     let directory = Place::Memory.directory();
     let path = directory.path().join("array");
-    let magic = u64::from_ne_bytes(*b"\x93MBAtail");
-    let mut elements: Vec<u64> = (1..=504).chain([magic]).chain(1..=7).collect();
+    let words = footer::SIZE as u64 / 8;
+    let magic = u64::from_ne_bytes(MAGIC);
+    let mut elements: Vec<u64> = (1..=512 - words).chain([magic]).chain(1..words).collect();
     let mut array = MmapArray::<u64>::open_with(&path, writable().create(true).exact(true)).unwrap();
     for element in &elements {
         array.push(*element).unwrap();

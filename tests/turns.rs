@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
+use common::footer;
 use common::trace::{Stop, Traced};
 use common::{Numbers, Place, Process, Words, alone, arguments, file_size, output_of, part, writable};
 use mmap_backed_array::{Error, MmapArray, Wait};
@@ -284,8 +285,8 @@ fn a_record_that_is_read_torn_is_read_again() {
         let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
         array.extend_from_slice(&[7; 1000]).unwrap();
         for torn in [0, 1] {
-            // All of the record, its magic alone, and all but that.
-            for part in [0..64, 0..8, 8..64] {
+            // All of the footer, its magic alone, and all but that.
+            for part in [0..footer::SIZE, 0..8, 8..footer::SIZE] {
                 let mut child = Traced::start(|| {
                     let reader = MmapArray::<u64>::open(&path);
                     assert_eq!(reader.map(|reader| reader.len()), Ok(1000));
@@ -298,7 +299,7 @@ fn a_record_that_is_read_torn_is_read_again() {
                     let Stop::Entry { call: libc::SYS_pread64, arguments } = stop else { continue };
                     assert_eq!(child.next_stop(), Some(Stop::Exit));
                     if readings == torn {
-                        let elements = [7; 64];
+                        let elements = [7; footer::SIZE];
                         memory
                             .write_all_at(&elements[part.clone()], arguments[1] + part.start as u64)
                             .unwrap();

@@ -3,6 +3,7 @@
 // Every test file compiles this one, and uses its part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod footer;
 pub mod functions;
 pub mod limits;
 pub mod moments;

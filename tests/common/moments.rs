@@ -8,7 +8,7 @@ use std::time::Duration;
 use mmap_backed_array::{MmapArray, OpenOptions, Wait};
 
 use super::trace::Traced;
-use super::{Place, Words, writable};
+use super::{Place, Words, footer, writable};
 
 /// How soon the next one gets the lock of one who has died.
 pub const GETS_IN: Wait = Wait::For(Duration::from_secs(1));
@@ -18,8 +18,8 @@ pub const GETS_IN: Wait = Wait::For(Duration::from_secs(1));
 enum Change {
     Push,
     Extend(usize),
-    /// Elements that would read as a tail record, up to the end of a page.
-    ExtendByRecord,
+    /// Elements that would read as a footer, up to the end of a page.
+    ExtendByFooter,
     Pop,
     Resize(usize),
     Reserve(usize),
@@ -33,7 +33,7 @@ enum Change {
 
 use Change::*;
 
-/// What the child does: each way to grow and to become shorter, with a record and without, in the first page
+/// What the child does: each way to grow and to become shorter, with a footer and without, in the first page
 /// and across many.
 const CHANGES: [Change; 44] = [
     Push,
@@ -64,7 +64,7 @@ const CHANGES: [Change; 44] = [
     Unlock,
     Push,
     Resize(0),
-    ExtendByRecord,
+    ExtendByFooter,
     ShrinkToFit,
     Reopen,
     Unlock,
@@ -82,8 +82,9 @@ const CHANGES: [Change; 44] = [
     ShrinkToFit,
 ];
 
-/// What begins a tail record.
-const MAGIC: u64 = u64::from_ne_bytes(*b"\x93MBAtail");
+/// Where in a page of elements a footer would begin, and with what.
+const FOOTER_AT: usize = (footer::PAGE - footer::SIZE) / 8;
+const MAGIC: u64 = u64::from_ne_bytes(footer::MAGIC);
 
 fn number(at: usize) -> u64 {
     at as u64 * 0x9e37_79b9 + 1
@@ -95,7 +96,9 @@ fn changed(change: Change, mut elements: Vec<u64>) -> Vec<u64> {
     match change {
         Push => elements.push(number(len)),
         Extend(count) => elements.extend((len..len + count).map(number)),
-        ExtendByRecord => elements.extend((len..512).map(|at| if at == 504 { MAGIC } else { number(at) })),
+        ExtendByFooter => {
+            elements.extend((len..512).map(|at| if at == FOOTER_AT { MAGIC } else { number(at) }));
+        }
         Pop => drop(elements.pop()),
         Resize(len) => elements.resize(len, 0),
         Reserve(_) | ShrinkToFit | Unlock | Reopen | Flush | TakeOver => {}
@@ -118,7 +121,7 @@ fn make_all_changes(path: &Path, exact: bool, done: &Words) {
         elements = changed(change, elements);
         match change {
             Push => array.push(number(len)).unwrap(),
-            Extend(_) | ExtendByRecord => array.extend_from_slice(&elements[len..]).unwrap(),
+            Extend(_) | ExtendByFooter => array.extend_from_slice(&elements[len..]).unwrap(),
             Pop => drop(array.pop().unwrap()),
             Resize(len) => array.resize(len).unwrap(),
             Reserve(capacity) => array.reserve(capacity).unwrap(),
@@ -161,7 +164,7 @@ fn check_after_kill(path: &Path, done: usize, story: &str) {
     assert_eq!(next.len(), found.len(), "{story}: the next grower sees another length");
     let file = std::fs::metadata(path).unwrap();
     assert!(file.blocks() * 512 >= file.size(), "{story}: the next grower's spare room has no blocks");
-    // Two, so that none of the lengths ends with what reads as a record.
+    // Two, so that none of the lengths ends with what reads as a footer.
     next.extend_from_slice(&[7, 7]).unwrap();
     next.close().unwrap();
     found.extend([7, 7]);

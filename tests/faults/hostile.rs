@@ -1,26 +1,27 @@
-//! Files and peers that lie: tail records with any byte changed, and a process that keeps rewriting one.
+//! Files and peers that lie: footers with any byte changed, and a process that keeps rewriting one.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
-use mmap_backed_array::{Kind, Type};
 
 use crate::campaign::{Cases, Fault, ending, in_child};
+use crate::common::footer::{self, Footer, PAGE, at};
 use crate::common::raw::{Code, Raw};
 use crate::common::{Numbers, Place};
 
 pub const FAULTS: &[Fault] = &[
     Fault {
-        name: "records with any byte changed",
+        name: "footers with any byte changed",
         answer: "MBA_ECORRUPT or MBA_ETYPE, and the file stays as it is; without the magic all is elements",
         cases: bytes,
     },
     Fault {
-        name: "forged records, checksum and all",
-        answer: "the same; a length counts only up to the record",
+        name: "forged footers, checksum and all",
+        answer: "the same; a length counts only up to the footer",
         cases: forgeries,
     },
     Fault {
@@ -30,99 +31,39 @@ pub const FAULTS: &[Fault] = &[
     },
 ];
 
-const PAGE: usize = 4096;
-const RECORD: usize = 64;
-/// Where the record lies in a file of a page.
-const AT: usize = PAGE - RECORD;
+/// Where the footer lies in a file of a page.
+const AT: usize = PAGE - footer::SIZE;
 const ELEMENTS: [u32; 3] = [1, 2, 3];
-const MAGIC: [u8; 8] = *b"\x93MBAtail";
+type Bytes = [u8; footer::SIZE];
 
-/// Where the fields of a record begin, by the README's table.
-const VERSION_AT: usize = 8;
-const KIND_AT: usize = 12;
-const SIZE_AT: usize = 16;
-const CRC_AT: usize = 20;
-const OFFSET_AT: usize = 24;
-const FILE_AT: usize = 32;
-const DEV_AT: usize = 40;
-const INO_AT: usize = 48;
-const LEN_AT: usize = 56;
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap())
+fn uint32() -> Type {
+    Type::from_code(MBA_UINT32).unwrap()
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap())
+/// An honest footer of an array of `u32` in a file of so many bytes.
+fn honest(file: &File, size: u64, len: u64) -> Footer {
+    Footer::of(uint32(), &file.metadata().unwrap(), size, len)
 }
 
-/// The CRC-32 of zlib over the fields before the length, the checksum's own as zero; by a table, unlike the
-/// library's.
-fn checksum(record: &[u8]) -> u32 {
-    let table: Vec<u32> =
-        (0..256).map(|byte| (0..8).fold(byte, |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))).collect();
-    let byte = |at: usize| if (CRC_AT..CRC_AT + 4).contains(&at) { 0 } else { record[at] };
-    !(0..LEN_AT).fold(!0, |crc: u32, at| (crc >> 8) ^ table[(crc as u8 ^ byte(at)) as usize])
-}
-
-fn swear(record: &mut [u8]) {
-    let crc = checksum(record);
-    record[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_ne_bytes());
-}
-
-/// An honest record of an array of `u32` in a file of so many bytes.
-fn honest(file: &File, size: u64, len: u64) -> [u8; RECORD] {
-    let stat = file.metadata().unwrap();
-    let mut record = [0; RECORD];
-    record[..8].copy_from_slice(&MAGIC);
-    record[VERSION_AT..][..4].copy_from_slice(&1u32.to_ne_bytes());
-    record[KIND_AT..][..4].copy_from_slice(&(Kind::Uint as u32).to_ne_bytes());
-    record[SIZE_AT..][..4].copy_from_slice(&4u32.to_ne_bytes());
-    record[FILE_AT..][..8].copy_from_slice(&size.to_ne_bytes());
-    record[DEV_AT..][..8].copy_from_slice(&stat.dev().to_ne_bytes());
-    record[INO_AT..][..8].copy_from_slice(&stat.ino().to_ne_bytes());
-    record[LEN_AT..][..8].copy_from_slice(&len.to_ne_bytes());
-    swear(&mut record);
-    record
-}
-
-/// What the design says of a file of a page that ends in this record.
+/// What the design says of a file of a page that ends in these bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It isn't a record, and the whole page is elements.
+    /// They are no footer, and the whole page is elements.
     Plain,
     /// So many elements, and spare room.
     Sound(usize),
     Refused(i32),
 }
 
-fn verdict(record: &[u8]) -> Verdict {
-    let mut swapped = MAGIC;
-    swapped.reverse();
-    if record[..8] == swapped {
-        return Verdict::Refused(MBA_ECORRUPT);
-    }
-    if record[..8] != MAGIC {
-        return Verdict::Plain;
-    }
-    if u32_at(record, VERSION_AT) != 1
-        || u32_at(record, CRC_AT) != checksum(record)
-        || u64_at(record, FILE_AT) != PAGE as u64
-    {
-        return Verdict::Refused(MBA_ECORRUPT);
-    }
-    if (u32_at(record, KIND_AT), u32_at(record, SIZE_AT), u64_at(record, OFFSET_AT))
-        != (Kind::Uint as u32, 4, 0)
-    {
-        return Verdict::Refused(MBA_ETYPE);
-    }
-    match u64_at(record, LEN_AT) {
-        len if len <= (AT / 4) as u64 => Verdict::Sound(len as usize),
-        _ => Verdict::Refused(MBA_ECORRUPT),
+fn verdict(last: &Bytes) -> Verdict {
+    match footer::read(PAGE as u64, last, uint32()) {
+        Ok(reading) if reading.has_footer => Verdict::Sound(reading.len as usize),
+        Ok(_) => Verdict::Plain,
+        Err(code) => Verdict::Refused(code),
     }
 }
 
-/// A file of a page: three elements, spare room that is no zeros, and a record.
+/// A file of a page: three elements, spare room that is no zeros, and a footer.
 struct Subject {
     file: File,
     path: std::path::PathBuf,
@@ -138,8 +79,8 @@ impl Subject {
         for (at, element) in ELEMENTS.iter().enumerate() {
             good[at * 4..at * 4 + 4].copy_from_slice(&element.to_ne_bytes());
         }
-        good[AT..].copy_from_slice(&honest(&file, PAGE as u64, 3));
-        Subject { file, path, good, ty: Type::from_code(MBA_UINT32).unwrap() }
+        good[AT..].copy_from_slice(&honest(&file, PAGE as u64, 3).encode());
+        Subject { file, path, good, ty: uint32() }
     }
 
     fn put(&self, bytes: &[u8; PAGE]) {
@@ -158,11 +99,11 @@ impl Subject {
         Raw::open(&self.path, self.ty, flags)
     }
 
-    /// Every way to meet this record.
-    fn meet(&self, record: &[u8; RECORD]) {
+    /// Every way to meet this footer.
+    fn meet(&self, last: &Bytes) {
         let mut bad = self.good;
-        bad[AT..].copy_from_slice(record);
-        let verdict = verdict(record);
+        bad[AT..].copy_from_slice(last);
+        let verdict = verdict(last);
         self.at_open(&bad, verdict);
         self.under_a_reader(&bad, verdict);
         self.under_a_writer(&bad, verdict);
@@ -227,7 +168,7 @@ impl Subject {
                     "lock" => array.lock(0),
                     "append" => array.append(&[7; 4]),
                     "pop" => array.pop().map(drop),
-                    // These two look at nothing that the record says, or leave it alone.
+                    // These two look at nothing that the footer says, or leave it alone.
                     "flush" => array.flush(),
                     _ => Ok(()),
                 };
@@ -254,7 +195,7 @@ impl Subject {
         }
     }
 
-    /// What a call that reads the record makes of it.
+    /// What a call that reads the footer makes of it.
     fn follows(&self, array: &Raw, bad: &[u8; PAGE], verdict: Verdict, given: Code<()>, call: &str) {
         let (code, len) = match verdict {
             Verdict::Plain => (Ok(()), PAGE / 4),
@@ -286,17 +227,17 @@ fn bytes(cases: &mut Cases) {
         let directory = place.directory();
         let subject = Subject::new(directory.path());
         let changes = if place == Place::Disk && changes.len() > 9 { &changes[..16] } else { &changes };
-        for at in 0..RECORD {
+        for at in 0..footer::SIZE {
             for change in changes {
                 for sworn in [false, true] {
-                    let mut record: [u8; RECORD] = subject.good[AT..].try_into().unwrap();
-                    record[at] ^= change;
+                    let mut last: Bytes = subject.good[AT..].try_into().unwrap();
+                    last[at] ^= change;
                     if sworn {
-                        swear(&mut record);
+                        footer::seal(&mut last);
                     }
                     cases.case(
                         format!("{place:?}, byte {at} ^ {change:#04x}, a checksum that fits: {sworn}"),
-                        || subject.meet(&record),
+                        || subject.meet(&last),
                     );
                 }
             }
@@ -304,9 +245,9 @@ fn bytes(cases: &mut Cases) {
     }
 }
 
-/// A record whose fields are what somebody who knows the format would try.
-fn forged(file: &File, numbers: &mut Numbers) -> [u8; RECORD] {
-    let mut record = honest(file, PAGE as u64, 3);
+/// A footer whose fields are what somebody who knows the format would try.
+fn forged(file: &File, numbers: &mut Numbers) -> Bytes {
+    let mut last = honest(file, PAGE as u64, 3).encode();
     const WORDS: [u64; 16] = [
         0,
         1,
@@ -325,13 +266,28 @@ fn forged(file: &File, numbers: &mut Numbers) -> [u8; RECORD] {
         u64::MAX / 4 + 1,
         u64::MAX / 4 + 4,
     ];
-    let fields =
-        [(0, 8), (VERSION_AT, 4), (KIND_AT, 4), (SIZE_AT, 4), (OFFSET_AT, 8), (FILE_AT, 8), (DEV_AT, 8)]
-            .into_iter()
-            .chain([(INO_AT, 8), (LEN_AT, 8)]);
-    for (at, size) in fields {
-        // The magic and the fields that give a forgery away at once stay right more often than not.
-        if numbers.below(if at == LEN_AT { 2 } else { 7 }) != 0 {
+    // How many bytes each has, and how seldom it is changed: the magic and the fields that give a forgery away at
+    // once stay right more often than not.
+    let fields = [
+        (0, 8, 12),
+        (at::VERSION, 4, 12),
+        (at::CLASS, 4, 12),
+        (at::ITEMSIZE, 4, 12),
+        (at::FORMAT, 8, 12),
+        (at::OFFSET, 8, 12),
+        (at::FILE_SIZE, 8, 12),
+        (at::DEVICE, 8, 7),
+        (at::INODE, 8, 7),
+        (at::FLAGS, 4, 12),
+        (at::ZEROS, 8, 12),
+        (at::BELL, 4, 3),
+        (at::HOLDER, 8, 3),
+        (at::REACH, 8, 3),
+        (at::EPOCH, 8, 3),
+        (at::LENGTH, 8, 2),
+    ];
+    for (at, size, seldom) in fields {
+        if numbers.below(seldom) != 0 {
             continue;
         }
         let word = match numbers.below(3) {
@@ -340,15 +296,15 @@ fn forged(file: &File, numbers: &mut Numbers) -> [u8; RECORD] {
             _ => numbers.below(2 * PAGE as u64),
         };
         if at == 0 && numbers.below(2) == 0 {
-            record[..8].reverse();
+            last[..8].reverse();
         } else {
-            record[at..at + size].copy_from_slice(&word.to_ne_bytes()[..size]);
+            last[at..at + size].copy_from_slice(&word.to_ne_bytes()[..size]);
         }
     }
     if numbers.below(8) != 0 {
-        swear(&mut record);
+        footer::seal(&mut last);
     }
-    record
+    last
 }
 
 fn forgeries(cases: &mut Cases) {
@@ -357,12 +313,12 @@ fn forgeries(cases: &mut Cases) {
     let directory = Place::Memory.directory();
     let subject = Subject::new(directory.path());
     for _ in 0..rounds {
-        let record = forged(&subject.file, &mut numbers);
-        cases.case(format!("{record:02x?}"), || subject.meet(&record));
+        let last = forged(&subject.file, &mut numbers);
+        cases.case(format!("{last:02x?}"), || subject.meet(&last));
     }
 }
 
-/// Works on an array whose record another process keeps rewriting: in its mapping of the file, and by writes
+/// Works on an array whose footer another process keeps rewriting: in its mapping of the file, and by writes
 /// that can make the file longer. It never makes it shorter, which is a fault by design.
 fn peer(cases: &mut Cases) {
     let (rounds, calls) = cases.scale((15, 2_000), (20, 20_000), (300, 50_000));
@@ -381,7 +337,7 @@ fn peer(cases: &mut Cases) {
 
 fn beside_a_peer(path: &Path, seed: u64, calls: u64) {
     let mut numbers = Numbers(seed);
-    let ty = Type::from_code(MBA_UINT32).unwrap();
+    let ty = uint32();
     let array = Raw::open(path, ty, MBA_RDWR | MBA_CREATE).unwrap();
     for value in 0..2000u32 {
         array.append(&value.to_ne_bytes()).unwrap();
@@ -415,7 +371,7 @@ fn drop_untrimmed(array: Raw) {
     std::mem::forget(array);
 }
 
-/// No answer but these may come of a record that lies, or of a file that someone else makes longer.
+/// No answer but these may come of a footer that lies, or of a file that someone else makes longer.
 fn sane(result: Code<()>) {
     let allowed = [
         MBA_ECORRUPT,
@@ -530,7 +486,7 @@ fn rewrite(path: &Path, seed: u64) -> ! {
     loop {
         let size = file.metadata().unwrap().len();
         if size < PAGE as u64 || size > REACH as u64 {
-            let _ = file.write_all_at(&honest(&file, PAGE as u64, 3), AT as u64);
+            let _ = file.write_all_at(&honest(&file, PAGE as u64, 3).encode(), AT as u64);
             std::thread::yield_now();
             continue;
         }
@@ -538,23 +494,25 @@ fn rewrite(path: &Path, seed: u64) -> ! {
         let len = match numbers.below(4) {
             0 => numbers.next(),
             1 => numbers.below(size),
-            _ => numbers.below((size - 64) / 4 + 1),
+            _ => numbers.below((size - footer::SIZE as u64) / 4 + 1),
         };
-        let mut record = honest(&file, end as u64, len);
-        match numbers.below(6) {
-            0 => record[numbers.below(64) as usize] ^= numbers.next() as u8,
-            1 => record[DEV_AT..LEN_AT].fill(numbers.next() as u8),
-            2 => record[numbers.below(56) as usize] = numbers.next() as u8,
+        let mut last = honest(&file, end as u64, len).encode();
+        match numbers.below(8) {
+            0 => last[numbers.below(footer::SIZE as u64) as usize] ^= numbers.next() as u8,
+            1 => last[at::DEVICE..at::FLAGS].fill(numbers.next() as u8),
+            2 => last[numbers.below(at::FIXED_END as u64) as usize] = numbers.next() as u8,
+            3 => last[at::BELL..].fill(numbers.next() as u8),
+            4 => last[at::REACH..][..8].copy_from_slice(&numbers.below(size / 3).to_ne_bytes()),
             _ => {}
         }
         if numbers.below(2) == 0 {
-            swear(&mut record);
+            footer::seal(&mut last);
         }
         match numbers.below(8) {
-            0 => file.write_all_at(&record, end as u64 - 64).unwrap(),
-            // Makes the file longer, with a record of its own at the new end.
+            0 => file.write_all_at(&last, (end - footer::SIZE) as u64).unwrap(),
+            // Makes the file longer, with a footer of its own at the new end.
             1 if end + PAGE <= REACH => {
-                let longer = honest(&file, (end + PAGE) as u64, len);
+                let longer = honest(&file, (end + PAGE) as u64, len).encode();
                 file.write_all_at(&longer, (end + AT) as u64).unwrap();
             }
             2 | 3 => {
@@ -563,7 +521,9 @@ fn rewrite(path: &Path, seed: u64) -> ! {
             }
             _ => {
                 // SAFETY: within the mapping; a file that is cut meanwhile ends this process.
-                unsafe { std::ptr::copy(record.as_ptr(), map.byte_add(end - RECORD).cast(), RECORD) };
+                unsafe {
+                    std::ptr::copy(last.as_ptr(), map.byte_add(end - footer::SIZE).cast(), footer::SIZE)
+                };
             }
         }
     }

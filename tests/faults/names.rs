@@ -12,6 +12,7 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault};
+use crate::common::footer;
 use crate::common::raw::Raw;
 use crate::common::trace::{Stop, Traced};
 use crate::common::{Place, output_of};
@@ -125,7 +126,7 @@ fn squatters(cases: &mut Cases) {
                 fs::set_permissions(&name.path, fs::Permissions::from_mode(0o600)).unwrap();
             },
         );
-        // And with an invitation to everybody, and a lie for a record: it is refused, or what it says is.
+        // And with an invitation to everybody, and a lie for a footer: it is refused, or what it says is.
         let name = Name::new("open");
         in_order(
             cases,
@@ -137,7 +138,7 @@ fn squatters(cases: &mut Cases) {
             |name| {
                 become_user(NOBODY);
                 let mut page = [0xff; 4096];
-                page[4096 - 64..][..8].copy_from_slice(b"\x93MBAtail");
+                page[4096 - footer::SIZE..][..8].copy_from_slice(&footer::MAGIC);
                 fs::write(&name.path, page).unwrap();
                 fs::set_permissions(&name.path, fs::Permissions::from_mode(0o666)).unwrap();
             },

@@ -12,7 +12,7 @@ use mmap_backed_array::{MmapArray, OpenOptions};
 
 use crate::campaign::{Cases, Fault};
 use crate::common::space::{Small, number};
-use crate::common::{Numbers, Place, Words, writable};
+use crate::common::{Numbers, Place, Words, footer, writable};
 use crate::filesystem::{Kind, Mounted};
 
 pub const FAULTS: &[Fault] = &[
@@ -191,11 +191,11 @@ fn check(path: &Path, words: &Words) {
     assert!(len >= floor, "{story}: {len} elements");
     let wrong = (0..floor).find(|at| array.get(*at) != Some(number(*at)));
     assert_eq!(wrong, None, "{story}: an element that was flushed is another");
-    // Elements that were appended over a record needn't be on the disk where it was, or all of them: the rest of it
+    // Elements that were appended over a footer needn't be on the disk where it was, or all of them: the rest of it
     // is there still.
-    let record = |at: usize| at % 512 >= 504;
+    let footer = |at: usize| at % (footer::PAGE / 8) >= (footer::PAGE - footer::SIZE) / 8;
     let odd =
-        |at: &usize| array.get(*at).is_none_or(|found| found != number(*at) && found != 0) && !record(*at);
+        |at: &usize| array.get(*at).is_none_or(|found| found != number(*at) && found != 0) && !footer(*at);
     let excess = (floor..len).find(odd);
     assert_eq!(excess, None, "{story}: an element of {len} behind them is neither what was stored nor 0");
     drop(array);

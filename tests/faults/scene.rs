@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
+use crate::common::footer;
 use crate::common::raw::{Code, Raw};
 
 /// What lies behind the array.
@@ -39,7 +40,7 @@ impl Ground {
     }
 
     /// Whether what a write has done by half can be undone. Memory that is sealed can't become shorter; there, a
-    /// record is written to a page that was reserved, and is whole or not there.
+    /// footer is written to a page that was reserved, and is whole or not there.
     pub fn can_undo_writes(self) -> bool {
         self != Ground::Anonymous
     }
@@ -64,7 +65,7 @@ pub enum Before {
     Left,
     /// As left, and that one has appended since the handle was opened.
     Stale,
-    /// As grown, and the elements at the end would read as a tail record.
+    /// As grown, and the elements at the end would read as a footer.
     Alike,
 }
 
@@ -189,10 +190,11 @@ const FEW: usize = 300;
 const MANY: usize = 20_000;
 const AT: usize = 10;
 const SHORT: usize = 200;
-/// With so many elements, the last 64 bytes of a page begin at element `ALIKE - 8`.
-const ALIKE: usize = 512;
-/// What begins a tail record.
-const MAGIC: u64 = u64::from_ne_bytes(*b"\x93MBAtail");
+/// With so many elements, a footer at the end of their page would begin at element `ALIKE - FOOTER`.
+const ALIKE: usize = footer::PAGE / 8;
+const FOOTER: usize = footer::SIZE / 8;
+/// What begins a footer.
+const MAGIC: u64 = u64::from_ne_bytes(footer::MAGIC);
 
 fn number(at: usize) -> u64 {
     at as u64 * 0x9e37_79b9 + 1
@@ -390,7 +392,7 @@ impl Play {
             }
             Before::Alike => {
                 self.view.truncate(ALIKE);
-                self.view[ALIKE - 8] = MAGIC;
+                self.view[ALIKE - FOOTER] = MAGIC;
                 array.extend(&bytes_of(&self.view)).unwrap();
             }
             _ => {}
@@ -599,9 +601,9 @@ impl Play {
 
     /// The file is its elements.
     fn check_flat(&self) {
-        // The one exception: elements that would read as a record have spare room behind them.
+        // The one exception: elements that would read as a footer have spare room behind them.
         let len = self.truth.len();
-        let alike = len > 0 && len.is_multiple_of(ALIKE) && self.truth[len - 8] == MAGIC;
+        let alike = len > 0 && len.is_multiple_of(ALIKE) && self.truth[len - FOOTER] == MAGIC;
         if self.scene.ground != Ground::Anonymous && !alike {
             assert!(
                 std::fs::read(&self.path).unwrap() == bytes_of(&self.truth),

@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use super::bytes::Bytes;
-use super::record::{self, PAGE, Record};
+use crate::common::footer::{self, Footer, PAGE};
 use crate::common::raw::{Code, Raw};
 
 /// How a handle is opened.
@@ -47,7 +47,7 @@ impl How {
 
     /// The most bytes of elements, if this handle reserves fewer than it could ever need.
     pub(super) fn reserved(self) -> Option<u64> {
-        let bytes = (self.reservation + record::SIZE as u64).next_multiple_of(PAGE as u64);
+        let bytes = (self.reservation + footer::SIZE as u64).next_multiple_of(PAGE as u64);
         (self.reservation > 0 && self.flags != MBA_PRIVATE).then_some(bytes)
     }
 }
@@ -101,16 +101,16 @@ impl Home {
     }
 
     /// The file's size, and how it reads as elements of a type.
-    pub fn reading(&self, ty: Type) -> (u64, Result<record::Reading, i32>) {
+    pub fn reading(&self, ty: Type) -> (u64, Result<footer::Reading, i32>) {
         let size = self.size();
-        let mut last = vec![0; size.min(record::SIZE as u64) as usize];
+        let mut last = vec![0; size.min(footer::SIZE as u64) as usize];
         let start = size - last.len() as u64;
         self.file.read_exact_at(&mut last, start).unwrap();
-        (size, record::read(size, &last, ty))
+        (size, footer::read(size, &last, ty))
     }
 
     /// What opening must come to, for a file that fits every default reservation.
-    pub fn opening(&self, ty: Type, how: How) -> Code<record::Reading> {
+    pub fn opening(&self, ty: Type, how: How) -> Code<footer::Reading> {
         let (_, reading) = self.reading(ty);
         if self.is_sealed && how.flags & MBA_EXACT != 0 {
             return Err(libc::EINVAL);
@@ -123,18 +123,8 @@ impl Home {
         }
     }
 
-    /// A sound record for the file at this size.
-    pub fn record(&self, ty: Type, file_size: u64, len: u64) -> Record {
-        let stat = self.file.metadata().unwrap();
-        Record {
-            version: 1,
-            kind: ty.kind() as u32,
-            itemsize: ty.size() as u32,
-            offset: 0,
-            file_size,
-            dev: stat.dev(),
-            ino: stat.ino(),
-            len,
-        }
+    /// A sound footer for the file at this size.
+    pub fn footer(&self, ty: Type, file_size: u64, len: u64) -> Footer {
+        Footer::of(ty, &self.file.metadata().unwrap(), file_size, len)
     }
 }

@@ -10,7 +10,6 @@ mod growing;
 mod home;
 mod in_place;
 pub mod open;
-mod record;
 mod sharing;
 mod steps;
 mod world;

@@ -7,11 +7,11 @@ use mmap_backed_array::capi::*;
 
 use super::bytes::Bytes;
 use super::home::{Home, How};
-use super::record::{self, PAGE};
 use super::world::World;
+use crate::common::footer::{self, PAGE};
 
 /// The input says the type, how to open the file, which calls follow, and what the file holds: bytes as they are,
-/// or with a tail record behind them some fields of which are wrong under a checksum that is right.
+/// or with a footer behind them some fields of which are wrong under a checksum that is right.
 pub fn run(input: &[u8]) {
     let input = &mut Bytes::new(input);
     let (ty, how) = (input.ty(), How::any(input));
@@ -51,7 +51,7 @@ pub fn run_every_way(input: &[u8]) -> u64 {
 /// The shape of a file that can't be read as a whole.
 const HUGE: u8 = 7;
 
-/// Gives the file what the input says, in one of the shapes; most have a record.
+/// Gives the file what the input says, in one of the shapes; most have a footer.
 fn fill(home: &Home, ty: Type, shape: u8, input: &mut Bytes) {
     match shape {
         0 => write(home, input.take(usize::MAX)),
@@ -61,17 +61,17 @@ fn fill(home: &Home, ty: Type, shape: u8, input: &mut Bytes) {
         }
         _ => {
             let (pages, fields) = (u64::from(input.byte() % 8), wrong_fields(input));
-            let mask = input.take(if shape == 2 { record::SIZE } else { 0 });
+            let mask = input.take(if shape == 2 { footer::SIZE } else { 0 });
             let values = &mut Bytes::new(input.take(fields.count_ones() as usize * 8));
             let len = u64::from(input.short());
             write(home, input.take(usize::MAX));
             let size =
-                (home.size() + record::SIZE as u64).next_multiple_of(PAGE as u64) + pages * PAGE as u64;
-            let most = (size - record::SIZE as u64) / ty.size() as u64;
-            let mut record = record_of(home, ty, size, len % (most + 2), fields, values);
-            record.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+                (home.size() + footer::SIZE as u64).next_multiple_of(PAGE as u64) + pages * PAGE as u64;
+            let most = (size - footer::SIZE as u64) / ty.size() as u64;
+            let mut footer = footer_of(home, ty, size, len % (most + 2), fields, values);
+            footer.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
             home.file.set_len(size).unwrap();
-            home.file.write_all_at(&record, size - record::SIZE as u64).unwrap();
+            home.file.write_all_at(&footer, size - footer::SIZE as u64).unwrap();
         }
     }
 }
@@ -80,53 +80,80 @@ fn write(home: &Home, bytes: &[u8]) {
     home.file.write_all_at(bytes, 0).unwrap();
 }
 
-/// Which fields of a record are wrong, as bits: none, one, or any.
-fn wrong_fields(input: &mut Bytes) -> u8 {
+/// Which fields of a footer are wrong, as bits: none, one, or any.
+fn wrong_fields(input: &mut Bytes) -> u16 {
     match input.byte() {
         0..=99 => 0,
-        byte @ 100..=199 => 1 << (byte % 8),
-        _ => input.byte(),
+        byte @ 100..=199 => 1 << (byte % 16),
+        _ => input.short(),
     }
 }
 
-/// A record of which the fields that are asked for have values of the input.
-fn record_of(
+/// A footer of which the fields that are asked for have values of the input.
+fn footer_of(
     home: &Home,
     ty: Type,
     size: u64,
     len: u64,
-    fields: u8,
+    fields: u16,
     values: &mut Bytes,
-) -> [u8; record::SIZE] {
-    let mut record = home.record(ty, size, len);
+) -> [u8; footer::SIZE] {
+    let mut footer = home.footer(ty, size, len);
+    // Any length, or one that nearly fits.
+    let most = size.saturating_sub(footer::SIZE as u64) / ty.size() as u64;
+    let some_length =
+        |value: u64| if value % 2 == 1 { value } else { (most + value / 2 % 8).saturating_sub(3) };
     let mut value = |bit: u8| (fields & 1 << bit != 0).then(|| values.long());
     if let Some(value) = value(0) {
-        record.version = value as u32;
+        footer.version = value as u32;
     }
     if let Some(value) = value(1) {
-        record.kind = value as u32;
+        footer.class = value as u32;
     }
     if let Some(value) = value(2) {
-        record.itemsize = value as u32;
+        footer.itemsize = value as u32;
     }
     if let Some(value) = value(3) {
-        record.offset = value;
+        footer.offset = value;
     }
     if let Some(value) = value(4) {
-        record.file_size = record.file_size.wrapping_add(value);
+        footer.file_size = footer.file_size.wrapping_add(value);
     }
     if let Some(value) = value(5) {
-        record.ino ^= value;
+        footer.inode ^= value;
     }
     if let Some(value) = value(6) {
-        // Any length, or one that nearly fits.
-        let most = size.saturating_sub(record::SIZE as u64) / ty.size() as u64;
-        record.len = if value % 2 == 1 { value } else { (most + value / 2 % 8).saturating_sub(3) };
+        footer.len = some_length(value);
     }
-    let mut bytes = record.bytes();
-    if value(7).is_some() {
+    let is_reversed = value(7).is_some();
+    if let Some(value) = value(8) {
+        footer.format = value;
+    }
+    if let Some(value) = value(9) {
+        footer.device ^= value;
+    }
+    if let Some(value) = value(10) {
+        footer.flags = value as u32;
+    }
+    if let Some(value) = value(11) {
+        footer.zero = value as u32;
+    }
+    if let Some(value) = value(12) {
+        footer.bell = value as u32;
+    }
+    if let Some(value) = value(13) {
+        footer.holder = value;
+    }
+    if let Some(value) = value(14) {
+        footer.reach = some_length(value);
+    }
+    if let Some(value) = value(15) {
+        footer.epoch = value;
+    }
+    let mut bytes = footer.encode();
+    if is_reversed {
         bytes[..8].reverse();
-        record::seal(&mut bytes);
+        footer::seal(&mut bytes);
     }
     bytes
 }
@@ -147,20 +174,20 @@ fn open(home: Home, ty: Type, how: How, calls: &mut Bytes) {
     world.finish();
 }
 
-/// A sparse file of up to as many bytes as a file can have, with a record or without. It can't be compared as a
+/// A sparse file of up to as many bytes as a file can have, with a footer or without. It can't be compared as a
 /// whole, and a part of what can be asked of it is too much.
 fn open_huge(home: Home, ty: Type, how: How, input: &mut Bytes) {
     let size = (1u64 << (20 + input.below(43))).wrapping_add_signed(i64::from(input.short() as i16) * 64);
-    let with_record = size.is_multiple_of(PAGE as u64) && input.coin();
+    let with_footer = size.is_multiple_of(PAGE as u64) && input.coin();
     if home.file.set_len(size).is_err() {
         return;
     }
-    if with_record {
+    if with_footer {
         let fields = wrong_fields(input);
         let values = &mut Bytes::new(input.take(fields.count_ones() as usize * 8));
         let len = if input.coin() { input.long() } else { u64::from(input.short()) };
-        let record = record_of(&home, ty, size, len, fields, values);
-        home.file.write_all_at(&record, size - record::SIZE as u64).unwrap();
+        let footer = footer_of(&home, ty, size, len, fields, values);
+        home.file.write_all_at(&footer, size - footer::SIZE as u64).unwrap();
     }
     let (_, reading) = home.reading(ty);
     let how = How { reservation: 0, ..how };
@@ -183,7 +210,7 @@ fn open_huge(home: Home, ty: Type, how: How, input: &mut Bytes) {
     for index in [0, len / 2, len.wrapping_sub(1)] {
         let expected = if len > 0 { Ok(vec![0; ty.size()]) } else { Err(MBA_EINDEX) };
         let end = (index as u64).wrapping_add(1).saturating_mul(ty.size() as u64);
-        let is_end = end > size.saturating_sub(record::SIZE as u64);
+        let is_end = end > size.saturating_sub(footer::SIZE as u64);
         let found = raw.get(index);
         assert!(found == expected || (is_end && found.is_ok()), "element {index}: {found:?}");
     }
@@ -218,7 +245,7 @@ fn open_huge(home: Home, ty: Type, how: How, input: &mut Bytes) {
         assert_eq!(raw.len(), expected_len);
     }
     let closed = raw.close();
-    if !how.can_change_length() || (!is_changed && !reading.has_record) {
+    if !how.can_change_length() || (!is_changed && !reading.has_footer) {
         assert_eq!(closed, Ok(()));
         assert_eq!(home.size(), size, "a file that wasn't changed is as long as it was");
     } else if !home.is_sealed {

@@ -6,8 +6,8 @@ use mmap_backed_array::capi::*;
 
 use super::bytes::Bytes;
 use super::home::How;
-use super::record::{self, PAGE};
 use super::world::World;
+use crate::common::footer::{self, PAGE};
 use crate::common::raw::{Code, code};
 
 impl World {
@@ -30,7 +30,7 @@ impl World {
                 let expected = self.take_lock(slot);
                 if self.expect(slot, "shrink_to_fit", &result, expected)
                     && !self.home.is_sealed
-                    && !self.looks_like_record()
+                    && !self.looks_like_footer()
                 {
                     assert_eq!(self.home.size(), self.elements.len() as u64, "the size of a shrunk file");
                 }
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// Makes the array's last elements look like a record, sound or not, in whole pages. Only who has the lock may.
+    /// Makes the array's last elements look like a footer, sound or not, in whole pages. Only who has the lock may.
     pub(super) fn mimic(&mut self, slot: usize, input: &mut Bytes) {
         if self.take_lock_now(slot).is_err() {
             return;
@@ -102,15 +102,15 @@ impl World {
         if self.published() != len {
             return;
         }
-        let mut last = self.home.record(self.ty, (pages * PAGE) as u64, u64::from(input.short())).bytes();
+        let mut last = self.home.footer(self.ty, (pages * PAGE) as u64, u64::from(input.short())).encode();
         match input.byte() {
             0..=99 => {}
             100..=149 => last[8..].fill(1),
             150..=199 => last[..8].reverse(),
-            byte => last[usize::from(byte) % record::SIZE] ^= input.byte(),
+            byte => last[usize::from(byte) % footer::SIZE] ^= input.byte(),
         }
-        let count = record::SIZE.div_ceil(size);
-        let mut values = vec![0; count * size - record::SIZE];
+        let count = footer::SIZE.div_ceil(size);
+        let mut values = vec![0; count * size - footer::SIZE];
         values.extend(last);
         let result = self.raw(slot).write(len - count, &values);
         self.written(slot, "write", result, len - count, &values);

@@ -7,8 +7,8 @@ use mmap_backed_array::capi::*;
 use super::bytes::Bytes;
 use super::element::{element, elements};
 use super::home::How;
-use super::record::{self, PAGE};
 use super::world::{MOST, SLOTS, World};
+use crate::common::footer::{self, PAGE};
 use crate::common::raw::Code;
 
 impl World {
@@ -55,7 +55,7 @@ impl World {
         }
         self.check(slot);
         if self.is_mistakable() && self.holder.is_none() {
-            // Stores without the lock made the last elements look like a record, which the manual forbids:
+            // Stores without the lock made the last elements look like a footer, which the manual forbids:
             // undo them.
             self.undo_mimicry();
         }
@@ -63,7 +63,7 @@ impl World {
 
     /// Makes the last elements look like none, through the file.
     pub(super) fn undo_mimicry(&mut self) {
-        let at = self.elements.len() - record::SIZE;
+        let at = self.elements.len() - footer::SIZE;
         self.elements[at..at + 8].fill(0);
         self.home.file.write_all_at(&[0; 8], at as u64).unwrap();
     }
@@ -93,7 +93,7 @@ impl World {
             130..=209 => usize::from(input.short()) % (handle.len + 2),
             byte @ 210..=225 => {
                 let end = (usize::from(byte) - 209) * PAGE;
-                let end = if input.coin() { end - record::SIZE } else { end };
+                let end = if input.coin() { end - footer::SIZE } else { end };
                 (end / self.size).wrapping_add(input.below(3)).wrapping_sub(1)
             }
             byte @ 226..=235 => handle.raw.capacity().wrapping_add(usize::from(byte)).wrapping_sub(230),
@@ -125,7 +125,7 @@ impl World {
         if count > room { room.min(7) } else { count }
     }
 
-    /// An element: of the input, a special one, one that is there, or part of what reads as a record.
+    /// An element: of the input, a special one, one that is there, or part of what reads as a footer.
     pub(super) fn value(&self, slot: usize, input: &mut Bytes) -> Vec<u8> {
         let seen = self.seen(slot);
         match input.byte() {
@@ -134,7 +134,7 @@ impl World {
                 let at = usize::from(input.short()) % (seen.len() / self.size);
                 seen[at * self.size..][..self.size].to_vec()
             }
-            200..=209 => record::MAGIC.iter().copied().cycle().take(self.size).collect(),
+            200..=209 => footer::MAGIC.iter().copied().cycle().take(self.size).collect(),
             _ => {
                 let mut value = input.take(self.size).to_vec();
                 value.resize(self.size, 0);

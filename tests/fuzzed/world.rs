@@ -10,7 +10,7 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use super::home::{Home, How};
-use super::record::{self, PAGE};
+use crate::common::footer::{self, PAGE};
 use crate::common::raw::{Code, Raw};
 
 /// The model stays below about this many bytes.
@@ -54,7 +54,7 @@ pub struct World {
     pub(super) untouched: Option<Vec<u8>>,
     /// No handle may change the length, or what others see.
     pub(super) is_frozen: bool,
-    /// The length at which the last elements looked like a record, so that a page of spare room stays until the
+    /// The length at which the last elements looked like a footer, so that a page of spare room stays until the
     /// next change of the length, also when they don't any more.
     pub(super) mimicked: Option<usize>,
 }
@@ -92,7 +92,7 @@ impl World {
     }
 
     pub(super) fn put(&mut self, slot: usize, raw: Raw, how: How, len: usize) {
-        let most = how.reserved().map_or(raw.reserved(), |bytes| (bytes as usize - record::SIZE) / self.size);
+        let most = how.reserved().map_or(raw.reserved(), |bytes| (bytes as usize - footer::SIZE) / self.size);
         let own = (how.flags == MBA_PRIVATE).then(|| self.elements.clone());
         let address = raw.data();
         self.handles[slot] =
@@ -175,15 +175,15 @@ impl World {
         }
     }
 
-    /// Whether the last elements would read as a record at the end of the file.
-    pub(super) fn looks_like_record(&self) -> bool {
+    /// Whether the last elements would read as a footer at the end of the file.
+    pub(super) fn looks_like_footer(&self) -> bool {
         let end = self.elements.len();
-        end > 0 && end.is_multiple_of(PAGE) && record::has_magic(&self.elements[end - record::SIZE..])
+        end > 0 && end.is_multiple_of(PAGE) && footer::has_magic(&self.elements[end - footer::SIZE..])
     }
 
     /// Whether they lie there, so that nobody but the holder of the lock knows better.
     pub(super) fn is_mistakable(&self) -> bool {
-        self.looks_like_record() && self.home.size() == self.elements.len() as u64
+        self.looks_like_footer() && self.home.size() == self.elements.len() as u64
     }
 
     /// What taking the lock comes to, if the handle hasn't got it, and what it then knows.
@@ -225,7 +225,7 @@ impl World {
         expected: Code<T>,
     ) -> bool {
         let excused = self.handle(slot).how.reserved().is_some()
-            && (self.home.is_sealed || self.looks_like_record())
+            && (self.home.is_sealed || self.looks_like_footer())
             && result.as_ref().err() == Some(&MBA_ELIMIT);
         if excused {
             let (raw, slot_has) = (&self.handle(slot).raw, self.handle(slot).raw.has_lock());
@@ -279,7 +279,7 @@ impl World {
         let reading = reading.expect("the file reads");
         assert_eq!(reading.len as usize, self.published(), "the length that others see");
         let end = self.elements.len() as u64;
-        if self.looks_like_record() {
+        if self.looks_like_footer() {
             self.mimicked = Some(self.elements.len());
         }
         if let Some(holder) = self.holder
@@ -291,7 +291,7 @@ impl World {
         if let Some(handle) = &self.handles[slot]
             && self.holder == Some(slot)
         {
-            let room = if reading.has_record { (size as usize - record::SIZE) / self.size } else { 0 };
+            let room = if reading.has_footer { (size as usize - footer::SIZE) / self.size } else { 0 };
             let capacity = handle.raw.capacity();
             assert!(capacity <= room.max(handle.len), "a capacity of {capacity} in {size} bytes");
         }
@@ -314,11 +314,11 @@ impl World {
         assert!(contents.starts_with(&self.elements), "the elements in the closed file");
         let end = self.elements.len() as u64;
         if self.home.is_sealed {
-        } else if self.looks_like_record() {
-            assert!(reading.has_record, "elements that look like a record have a true one behind them");
+        } else if self.looks_like_footer() {
+            assert!(reading.has_footer, "elements that look like a footer have a true one behind them");
         } else {
             assert_eq!(size, end + reading.rest, "a closed file is its elements");
-            assert!(!reading.has_record);
+            assert!(!reading.has_footer);
         }
     }
 }

@@ -53,8 +53,8 @@ pub enum Operation {
 pub enum Length {
     /// So many elements more.
     More(u16),
-    /// Where a page of the file ends, or a tail record in it begins; and a little before or behind.
-    Edge { page: u8, before_record: bool, off: i8 },
+    /// Where a page of the file ends, or a footer in it begins; and a little before or behind.
+    Edge { page: u8, before_footer: bool, off: i8 },
     /// As many as there is room for; and a little before or behind.
     Capacity(i8),
 }
@@ -92,9 +92,9 @@ fn count() -> impl Strategy<Value = u16> {
 fn length() -> impl Strategy<Value = Length> {
     prop_oneof![
         (0..600u16).prop_map(Length::More),
-        (0..24u8, any::<bool>(), -1..=1i8).prop_map(|(page, before_record, off)| Length::Edge {
+        (0..24u8, any::<bool>(), -1..=1i8).prop_map(|(page, before_footer, off)| Length::Edge {
             page,
-            before_record,
+            before_footer,
             off
         }),
         (-1..=1i8).prop_map(Length::Capacity),

@@ -11,6 +11,7 @@ use super::backing::{Backing, Home, anonymous};
 use super::element::{element, elements, order, part_size, same};
 use super::face::Face;
 use super::operation::{Length, Operation, Outside, operation};
+use crate::common::footer;
 use crate::common::raw::Code;
 
 type Checked = Result<(), TestCaseError>;
@@ -128,8 +129,8 @@ impl<F: Face> Run<F> {
         let (len, size) = (self.len(), self.size);
         let target = match *length {
             Length::More(count) => len + usize::from(count),
-            Length::Edge { page, before_record, off } => {
-                let end = usize::from(page) * 4096 + if before_record { 4096 - 64 } else { 4096 };
+            Length::Edge { page, before_footer, off } => {
+                let end = usize::from(page) * 4096 + if before_footer { 4096 - footer::SIZE } else { 4096 };
                 (end / size).saturating_add_signed(off.into())
             }
             Length::Capacity(off) => self.array().capacity().saturating_add_signed(off.into()),

@@ -2,6 +2,8 @@
 
 #![allow(dead_code)]
 
+#[path = "../../../tests/common/footer.rs"]
+pub mod footer;
 #[path = "../../../tests/common/numbers.rs"]
 mod numbers;
 #[path = "../../../tests/common/raw.rs"]
