@@ -392,37 +392,52 @@ extern "C" fn count_signal(_: i32) {
     SIGNALS.fetch_add(1, SeqCst);
 }
 
-/// A program may have timers whose signals interrupt system calls.
+/// A program may have timers whose signals interrupt system calls: a handler that was installed with `SA_RESTART` lets
+/// a wait go on, and any other one ends it.
 #[test]
-fn signals_do_not_end_waiting_for_the_lock() {
-    alone("signals_do_not_end_waiting_for_the_lock", || {
-        // SAFETY: the action has no field that mustn't be zero; it lets system calls be interrupted, and its
-        // handler does what handlers may. The thread is this one.
-        let thread = unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = count_signal as *const () as usize;
-            assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
-            libc::pthread_self()
-        };
-        let directory = Place::Memory.directory();
-        let path = directory.path().join("array");
-        let mut first = MmapArray::<u64>::open_or_create(&path).unwrap();
-        let mut second = MmapArray::<u64>::open_or_create(&path).unwrap();
-        first.push(1).unwrap();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                while SIGNALS.load(SeqCst) < 50 {
-                    // SAFETY: the thread outlives this one.
-                    unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
-                    std::thread::sleep(Duration::from_micros(100));
-                }
-                first.unlock().unwrap();
-            });
-            assert_eq!(second.lock(Wait::Forever), Ok(()));
-        });
-        assert!(SIGNALS.load(SeqCst) >= 50);
-        second.push(2).unwrap();
-        assert_eq!(second.to_vec(..), Ok(vec![1, 2]));
+fn a_signal_ends_waiting_for_the_lock_if_its_handler_says_so() {
+    alone("a_signal_ends_waiting_for_the_lock_if_its_handler_says_so", || {
+        for wait in [Wait::Forever, Wait::For(Duration::from_secs(60))] {
+            for flags in [0, libc::SA_RESTART] {
+                // SAFETY: the action has no field that mustn't be zero, and its handler does what handlers may. The
+                // thread is this one.
+                let thread = unsafe {
+                    let mut action: libc::sigaction = std::mem::zeroed();
+                    action.sa_sigaction = count_signal as *const () as usize;
+                    action.sa_flags = flags;
+                    assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+                    libc::pthread_self()
+                };
+                SIGNALS.store(0, SeqCst);
+                let directory = Place::Memory.directory();
+                let path = directory.path().join("array");
+                let mut first = MmapArray::<u64>::open_or_create(&path).unwrap();
+                let mut second = MmapArray::<u64>::open_or_create(&path).unwrap();
+                first.push(1).unwrap();
+                std::thread::scope(|scope| {
+                    scope.spawn(move || {
+                        while SIGNALS.load(SeqCst) < 50 {
+                            // SAFETY: the thread outlives this one.
+                            unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
+                            std::thread::sleep(Duration::from_micros(100));
+                        }
+                        first.unlock().unwrap();
+                    });
+                    let mut waits = 1;
+                    let result = loop {
+                        match second.lock(wait) {
+                            Err(Error::Os(libc::EINTR)) => waits += 1,
+                            result => break result,
+                        }
+                    };
+                    assert_eq!(result, Ok(()));
+                    assert_eq!(waits > 1, flags == 0, "{waits} waits, {wait:?}, flags {flags}");
+                });
+                assert!(SIGNALS.load(SeqCst) >= 50);
+                second.push(2).unwrap();
+                assert_eq!(second.to_vec(..), Ok(vec![1, 2]));
+            }
+        }
     });
 }
 

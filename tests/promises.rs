@@ -78,6 +78,7 @@ fn elements_that_look_like_a_record_stay_elements() {
     assert_eq!(array.to_vec(65_536 - footer::SIZE..), Ok(record.clone()));
     std::fs::copy(&path, &copy).unwrap();
     assert_eq!(MmapArray::<u8>::open(&copy).unwrap().len(), 65_536);
+    drop(array);
     let mut array = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
     assert_eq!(array.pop().unwrap(), record.last().copied());
     array.close().unwrap();

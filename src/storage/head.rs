@@ -5,8 +5,8 @@ use core::mem::offset_of;
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use core::sync::atomic::{AtomicU64, fence};
 
+use super::Storage;
 use super::footer::{EPOCH_AT, REACH_AT};
-use super::{Storage, sys};
 
 /// Where `data`, `len`, `room`, `publish` and the size of an element are in a storage.
 pub(crate) const HEAD: [usize; 5] = [
@@ -68,9 +68,9 @@ impl Storage {
 
     /// An epoch that no handle on this file has seen.
     pub(super) fn next_epoch(&self) -> u64 {
-        match self.file.as_ref().map_or(0, |file| file.state.epoch.get()) {
-            0 => sys::fresh_number().max(self.epoch.load(Relaxed).wrapping_add(1)).max(1),
-            known => known.wrapping_add(1).max(1),
-        }
+        let (known, first) =
+            self.file.as_ref().map_or((0, 0), |file| (file.state.epoch.get(), file.state.first_epoch.get()));
+        let next = if known == 0 { first.max(self.epoch.load(Relaxed)) } else { known };
+        next.wrapping_add(1).max(1)
     }
 }

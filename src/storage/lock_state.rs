@@ -55,6 +55,8 @@ pub(super) struct LockState {
     pub reach: Cell<u64>,
     /// The footer's epoch.
     pub epoch: Cell<u64>,
+    /// A number that no epoch of the file has had: where it begins, if the file has none.
+    pub first_epoch: Cell<u64>,
     /// The footer's bell.
     pub bell: Cell<u32>,
     /// Whether others are kept from opening the file, which is about to be cut without a footer.
@@ -139,6 +141,8 @@ impl Storage {
 
     fn adopt(&self, file: &File, fd: RawFd) -> Result<()> {
         let state = &file.state;
+        // In a child that came by a fork the words are the parent's.
+        self.close_room();
         match state.traits.get() {
             None => state.traits.set(Some(Traits::of(fd)?)),
             // Seals can come to a file at any time.
@@ -161,6 +165,7 @@ impl Storage {
         // Nobody has seen more of a copy than it has.
         state.reach.set(found.footer.map_or(0, |footer| if is_copy { 0 } else { footer.reach }));
         state.epoch.set(found.footer.map_or(0, |footer| footer.epoch));
+        state.first_epoch.set(sys::fresh_number());
         state.bell.set(found.footer.map_or(0, |footer| footer.bell));
         let in_reach = size <= file.mapping.reservation.bytes();
         let sealed = state.traits().sealed;

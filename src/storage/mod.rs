@@ -392,7 +392,8 @@ impl Storage {
     }
 
     pub fn capacity(&self) -> usize {
-        self.capacity.load(Relaxed).max(self.len())
+        // In a child that came by a fork the number is the parent's.
+        if self.has_lock() { self.capacity.load(Relaxed).max(self.len()) } else { self.len() }
     }
 
     /// The most elements that the array can come to have through this handle.
