@@ -10,6 +10,27 @@ static const char *path;
         EQ(file_size(path), mba_len(array) * mba_itemsize(array)); \
     } while (0)
 
+/* What a reader has seen stays mapped for it, and the file longer, until the writer is alone. Ends the reader. */
+static void what_others_have_seen_stays(mba_array *array, mba_array *reader)
+{
+    const uint32_t *data = mba_data_ptr(reader);
+    uint32_t value;
+    size_t len = mba_len(reader), index;
+    OK(mba_pop(array, &value));
+    OK(mba_pop(array, NULL));
+    EQ(mba_len(array), len - 2);
+    for (index = 0; index < len; index++) {
+        EQ(data[index], index);
+    }
+    CHECK((size_t)file_size(path) >= len * 4);
+    EQ(file_size(path) % 4096, 0);
+    OK(mba_append(array, data + len - 2));
+    CHECK((size_t)file_size(path) >= len * 4);
+    OK(mba_close(reader));
+    EXACTLY(mba_append(array, &value));
+    EQ(mba_len(array), len);
+}
+
 static void on_u32(void)
 {
     uint32_t values[5000], out, index, *data;
@@ -27,6 +48,7 @@ static void on_u32(void)
     EXACTLY(mba_extend(array, values + 3000, 2000));
     OK(mba_refresh(reader));
     EQ(mba_len(reader), 5000);
+    what_others_have_seen_stays(array, reader);
     EXACTLY(mba_pop(array, &out));
     EQ(out, 4999);
     EXACTLY(mba_pop(array, NULL));
@@ -58,7 +80,7 @@ static void on_u32(void)
     for (index = 0; index < 1024; index++) {
         EQ(data[index], index);
     }
-    OK(mba_refresh(reader));
+    reader = open_u32(path, MBA_RDONLY);
     EQ(mba_len(reader), 1024);
     OK(mba_close(reader));
     CHECK(mba_data_ptr(array) == data);

@@ -125,15 +125,21 @@ static void grandchild(mba_array *array)
 /* Whoever changes the length in the child has the right to trim there, too. */
 static void child_trims_its_own(void)
 {
+    const uint32_t value = 9;
     mba_array *array = open_u32(path, MBA_RDWR);
     IN_A_CHILD({
         OK(mba_pop(array, NULL));
+        OK(mba_append(array, &value));
+        OK(mba_append(array, &value));
+        OK(mba_pop(array, NULL));
         OK(mba_close(array));
-        EQ(file_size(path), 24);
+        EQ(file_size(path), 4096); /* its parent has seen more */
     });
     OK(mba_refresh(array));
-    HOLDS(array, 1, 2, 3, 4, 5, 6);
+    HOLDS(array, 1, 2, 3, 4, 5, 6, 9);
+    OK(mba_pop(array, NULL));
     OK(mba_close(array));
+    EQ(file_size(path), 24);
 }
 
 /* Handles of all other kinds go through a fork, too. */

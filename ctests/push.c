@@ -44,12 +44,12 @@ static void the_head(void)
     CHECK((void *)head->data == mba_data_ptr(array));
     EQ(head->itemsize, 4);
     EQ(head->len, 0);
-    EQ(head->room, 0); /* it has no lock yet */
+    EQ(*head->room, 0); /* it has no lock yet */
     EQ(mba_head_push(head, &seven, sizeof seven), 0);
     EQ(mba_len(array), 0);
     OK(mba_reserve(array, 1000));
-    CHECK(head->room >= 1000);
-    EQ(head->room, mba_capacity(array));
+    CHECK(*head->room >= 1000);
+    EQ(*head->room, mba_capacity(array));
     EQ(mba_head_push(head, &seven, sizeof seven), 1);
     EQ(head->len, 1);
     /* Others see it at once. */
@@ -58,7 +58,7 @@ static void the_head(void)
     EQ(mba_head_push(head, &seven, sizeof seven), 1);
     OK(mba_refresh(reader));
     EQ(mba_len(reader), 2);
-    EQ(mba_head_of(reader)->room, 0);
+    EQ(*mba_head_of(reader)->room, 0);
     GIVES(MBA_EREADONLY, mba_push(reader, &seven, sizeof seven));
     /* Shorter is published alike. */
     mba_head_publish(head, 1);
@@ -67,7 +67,7 @@ static void the_head(void)
     EQ(mba_len(reader), 1);
     /* Without the lock there is no room. */
     OK(mba_unlock(array));
-    EQ(head->room, 0);
+    EQ(*head->room, 0);
     EQ(mba_head_push(head, &seven, sizeof seven), 0);
     OK(mba_lock(array, 0));
     EQ(mba_head_push(head, &seven, sizeof seven), 1);
@@ -130,9 +130,9 @@ static void in_a_child(void)
     mba_array *array = open_u32(path, MBA_RDWR | MBA_CREATE);
     uint32_t value = 1;
     OK(mba_push(array, &value, sizeof value));
-    CHECK(mba_head_of(array)->room > 1);
+    CHECK(*mba_head_of(array)->room > 1);
     IN_A_CHILD({
-        EQ(mba_head_of(array)->room, 0);
+        EQ(*mba_head_of(array)->room, 0);
         GIVES(MBA_ELOCKED, mba_push(array, &value, sizeof value));
     });
     EQ(mba_len(array), 1);

@@ -75,7 +75,7 @@ int main(int argc, char **argv)
         CHECK(reserved < full); /* there isn't as much */
         CHECK(reserved >= (size_t)1 << 30);
     } else {
-        CHECK(reserved >= full - 64 && reserved <= full);
+        CHECK(reserved >= full - 128 && reserved <= full);
     }
     locks_and_grows(array, path);
     allocates(64 << 20);
