@@ -22,14 +22,23 @@
  * machine's own byte order. Structures can be elements too: see MBA_RECORD.
  *
  * FILES. A closed file is just its elements: byte 0 is element 0, and the size is length times item
- * size. While a handle grows it, spare room follows the elements, and the last 64 bytes of the file
- * hold the true length. Any file of numbers can be opened.
+ * size. While a handle grows it, spare room follows the elements, and the last 128 bytes of the file,
+ * the footer, hold the true length. Any file of numbers can be opened.
  *
  * LENGTH. Each handle has its own view of the length. mba_refresh() takes up what others have
  * published; every call that changes the length does so too. One handle at a time can change the
  * length: the first such call takes the growth lock, without waiting (MBA_ELOCKED), and keeps it until
  * mba_unlock(), the handle's end or the process's end, be it by kill -9. Setting elements and reading
  * need no lock.
+ *
+ * OTHERS. No handle can hurt another by calls of this library, whatever its length: what an open handle
+ * has ever seen as an element stays mapped for it, also when others make the array shorter; what it
+ * stores there beyond the present length is lost, and touches nothing else. mba_epoch() changes when
+ * elements were taken away or moved. The price: as long as others have the file open, a file that was
+ * made shorter keeps what they may have seen, and its footer. It is exactly its elements once a handle
+ * that may write closes as the last one; a file that is only appended to is so after each writer's close,
+ * whoever else has it open. A file without spare room that is made shorter while others have it open needs
+ * room for a footer, or it is ENOSPC. mba_tidy() puts in order what a killed process has left.
  *
  * POINTERS. mba_data_ptr() is the same from opening to freeing, however much the array grows. The
  * library never keeps a pointer of the caller's after the call, but that of mba_from_memory().
@@ -42,31 +51,34 @@
  * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and what
  * takes no handle may be called from any thread.
  *
- * FORK. A child by fork() keeps its parent's handles with their pointers, and neither the growth lock nor
+ * FORK. A child keeps its parent's handles with their pointers, and neither the growth lock nor
  * the right to trim: its first change of the length takes the lock for itself, or says MBA_ELOCKED. A
- * child that exits or frees its copy leaves the parent's array alone. Descriptors are close-on-exec.
- * Children by a bare clone(2) are not told apart from their parents.
+ * child that exits or frees its copy leaves the parent's array alone. Descriptors are close-on-exec, and
+ * never 0, 1 or 2. That holds for children by _Fork() and clone() too, but that such a child keeps its
+ * parent's lock alive until it ends or uses the array, and that a signal handler's child that returns into
+ * an interrupted append publishes an old length. A child is one of the others who have the file open.
  *
  * WHAT SURVIVES. Under kill -9 at any moment, append, extend, pop, resize, commit and clear have
  * happened wholly or not at all. After power loss the elements up to the last mba_flush() are intact,
  * while the length may be larger; what is behind them is then zero, what was stored there at some time,
- * or what is left of a tail record. A full disk is ENOSPC where fallocate(2) reserves blocks
+ * or what is left of a footer. A full disk is ENOSPC where fallocate(2) reserves blocks
  * for good (ext4, xfs, tmpfs): never a signal, and the array stays as it was.
  *
  * WHAT IS NOT PROMISED. Calls that move or rewrite elements (insert, remove, splice, reverse, byteswap,
  * fill, write) can be half done after a kill. Stores into holes of a sparse file, into reflinked files,
- * and on btrfs and ZFS can meet a full disk as SIGBUS. A process that makes the file shorter under us,
- * by truncating it or by popping and closing, makes the part given up fault (SIGBUS): for pointers into
- * it, and for calls that reach elements there, as mba_get() does by a length that wasn't refreshed
- * since. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that. Anonymous arrays can't become shorter. Who stores in the last 64 bytes of a file without spare
- * room what reads as a tail record, without holding the growth lock, makes it one. Writers that don't
+ * and on btrfs and ZFS can meet a full disk as SIGBUS. A program that doesn't use the library and truncates
+ * the file makes the part given up fault (SIGBUS): for pointers into it, and for calls that reach elements
+ * there. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that. Anonymous arrays can't be cut. Who
+ * stores in the last 128 bytes of a file without spare room what reads as a footer, without holding the
+ * growth lock, makes it one. An fcntl(2) lock on the whole file counts as one on ours, and closing any
+ * descriptor of a file, as ours do, drops the process's own fcntl(2) locks on it. Writers that don't
  * use the library may collide with ours. The kernel's out-of-memory killer and network file systems are
  * beyond us. Elements of 16 bytes, and records whose size isn't 1, 2, 4 or 8, can be read half written.
  *
  * ABI. A program goes on working with every later library of the same soname. That is
  * libmmap_backed_array.so.1 for all 1.x; while the major version is 0 each minor version has one of its own,
  * libmmap_backed_array.so.0.1 and so on. Functions, constants, the layouts of mba_options, which may grow at its
- * end, and of mba_head, and the tail record are part of that. mba_version() tells the library's version, which is
+ * end, and of mba_head, and the footer are part of that. mba_version() tells the library's version, which is
  * to be compared with MBA_VERSION where something was added that the program uses.
  *
  * For parsers that want declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
@@ -82,7 +94,7 @@
 
 /*
  The type of elements of so many bytes, from 1 to MBA_RECORD_MAX, whose meaning is the caller's; beyond, no type.
- With it a structure can be an element: MBA_RECORD(sizeof(struct point)). A file's tail record, and so the check
+ With it a structure can be an element: MBA_RECORD(sizeof(struct point)). A file's footer, and so the check
  when it is opened, knows the size and nothing else of it.
 
  Records are found, counted and compared by their bytes, those of padding between members too: clear a structure
@@ -267,7 +279,7 @@
 #define MBA_OK 0
 
 /*
- The element type is unknown, is not the one that the file's tail record names, or doesn't suit
+ The element type is unknown, is not the one that the file's footer names, or doesn't suit
  the operation.
  */
 #define MBA_ETYPE (-101)
@@ -308,7 +320,7 @@
 #define MBA_EPARTIAL (-108)
 
 /*
- The file's tail record contradicts the file, or someone who doesn't use the library made the
+ The file's footer contradicts the file, or someone who doesn't use the library made the
  file longer while this handle was growing it.
  */
 #define MBA_ECORRUPT (-109)
@@ -357,7 +369,8 @@
 
 /*
  No spare room: the file's size follows the length at every call, at the price of system calls each time;
- with `MBA_RDWR` only. (Where the last elements themselves would read as a tail record, a page of spare room
+ with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare room until the handle is
+ alone, and pop can say `ENOSPC`. (Where the last elements themselves would read as a footer, a page of spare room
  stays.)
  */
 #define MBA_EXACT 16
@@ -618,15 +631,17 @@ int mba_guard_disable(void);
  Opens a file of elements; makes it if it is told to.
 
  `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
- `MBA_PRIVATE`. A file is never truncated here, and one that was made stays, also if the call fails later. The length is the one published in the file; if it ends
+ `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call later fails. A file with a
+ lease is waited for. The length is the one published in the file; if it ends
  inside an element, it is the number of whole ones.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
  Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory, `ENODEV`
  for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and NULL; `MBA_ETYPE` for
- an unknown type, or if the file's tail record names another; `MBA_ECORRUPT` for a tail record that
- contradicts the file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address space.
+ an unknown type, or if the file's footer names another; `MBA_ECORRUPT` for a footer that
+ contradicts the file; `MBA_ELOCKED` if somebody who doesn't use the library keeps a lock on the whole file;
+ `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address space.
  */
 int mba_open(const char *path,
              mba_type type,
@@ -685,7 +700,8 @@ int mba_shm_unlink(const char *name);
  `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at once.
  `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
 
- With `MBA_RDWR` the file is opened anew through /proc, which the caller's permissions must allow.
+ The file is opened anew through /proc. Where that fails, a handle for reading shares the caller's description; with
+ `MBA_RDWR` it is an error.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
@@ -722,8 +738,10 @@ void mba_free(struct mba_array *array);
  Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
  case, all pointers into the array end, and nothing is lost: whoever closes next tries again.
 
- Of a handle that may change the length, and if no other handle holds the growth lock, the file becomes
- exactly its elements. In a forked child a handle that hasn't changed the length there leaves the file
+ A handle that has held the growth lock gives back the file's spare room, unless another one holds the lock now: an array
+ that was only appended to is then exactly its elements. Where elements were taken away, the file keeps as
+ much as others who have it open can have seen; it is exactly its elements when a handle that may write closes as the
+ last one. In a forked child a handle that hasn't changed the length there leaves the file
  alone. Data is not forced to the disk; `mba_flush` does that.
 
  Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if
@@ -737,7 +755,7 @@ int mba_close(struct mba_array *array);
 
  Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`; `MBA_ELOCKED` if
  another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation; `MBA_EPARTIAL`; `MBA_ETYPE` and
- `MBA_ECORRUPT` if the file's tail record has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
+ `MBA_ECORRUPT` if the file's footer has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
  who doesn't use the library has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of
  files) if there is no room; `EIO`; in a forked child also what open(2) says if the file can't be opened for a
  lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
@@ -865,7 +883,8 @@ const char *mba_type_name(mba_type type);
 /*
  A descriptor of the file or memory behind the array, to send to another process, which opens it by
  `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
- that carries the growth lock. -1 where there is none: NULL, and the caller's memory.
+ that carries the growth lock. Whoever has a duplicate counts as one who has the file open. -1 where there is none: NULL,
+ and the caller's memory; and of anonymous memory if no descriptor is left, or no /proc.
  */
 int mba_fd(const struct mba_array *array);
 
@@ -912,9 +931,11 @@ int mba_is_replaced(const struct mba_array *array,
  this is for waiting, and for a read and a change that belong together.
 
  `timeout_ms`: 0 doesn't wait, -1 waits for ever, also for another handle of this very process; other
- negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already.
+ negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A handle that has given the lock back
+ and locks again lets those go first who wait, for 100 ms at most.
 
- Errors: `MBA_ELOCKED` if it was not to wait; `ETIMEDOUT`; as `mba_append`.
+ Errors: `MBA_ELOCKED` if it was not to wait; `ETIMEDOUT`; `EINTR` if a signal handler ended the wait, which one that was
+ installed with `SA_RESTART` doesn't; as `mba_append`.
  */
 int mba_lock(struct mba_array *array,
              int timeout_ms);
@@ -924,7 +945,7 @@ int mba_lock(struct mba_array *array,
  the lock. A later call that changes the length takes it again.
 
  Errors: `EINVAL` for NULL; `ENOSPC`, `EDQUOT`, `EFBIG` and `MBA_ELIMIT` if the last elements of a file without
- spare room were set so that they would read as a tail record, and there is no room for a true one behind
+ spare room were set so that they would read as a footer, and there is no room for a true one behind
  them: then the lock is kept.
  */
 int mba_unlock(struct mba_array *array);

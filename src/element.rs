@@ -48,7 +48,7 @@ pub const MBA_RECORD_MAX: i32 = 0xff_ffff;
 /// The number of a record type is this and the bytes in a record; see `MBA_RECORD` in `include/cbindgen.toml`.
 const RECORD: i32 = 0x5200_0000;
 
-/// What the bytes of an element mean. The numbers stand in the tail record of files.
+/// What the bytes of an element mean. The numbers stand in the footer of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u32)]

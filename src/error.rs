@@ -7,7 +7,7 @@ use crate::errno;
 
 /// Success.
 pub const MBA_OK: i32 = 0;
-/// The element type is unknown, is not the one that the file's tail record names, or doesn't suit
+/// The element type is unknown, is not the one that the file's footer names, or doesn't suit
 /// the operation.
 pub const MBA_ETYPE: i32 = -101;
 /// An index or a range lies outside the array.
@@ -24,7 +24,7 @@ pub const MBA_ELOCKED: i32 = -106;
 pub const MBA_ELIMIT: i32 = -107;
 /// The file ends inside an element, so its length can't change.
 pub const MBA_EPARTIAL: i32 = -108;
-/// The file's tail record contradicts the file, or someone who doesn't use the library made the
+/// The file's footer contradicts the file, or someone who doesn't use the library made the
 /// file longer while this handle was growing it.
 pub const MBA_ECORRUPT: i32 = -109;
 /// Someone who doesn't use the library made the file shorter while this handle was growing it; or someone made
@@ -55,7 +55,7 @@ pub enum Error {
     Limit,
     /// The file ends inside an element.
     Partial,
-    /// The tail record contradicts the file, or someone else lengthened the file.
+    /// The footer contradicts the file, or someone else lengthened the file.
     Corrupt,
     /// Someone else cut the file.
     Truncated,
@@ -77,7 +77,7 @@ const TABLE: [(Error, i32, &CStr); 12] = [
     (Error::Locked, MBA_ELOCKED, c"Another handle holds the growth lock"),
     (Error::Limit, MBA_ELIMIT, c"Beyond the address range reserved for the array"),
     (Error::Partial, MBA_EPARTIAL, c"The file ends inside an element"),
-    (Error::Corrupt, MBA_ECORRUPT, c"The tail record contradicts the file"),
+    (Error::Corrupt, MBA_ECORRUPT, c"The footer contradicts the file"),
     (Error::Truncated, MBA_ETRUNCATED, c"Someone else made the file shorter"),
     (Error::Fixed, MBA_EFIXED, c"The length of this memory is fixed"),
     (Error::Panic, MBA_EPANIC, c"A bug in the library was caught; free the handle"),

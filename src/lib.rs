@@ -46,13 +46,13 @@
 //! that sets the same elements it can see old and new ones mixed, as beside another process. Rust's rules have no
 //! word for memory that is shared so; this crate relies on copies being just copies.
 //!
-//! A handle's length can be out of date: if another process made the file shorter since the last `refresh`, elements
-//! in the part given up are gone, and reading them is a SIGBUS, by safe calls too.
-//!
-//! [`guard::enable`] makes zeros of that.
+//! A handle's length can be out of date. What it has ever seen as an element stays mapped for it all the same, also when
+//! others make the array shorter; [`MmapArray::epoch`] tells, after a refresh, that elements were taken away or moved. Only
+//! programs that don't use this library can cut a file under a handle, and reading what is gone is a SIGBUS then, by safe
+//! calls too. [`guard::enable`] makes zeros of that.
 //!
 //! # Fork
-//! A forked child keeps the mapping, and neither the lock nor the parent's descriptor: its first change of the
+//! A child keeps the mapping, and neither the lock nor the right to trim: its first change of the
 //! length takes the lock for itself. A child that exits or drops its copy leaves the parent's array alone.
 //!
 //! # ABI

@@ -14,7 +14,8 @@ pub const MBA_EXCL: u32 = 4;
 /// for reading only, so this flag stands alone.
 pub const MBA_PRIVATE: u32 = 8;
 /// No spare room: the file's size follows the length at every call, at the price of system calls each time;
-/// with `MBA_RDWR` only. (Where the last elements themselves would read as a tail record, a page of spare room
+/// with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare room until the handle is
+/// alone, and pop can say `ENOSPC`. (Where the last elements themselves would read as a footer, a page of spare room
 /// stays.)
 pub const MBA_EXACT: u32 = 16;
 

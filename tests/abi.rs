@@ -2,7 +2,7 @@
 //!
 //! `include/abi/` has a list of it for each minor version, and for each patch that brought another: functions and their
 //! types, the layouts of structures, the values of constants, what is compiled into programs, which are inline
-//! functions and macros, and the version of the tail record. The list of the present version has to be what there is,
+//! functions and macros, and the version of the footer. The list of the present version has to be what there is,
 //! and must be what that version may have, by those of the versions before it. A change is shown by
 //! `git diff --no-index include/abi/0.1.0.txt include/abi/0.2.0.txt`.
 //!
@@ -44,20 +44,20 @@ fn header_path() -> PathBuf {
 /// The interface that there is now.
 fn interface_now() -> Interface {
     let mut now = header::interface(&header_path());
-    now.insert("file", "tail record", tail_record());
+    now.insert("file", "footer", footer());
     now
 }
 
-/// What a tail record begins with, in a file that is being grown: processes with different libraries may share it.
-fn tail_record() -> String {
+/// What a footer begins with, in a file that is being grown: processes with different libraries may share it.
+fn footer() -> String {
     let directory = Place::Disk.directory();
     let path = directory.path().join("array");
     let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
     array.push(1).unwrap();
     let bytes = fs::read(&path).unwrap();
-    let record = &bytes[bytes.len() - common::footer::SIZE..];
-    let version = u32::from_ne_bytes(record[8..12].try_into().unwrap());
-    format!("{}, version {version}", record[..8].escape_ascii())
+    let footer = &bytes[bytes.len() - common::footer::SIZE..];
+    let version = u32::from_ne_bytes(footer[8..12].try_into().unwrap());
+    format!("{}, version {version}", footer[..8].escape_ascii())
 }
 
 /// The committed lists.

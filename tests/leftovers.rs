@@ -31,7 +31,7 @@ fn a_file_that_has_the_size_it_had_is_trimmed_all_the_same() {
     }
 }
 
-/// Elements at the end of a file without spare room that are set so that they read as a tail record: the handle
+/// Elements at the end of a file without spare room that are set so that they read as a footer: the handle
 /// that holds the lock puts a true record behind them before anyone else relies on the file.
 #[test]
 fn elements_set_to_what_reads_as_a_record_stay_elements() {

@@ -42,7 +42,7 @@ fn a_flat_file_is_just_its_elements() {
 fn any_old_file_of_numbers_can_be_opened() {
     let directory = Place::Disk.directory();
     let path = directory.path().join("old");
-    // Also of sizes at which a tail record could be, and none is.
+    // Also of sizes at which a footer could be, and none is.
     for bytes in [0, 2, 4094, 4096, 8192, 12_290] {
         let old: Vec<u8> = (0..bytes).map(|at| (at * 7) as u8).collect();
         std::fs::write(&path, &old).unwrap();

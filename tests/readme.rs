@@ -111,14 +111,14 @@ fn every_name_of_a_constant_is_in_the_header() {
 }
 
 #[test]
-fn the_tail_record_is_that_of_the_source() {
-    let source = fs::read_to_string(Path::new(ROOT).join("src/storage/tail.rs")).unwrap();
+fn the_footer_is_that_of_the_source() {
+    let source = fs::read_to_string(Path::new(ROOT).join("src/storage/footer.rs")).unwrap();
     let rows: Vec<&str> =
         source.lines().filter_map(|line| line.strip_prefix("//! ")).filter(is_row).collect();
-    assert!(rows.len() > 10, "the table in src/storage/tail.rs is gone");
+    assert!(rows.len() > 10, "the table in src/storage/footer.rs is gone");
     assert!(
         README.contains(&rows.join("\n")),
-        "the README's table of the tail record should be:\n{}",
+        "the README's table of the footer should be:\n{}",
         rows.join("\n")
     );
 }

@@ -86,7 +86,7 @@ enum class errc : int {
     locked = MBA_ELOCKED,         /* another handle holds the growth lock */
     limit = MBA_ELIMIT,           /* beyond the handle's reservation */
     partial = MBA_EPARTIAL,       /* the file ends inside an element */
-    corrupt = MBA_ECORRUPT,       /* the file's tail record contradicts it */
+    corrupt = MBA_ECORRUPT,       /* the file's footer contradicts it */
     truncated = MBA_ETRUNCATED,   /* somebody cut the file */
     fixed_length = MBA_EFIXED,    /* memory that can't change its length */
     panic = MBA_EPANIC            /* a bug in the library; the handle refuses further work */

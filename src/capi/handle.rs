@@ -29,15 +29,17 @@ pub struct mba_options {
 /// Opens a file of elements; makes it if it is told to.
 ///
 /// `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
-/// `MBA_PRIVATE`. A file is never truncated here, and one that was made stays, also if the call fails later. The length is the one published in the file; if it ends
+/// `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call later fails. A file with a
+/// lease is waited for. The length is the one published in the file; if it ends
 /// inside an element, it is the number of whole ones.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
 /// Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory, `ENODEV`
 /// for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and NULL; `MBA_ETYPE` for
-/// an unknown type, or if the file's tail record names another; `MBA_ECORRUPT` for a tail record that
-/// contradicts the file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address space.
+/// an unknown type, or if the file's footer names another; `MBA_ECORRUPT` for a footer that
+/// contradicts the file; `MBA_ELOCKED` if somebody who doesn't use the library keeps a lock on the whole file;
+/// `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address space.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_open(
     path: *const c_char,
@@ -139,7 +141,8 @@ pub unsafe extern "C" fn mba_shm_unlink(name: *const c_char) -> c_int {
 /// `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at once.
 /// `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
 ///
-/// With `MBA_RDWR` the file is opened anew through /proc, which the caller's permissions must allow.
+/// The file is opened anew through /proc. Where that fails, a handle for reading shares the caller's description; with
+/// `MBA_RDWR` it is an error.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
@@ -189,8 +192,10 @@ pub unsafe extern "C" fn mba_free(array: *mut mba_array) {
 /// Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
 /// case, all pointers into the array end, and nothing is lost: whoever closes next tries again.
 ///
-/// Of a handle that may change the length, and if no other handle holds the growth lock, the file becomes
-/// exactly its elements. In a forked child a handle that hasn't changed the length there leaves the file
+/// A handle that has held the growth lock gives back the file's spare room, unless another one holds the lock now: an array
+/// that was only appended to is then exactly its elements. Where elements were taken away, the file keeps as
+/// much as others who have it open can have seen; it is exactly its elements when a handle that may write closes as the
+/// last one. In a forked child a handle that hasn't changed the length there leaves the file
 /// alone. Data is not forced to the disk; `mba_flush` does that.
 ///
 /// Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if

@@ -9,7 +9,7 @@ use super::{mba_array, source, sources, with};
 ///
 /// Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`; `MBA_ELOCKED` if
 /// another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation; `MBA_EPARTIAL`; `MBA_ETYPE` and
-/// `MBA_ECORRUPT` if the file's tail record has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
+/// `MBA_ECORRUPT` if the file's footer has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
 /// who doesn't use the library has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of
 /// files) if there is no room; `EIO`; in a forked child also what open(2) says if the file can't be opened for a
 /// lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.

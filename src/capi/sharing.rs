@@ -20,7 +20,8 @@ pub const MBA_ADVICE_DONTNEED: i32 = 4;
 
 /// A descriptor of the file or memory behind the array, to send to another process, which opens it by
 /// `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
-/// that carries the growth lock. -1 where there is none: NULL, and the caller's memory.
+/// that carries the growth lock. Whoever has a duplicate counts as one who has the file open. -1 where there is none: NULL,
+/// and the caller's memory; and of anonymous memory if no descriptor is left, or no /proc.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_fd(array: *const mba_array) -> c_int {
     ask(array, -1, |array| array.fd().unwrap_or(-1))
@@ -77,9 +78,11 @@ pub unsafe extern "C" fn mba_is_replaced(array: *const mba_array, replaced: *mut
 /// this is for waiting, and for a read and a change that belong together.
 ///
 /// `timeout_ms`: 0 doesn't wait, -1 waits for ever, also for another handle of this very process; other
-/// negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already.
+/// negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A handle that has given the lock back
+/// and locks again lets those go first who wait, for 100 ms at most.
 ///
-/// Errors: `MBA_ELOCKED` if it was not to wait; `ETIMEDOUT`; as `mba_append`.
+/// Errors: `MBA_ELOCKED` if it was not to wait; `ETIMEDOUT`; `EINTR` if a signal handler ended the wait, which one that was
+/// installed with `SA_RESTART` doesn't; as `mba_append`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_lock(array: *mut mba_array, timeout_ms: c_int) -> c_int {
     with(array, |array| {
@@ -95,7 +98,7 @@ pub unsafe extern "C" fn mba_lock(array: *mut mba_array, timeout_ms: c_int) -> c
 /// the lock. A later call that changes the length takes it again.
 ///
 /// Errors: `EINVAL` for NULL; `ENOSPC`, `EDQUOT`, `EFBIG` and `MBA_ELIMIT` if the last elements of a file without
-/// spare room were set so that they would read as a tail record, and there is no room for a true one behind
+/// spare room were set so that they would read as a footer, and there is no room for a true one behind
 /// them: then the lock is kept.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_unlock(array: *mut mba_array) -> c_int {

@@ -99,7 +99,7 @@ static int empty(mba_array *handle) {
     return code;
 }
 
-/* Cuts a file whose tail record nobody can make sense of. */
+/* Cuts a file whose footer nobody can make sense of. */
 static int cut(const Source *source) {
     int fd = source->shared_memory ? shm_open(source->path, O_RDWR | O_CLOEXEC, 0)
                                    : open(source->path, O_RDWR | O_CLOEXEC);
@@ -111,7 +111,7 @@ static int cut(const Source *source) {
 }
 
 /* Empties what can't be opened as an array of this type or size: as one of the type that it is, so that the growth
-   lock is asked for. A file without a tail record is one of any type, and of whole bytes. */
+   lock is asked for. A file without a footer is one of any type, and of whole bytes. */
 static int empty_as_it_is(const Source *source) {
     for (int i = 0; i < KINDS; i++) {
         mba_array *handle;

@@ -10,7 +10,7 @@ static PyObject *attribute(const char *module_name, const char *name) {
 
 PyDoc_STRVAR(file_state_error_documentation,
 "The file isn't in a state that the array can go on from: its size was changed by someone who doesn't use the\n"
-"library (ETRUNCATED, ECORRUPT), its tail record contradicts it (ECORRUPT), or it ends inside an element, so that it\n"
+"library (ETRUNCATED, ECORRUPT), its footer contradicts it (ECORRUPT), or it ends inside an element, so that it\n"
 "can't grow (EPARTIAL). errno is one of these numbers.");
 
 static int add_constants(PyObject *module) {
