@@ -137,7 +137,7 @@ macro_rules! programs {
     )*};
 }
 
-programs! { algorithms("-ltbb") container errors growth locking random turns types }
+programs! { algorithms("-ltbb") container errors growth locking random status turns types }
 
 /// A structure that Rust and C++ know alike.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -205,10 +205,20 @@ enum class advice : int {
     dont_need = MBA_ADVICE_DONTNEED
 };
 
+/* What info() tells: the fields are those of mba_status. */
+using status = mba_status;
+
 template <class T>
 class array;
 
 namespace detail {
+
+inline status no_status() noexcept
+{
+    status none{};
+    none.size = sizeof none;
+    return none;
+}
 
 /* A string that ends in NUL: const char *, std::string, std::filesystem::path. */
 class c_string {
@@ -528,6 +538,49 @@ public:
      */
     void refresh() { check(mba_refresh(handle_), "mba::array::refresh"); }
     void refresh(std::error_code &error) noexcept { error = to_error_code(mba_refresh(handle_)); }
+
+    /*
+     * Changes when elements have been taken away or moved, as far as this handle has seen: by its own calls, and by
+     * refresh(). Whoever follows an array copies what is needed, refreshes, and compares: if it is the same, what was copied
+     * was there. See mba_epoch.
+     */
+    std::uint64_t epoch() const noexcept { return mba_epoch(handle_); }
+
+    /*
+     * Whether the path by which the array was opened leads to another file now, or to none.
+     *
+     * Errors: those of mba_is_replaced.
+     */
+    bool is_replaced() const
+    {
+        int replaced = 0;
+        check(mba_is_replaced(handle_, &replaced), "mba::array::is_replaced");
+        return replaced != 0;
+    }
+    bool is_replaced(std::error_code &error) const noexcept
+    {
+        int replaced = 0;
+        error = to_error_code(mba_is_replaced(handle_, &replaced));
+        return replaced != 0;
+    }
+
+    /*
+     * What the file says of itself now, whatever length this handle knows.
+     *
+     * Errors: those of mba_array_info.
+     */
+    status info() const
+    {
+        status found = no_status();
+        check(mba_array_info(handle_, &found), "mba::array::info");
+        return found;
+    }
+    status info(std::error_code &error) const noexcept
+    {
+        status found = no_status();
+        error = to_error_code(mba_array_info(handle_, &found));
+        return found;
+    }
 
     /*
      * A descriptor to send to another process, for from_fd(). It is the handle's, and ends with it. -1 where there is
@@ -1431,6 +1484,43 @@ inline void shm_unlink(detail::c_string name)
 inline void shm_unlink(detail::c_string name, std::error_code &error) noexcept
 {
     error = detail::to_error_code(mba_shm_unlink(name.get()));
+}
+
+/*
+ * What a file says of itself, and who has it open. Opens it for reading only, changes nothing, and is in nobody's way.
+ *
+ * Errors: those of mba_info.
+ */
+inline status info(detail::c_string path)
+{
+    status found = detail::no_status();
+    if (const int code = mba_info(path.get(), &found); code != MBA_OK) {
+        detail::raise(code, "mba::info", path.get());
+    }
+    return found;
+}
+inline status info(detail::c_string path, std::error_code &error) noexcept
+{
+    status found = detail::no_status();
+    error = detail::to_error_code(mba_info(path.get(), &found));
+    return found;
+}
+
+/*
+ * Puts a file in order that a killed process has left. `type` is what it must be made of, 0 for anything; `flags` are 0 or
+ * MBA_TIDY_FORCE. See mba_tidy.
+ *
+ * Errors: those of mba_tidy.
+ */
+inline void tidy(detail::c_string path, mba_type type = 0, std::uint32_t flags = 0)
+{
+    if (const int code = mba_tidy(path.get(), type, flags); code != MBA_OK) {
+        detail::raise(code, "mba::tidy", path.get());
+    }
+}
+inline void tidy(detail::c_string path, mba_type type, std::uint32_t flags, std::error_code &error) noexcept
+{
+    error = detail::to_error_code(mba_tidy(path.get(), type, flags));
 }
 
 /*
