@@ -125,14 +125,16 @@ impl Backing {
     }
 
     fn regular(fd: OwnedFd, options: &OpenOptions, path: Option<Box<CStr>>) -> Result<Backing> {
-        let before = regular_file(fd.as_raw_fd())?;
         let place = Place::take()?;
         place.fd.store(fd.into_raw_fd(), Relaxed);
         let fd = place.plain();
+        let mut presence = presence::take(fd);
+        // What the size was before doesn't count: somebody may have cut the file, who was alone then.
+        let stat = regular_file(fd)?;
         let mut access = Access::of(options);
-        if before.block_size > ORDINARY_BLOCK && is_hugetlbfs(fd)? {
+        if stat.block_size > ORDINARY_BLOCK && is_hugetlbfs(fd)? {
             // Such files take no pwrite, and a writable map of more than the file lengthens it.
-            if before.size == 0 {
+            if stat.size == 0 {
                 return Err(Error::Fixed);
             }
             access = match access {
@@ -142,18 +144,14 @@ impl Backing {
             };
         }
         // Only memory without a name can be sealed.
-        let sealed = before.names == 0 && is_sealed(fd)?;
+        let sealed = stat.names == 0 && is_sealed(fd)?;
         if options.has(MBA_EXACT) && sealed {
             return Err(Error::INVALID);
         }
-        let needs_presence = !sealed && !matches!(access, Access::Fixed | Access::FixedRead);
-        let (presence, stat) = if needs_presence {
-            let presence = presence::take(fd)?;
-            // What the size was before doesn't count: somebody may have cut the file, who was alone then.
-            (presence, sys::stat(fd)?)
-        } else {
-            (Presence::NotNeeded, before)
-        };
+        if sealed || matches!(access, Access::Fixed | Access::FixedRead) {
+            presence = Ok(Presence::NotNeeded);
+        }
+        let presence = presence?;
         if access.can_change_length() {
             // Now, while the process still has the right to.
             fork::unseen(|| {

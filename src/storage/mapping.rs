@@ -122,10 +122,14 @@ impl Mapping {
     /// growth lock looks once more after giving it back.
     pub fn end(self, tidies: bool) -> Result<()> {
         let Mapping { reservation, place, identity, presence, access, shape, led, forked, .. } = self;
+        let (own, held) = (place.gate.own.load(Relaxed), place.gate.held.load(Relaxed));
         place.hide();
         drop(reservation);
+        if !own {
+            // Who starts a program in a child likes to close what he doesn't know: the numbers may be others' by now.
+            place.forget_unless(|fd| sys::stat(fd).is_ok_and(|stat| stat.identity == identity));
+        }
         Slot::close(&place.fd);
-        let (own, held) = (place.gate.own.load(Relaxed), place.gate.held.load(Relaxed));
         let fd = place.lock_fd.load(Relaxed);
         if !tidies || !own || fd == CLOSED || presence != Presence::Held || !access.can_change_length() {
             // The lock goes with its description.

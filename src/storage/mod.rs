@@ -123,7 +123,7 @@ struct File {
     known: Cell<Known>,
     /// The directory that must still be synced, for the name of a new file to last.
     new_in: Cell<Option<Directory>>,
-    /// When the file's metadata were changed last, of a reader's file on overlayfs; `None` elsewhere.
+    /// Whether the memory must be mapped anew when a writer comes, as overlayfs wants it of readers.
     layer: Cell<Layer>,
 }
 
