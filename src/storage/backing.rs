@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::Relaxed;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use super::filesystem::{is_hugetlbfs, is_sealed};
 use super::fork;
