@@ -96,8 +96,12 @@ impl Backing {
 
     pub fn anonymous() -> Result<Backing> {
         let place = Place::take()?;
-        place.fd.store(sys::memfd()?.into_raw_fd(), Relaxed);
-        let stat = sys::stat(place.plain())?;
+        // One description for all: to be mapped, to carry the lock, and to write through.
+        place.forks.store(fork::begun(), Relaxed);
+        place.lock_fd.store(sys::memfd()?.into_raw_fd(), Relaxed);
+        place.is_mapped_one.store(true, Relaxed);
+        fork::watch();
+        let stat = sys::stat(place.any())?;
         let (access, presence) = (Access::Anonymous, Presence::NotNeeded);
         Ok(Backing { place, stat, access, presence, path: None, new_in: None })
     }

@@ -28,6 +28,10 @@ const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
 const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
 
 impl Traits {
+    /// Those of memory that `memfd_create` has made and sealed for us.
+    pub const OF_ANONYMOUS: Traits =
+        Traits { in_memory: true, in_place: false, sealed: true, no_fallocate: false };
+
     pub fn of(fd: RawFd) -> Result<Traits> {
         let file_system = sys::file_system(fd)?;
         Ok(Traits {

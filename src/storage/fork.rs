@@ -49,6 +49,11 @@ extern "C" fn in_child() {
     guard::begin_anew();
 }
 
+/// A linker that was given an archive may have left the above out.
+pub(super) fn watch() {
+    watch_forks();
+}
+
 /// How often a fork beside is stood aside for. A fork takes far less time than so many tries, unless the machine is busy.
 const TRIES: usize = 1000;
 
@@ -56,8 +61,7 @@ const TRIES: usize = 1000;
 /// not the other. If the program forks all the time the last try counts: such a child keeps the description until it
 /// ends.
 pub(super) fn unseen<T>(mut make: impl FnMut() -> Result<T>) -> Result<T> {
-    // A linker that was given an archive may have left the above out.
-    watch_forks();
+    watch();
     for _ in 0..TRIES {
         let begun = BEGUN.load(SeqCst);
         if begun != ENDED.load(SeqCst) {
@@ -70,4 +74,9 @@ pub(super) fn unseen<T>(mut make: impl FnMut() -> Result<T>) -> Result<T> {
         }
     }
     make()
+}
+
+/// How many forks have begun: whoever was there before can be in a child, if it is another number now.
+pub(super) fn begun() -> usize {
+    BEGUN.load(SeqCst)
 }

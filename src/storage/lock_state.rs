@@ -86,8 +86,10 @@ impl Storage {
             return Err(error);
         }
         let fd = mapping.lock_fd()?;
-        mapping.check(fd)?;
-        lock::take(fd, wait, mapping.led.get())?;
+        let place = &mapping.place;
+        place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
+        lock::take(fd, wait, mapping.led.get())
+            .inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
         match self.adopt(file, fd) {
             Ok(()) => {
                 mapping.place.gate.held.store(true, Relaxed);
@@ -98,6 +100,7 @@ impl Storage {
             Err(error) => {
                 self.close_room();
                 let _ = lock::release(fd);
+                place.is_held_on_mapped_one.store(false, SeqCst);
                 Err(error)
             }
         }
@@ -116,6 +119,7 @@ impl Storage {
             // The lock goes with its description too; the next one opens another.
             super::Slot::close(&file.mapping.place.lock_fd);
         }
+        file.mapping.place.is_held_on_mapped_one.store(false, SeqCst);
         file.mapping.place.gate.held.store(false, Relaxed);
         Ok(())
     }
@@ -144,6 +148,7 @@ impl Storage {
         // In a child that came by a fork the words are the parent's.
         self.close_room();
         match state.traits.get() {
+            _ if self.access == Access::Anonymous => state.traits.set(Some(Traits::OF_ANONYMOUS)),
             None => state.traits.set(Some(Traits::of(fd)?)),
             // Seals can come to a file at any time.
             Some(known) => state.traits.set(Some(Traits { sealed: is_sealed(fd)?, ..known })),

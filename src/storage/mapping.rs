@@ -46,14 +46,7 @@ impl Mapping {
     /// A descriptor to ask for size and footer: where there is one that nobody else has, that one.
     pub fn fd(&self) -> RawFd {
         let lock_fd = self.place.lock_fd.load(Relaxed);
-        if lock_fd != CLOSED && self.place.gate.own.load(Relaxed) { lock_fd } else { self.any_fd() }
-    }
-
-    fn any_fd(&self) -> RawFd {
-        match self.place.plain() {
-            CLOSED => self.place.lock_fd.load(Relaxed),
-            fd => fd,
-        }
+        if lock_fd != CLOSED && self.place.gate.own.load(Relaxed) { lock_fd } else { self.place.any() }
     }
 
     /// The descriptor to hand to others. It stays what it is until the mapping ends.
@@ -63,7 +56,7 @@ impl Mapping {
             if fd != CLOSED {
                 return Ok(fd & !HANDED_OUT);
             }
-            let new = sys::reopen(self.any_fd(), libc::O_RDWR)?.into_raw_fd();
+            let new = sys::reopen(self.place.any(), libc::O_RDWR)?.into_raw_fd();
             if self.place.fd.compare_exchange(CLOSED, new, Relaxed, Relaxed).is_err() {
                 // Another thread was quicker.
                 sys::close(new);
@@ -73,47 +66,64 @@ impl Mapping {
 
     /// Opens the file with a description of its own: by its path, if that leads to it still, else through /proc.
     pub fn open_anew(&self) -> Result<OwnedFd> {
-        open_anew(self.path.as_deref(), self.any_fd(), self.identity, self.access)
+        open_anew(self.path.as_deref(), self.place.any(), self.identity, self.access)
     }
 
-    /// The description for the lock and for writes. A file's is there from the beginning; anonymous memory's is opened when
-    /// it is first needed, and so is a child's own.
+    /// The description for the lock and for writes. A file's is there from the beginning, but in a child.
     pub fn lock_fd(&self) -> Result<RawFd> {
         let (place, gate) = (&self.place, self.place.gate);
         let known = place.lock_fd.load(Relaxed);
-        if known != CLOSED && gate.own.load(Relaxed) {
+        let is_own = gate.own.load(Relaxed);
+        if place.is_mapped_one.load(Relaxed) {
+            return self.lock_fd_of_memory(known, is_own);
+        }
+        if is_own && known != CLOSED {
             return Ok(known);
         }
-        if !gate.own.load(Relaxed) {
-            self.forked.set(true);
-            self.led.set(false);
+        self.forked.set(true);
+        self.led.set(false);
+        let own = self.open_another()?;
+        gate.own.store(true, Relaxed);
+        Ok(own)
+    }
+
+    /// Of anonymous memory the description that is mapped carries the lock too, as long as nobody else has it. Children by a
+    /// fork have it: then another one carries the lock.
+    fn lock_fd_of_memory(&self, known: RawFd, is_own: bool) -> Result<RawFd> {
+        let (place, gate) = (&self.place, self.place.gate);
+        if !is_own {
+            self.check(known)?;
+            place.leave_parent()?;
+            gate.own.store(true, Relaxed);
+            return Ok(place.lock_fd.load(Relaxed));
         }
-        let own = fork::unseen(|| {
-            let own = match self.open_anew() {
-                // Anonymous memory where there is no /proc: the description that is mapped carries the lock. What is lost
-                // is that children by a fork let go of it; they can't use it themselves.
-                Err(_) if self.access == Access::Anonymous && !self.forked.get() => {
-                    sys::duplicate(place.plain())
-                }
-                own => own,
-            }?
-            .into_raw_fd();
-            let former = place.lock_fd.swap(own, Relaxed);
+        if gate.held.load(Relaxed) || fork::begun() == place.forks.load(Relaxed) {
+            return Ok(known);
+        }
+        let Ok(own) = fork::unseen(|| Ok(self.open_anew()?.into_raw_fd())) else {
+            // Without /proc there is no other. A child by a fork keeps the lock alive, then.
+            return Ok(known);
+        };
+        place.lock_fd.store(own, Relaxed);
+        place.is_mapped_one.store(false, Relaxed);
+        if place.fd.compare_exchange(CLOSED, known, Relaxed, Relaxed).is_err() {
+            // One was handed out, and is the plain one.
+            sys::close(known);
+        }
+        Ok(own)
+    }
+
+    /// Opens the description for the lock, in a place where a forked child finds and closes it.
+    fn open_another(&self) -> Result<RawFd> {
+        fork::unseen(|| {
+            let own = self.open_anew()?.into_raw_fd();
+            let former = self.place.lock_fd.swap(own, Relaxed);
             // The parent's, in a child that no fork handler has run in; unless the number is somebody else's by now.
             if former != CLOSED && self.check(former).is_ok() {
                 sys::close(former);
             }
             Ok(own)
-        })?;
-        gate.own.store(true, Relaxed);
-        if self.access == Access::Anonymous {
-            let plain = place.plain();
-            // Unless it was handed out: one descriptor is enough.
-            if plain != CLOSED && place.fd.compare_exchange(plain, CLOSED, Relaxed, Relaxed).is_ok() {
-                sys::close(plain);
-            }
-        }
-        Ok(own)
+        })
     }
 
     /// Ends the mapping, and gives back what spare room of the file nobody needs any more, if that is this handle's to do.

@@ -197,11 +197,11 @@ impl Storage {
 
     fn map(backing: Backing, wanted: u64, shape: Shape) -> Result<Box<Storage>> {
         let Backing { place, stat, access, presence, path, new_in } = backing;
-        let found = read_state(place.plain(), &shape, stat, None)?;
+        let found = read_state(place.any(), &shape, stat, None)?;
         // A map of hugetlbfs covers the whole file, and no more.
         let huge = matches!(access, Access::Fixed | Access::FixedRead);
         let end = if huge { Some(found.stat.size) } else { shape.end_of(found.len as u64) };
-        let reservation = Reservation::new(place.plain(), end.ok_or(Error::Limit)?, access, wanted)?;
+        let reservation = Reservation::new(place.any(), end.ok_or(Error::Limit)?, access, wanted)?;
         // SAFETY: the offset of the elements is small, and the mapping has a page at least.
         let data = unsafe { reservation.base().add(shape.offset as usize) };
         if found.stat.names > 0 {
@@ -288,7 +288,7 @@ impl Storage {
         let Some(file) = self.file.as_ref().filter(|_| self.access.can_change_length()) else {
             return Ok(());
         };
-        let result = if file.is_held() {
+        let result = if file.is_held() && self.access != Access::Anonymous {
             // What somebody else has done to the file is to be told, and isn't this handle's to tidy up.
             self.check_file(file)
                 .and_then(|()| file.mapping.lock_fd())

@@ -9,9 +9,9 @@
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
-use super::{Storage, sys};
+use super::{Storage, fork, sys};
 use crate::error::{Error, Result};
 
 /// The number of a descriptor that isn't open.
@@ -50,12 +50,19 @@ pub(super) struct Slot {
     bytes: AtomicUsize,
     storage: AtomicPtr<Storage>,
     /// The description that is mapped, asked for sizes and footers by readers, and handed out by `mba_fd`. Forked
-    /// children share it, by their mappings too, which keep it alive. `CLOSED` for anonymous memory that nobody has asked
-    /// the descriptor of, once it has the other one.
+    /// children share it, by their mappings too, which keep it alive. `CLOSED` for anonymous memory that has one
+    /// description for all.
     pub fd: AtomicI32,
     /// The description that carries the lock, and that all writes go through: it belongs to this handle alone, is
-    /// never mapped and never handed out, and is closed in a forked child.
+    /// never handed out, and never mapped but in anonymous memory; in a forked child it is closed.
     pub lock_fd: AtomicI32,
+    /// Whether the description that carries the lock is the one that is mapped: of anonymous memory, as long as nobody
+    /// else can have it.
+    pub is_mapped_one: AtomicBool,
+    /// Whether the lock may be held on a description that is mapped: then a forked child must let go of that at once.
+    pub is_held_on_mapped_one: AtomicBool,
+    /// How many forks had begun before that description was made.
+    pub forks: AtomicUsize,
     /// Of a free slot, the number of the next one and 1; 0 at the end of the list.
     next: AtomicU32,
 }
@@ -123,6 +130,9 @@ fn make_chunk(chunk: usize) -> Result<()> {
         storage: AtomicPtr::new(core::ptr::null_mut()),
         fd: AtomicI32::new(CLOSED),
         lock_fd: AtomicI32::new(CLOSED),
+        is_mapped_one: AtomicBool::new(false),
+        is_held_on_mapped_one: AtomicBool::new(false),
+        forks: AtomicUsize::new(0),
         next: AtomicU32::new(0),
     });
     // As above.
@@ -186,7 +196,7 @@ impl Place {
 
     /// Says where the handle's mapping is. The storage must stay where it is until [`Place::hide`].
     pub fn show(&self, base: *const u8, bytes: usize, storage: *const Storage) {
-        change(self.slot, base.addr(), bytes, storage);
+        change(self.slot, base.expose_provenance(), bytes, storage);
     }
 
     /// Takes the mapping out.
@@ -210,6 +220,32 @@ impl Slot {
             CLOSED => CLOSED,
             fd => fd & !HANDED_OUT,
         }
+    }
+
+    /// Any descriptor of the file, or `CLOSED`.
+    pub fn any(&self) -> RawFd {
+        match self.plain() {
+            CLOSED => self.lock_fd.load(Relaxed),
+            fd => fd,
+        }
+    }
+
+    /// Gives anonymous memory that came by a fork a description of its own in the place of the parent's, which is mapped
+    /// and may carry the parent's lock. Makes only calls that a signal handler may make.
+    pub fn leave_parent(&self) -> Result<()> {
+        let (base, bytes) = (self.base.load(Relaxed), self.bytes.load(Relaxed));
+        let own = sys::reopen(self.lock_fd.load(Relaxed), libc::O_RDWR)?;
+        if bytes > 0 {
+            let at = core::ptr::with_exposed_provenance_mut::<c_void>(base);
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            // SAFETY: the range is the handle's mapping, of which the library makes no references.
+            unsafe { sys::map_over(at, bytes, protection, own.as_raw_fd(), true)? };
+            sys::dump_nothing(at, bytes);
+        }
+        self.forks.store(fork::begun(), Relaxed);
+        sys::close(self.lock_fd.swap(own.into_raw_fd(), Relaxed));
+        self.is_held_on_mapped_one.store(false, Relaxed);
+        Ok(())
     }
 
     /// Gives up those descriptors that aren't what they were, without closing them.
@@ -239,6 +275,8 @@ impl Drop for Place {
         self.gate.room.store(0, Relaxed);
         self.gate.held.store(false, Relaxed);
         self.gate.own.store(false, Relaxed);
+        self.slot.is_mapped_one.store(false, Relaxed);
+        self.slot.is_held_on_mapped_one.store(false, Relaxed);
         let mut head = FREE.load(Relaxed);
         loop {
             self.slot.next.store(head as u32, Relaxed);
@@ -259,21 +297,12 @@ pub(super) fn disown_all() {
         gate.room.store(0, Relaxed);
         gate.held.store(false, Relaxed);
         gate.own.store(false, Relaxed);
-        let lock_fd = slot.lock_fd.swap(CLOSED, Relaxed);
-        if lock_fd == CLOSED {
-            continue;
+        if !slot.is_mapped_one.load(Relaxed) {
+            Slot::close(&slot.lock_fd);
+        } else if slot.is_held_on_mapped_one.load(Relaxed) {
+            // Where that fails, for want of /proc, the parent's lock lives on until this child ends or uses the array.
+            gate.own.store(slot.leave_parent().is_ok(), Relaxed);
         }
-        if slot.fd.load(Relaxed) == CLOSED {
-            // The only descriptor there is; the child needs one to open others from.
-            match sys::reopen(lock_fd, libc::O_RDWR) {
-                Ok(own) => slot.fd.store(own.into_raw_fd(), Relaxed),
-                Err(_) => {
-                    slot.lock_fd.store(lock_fd, Relaxed);
-                    continue;
-                }
-            }
-        }
-        sys::close(lock_fd);
     }
 }
 

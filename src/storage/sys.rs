@@ -476,6 +476,12 @@ pub(super) fn has_address_space(bytes: u64) -> bool {
     at != libc::MAP_FAILED
 }
 
+/// Leaves a mapping out of core dumps. An advice that isn't taken leaves a larger core dump, and nothing else.
+pub(super) fn dump_nothing(at: *mut c_void, bytes: usize) {
+    // SAFETY: the advice changes nothing that the process could see.
+    unsafe { libc::madvise(at, bytes, libc::MADV_DONTDUMP) };
+}
+
 /// Ends a mapping that nobody else knows of.
 pub(super) fn unmap(at: *mut c_void, bytes: usize) {
     // SAFETY: the callers have made the mapping, and use it no more.
