@@ -41,7 +41,9 @@ fn store_buffering_is_seen_unless_both_fences_are_sequentially_consistent() {
     let sound = set(&[[0, 1], [1, 0], [1, 1]]);
     assert_eq!(store_buffering(Relaxed, [SeqCst, SeqCst], Relaxed), sound);
     assert_eq!(store_buffering(SeqCst, [Relaxed, Relaxed], SeqCst), sound);
-    for fences in [[Relaxed, Relaxed], [SeqCst, Relaxed], [Relaxed, SeqCst], [AcqRel, AcqRel], [SeqCst, AcqRel]] {
+    for fences in
+        [[Relaxed, Relaxed], [SeqCst, Relaxed], [Relaxed, SeqCst], [AcqRel, AcqRel], [SeqCst, AcqRel]]
+    {
         assert_eq!(store_buffering(Relaxed, fences, Relaxed), set(&ALL_PAIRS), "{fences:?}");
         assert_eq!(store_buffering(Release, fences, Acquire), set(&ALL_PAIRS), "{fences:?}");
     }
@@ -74,8 +76,10 @@ fn message_passing(
 #[test]
 fn a_message_takes_data_along_if_it_is_released_and_acquired() {
     let sound = set(&[[0, 0], [0, 1], [1, 1]]);
-    let released = [(Relaxed, Release), (Release, Relaxed), (AcqRel, Relaxed), (SeqCst, Relaxed), (Relaxed, SeqCst)];
-    let acquired = [(Acquire, Relaxed), (Relaxed, Acquire), (Relaxed, AcqRel), (Relaxed, SeqCst), (SeqCst, Relaxed)];
+    let released =
+        [(Relaxed, Release), (Release, Relaxed), (AcqRel, Relaxed), (SeqCst, Relaxed), (Relaxed, SeqCst)];
+    let acquired =
+        [(Acquire, Relaxed), (Relaxed, Acquire), (Relaxed, AcqRel), (Relaxed, SeqCst), (SeqCst, Relaxed)];
     for (before_flag, store_flag) in released {
         for (load_flag, after_flag) in acquired {
             assert_eq!(message_passing(before_flag, store_flag, load_flag, after_flag), sound);
@@ -329,6 +333,29 @@ fn updates_continue_a_release_and_stores_do_not() {
     };
     assert_eq!(outcomes(true), [vec![], vec![1]].into());
     assert_eq!(outcomes(false), [vec![], vec![0], vec![1]].into());
+}
+
+/// Two messages of one value are two, if they pass on different things.
+#[test]
+fn messages_of_one_value_are_not_taken_for_one() {
+    let (mut program, data, flag) = program();
+    let passed = program.location("passed", 0);
+    program.thread("writer", move |t| async move {
+        t.store(data, 1, Relaxed).await;
+        t.store(flag, 1, Release).await;
+        t.store(flag, 1, Relaxed).await;
+    });
+    program.thread("passer", move |t| async move {
+        if t.load(flag, Acquire).await == 1 {
+            t.store(passed, 1, Release).await;
+        }
+    });
+    program.thread("reader", move |t| async move {
+        if t.load(passed, Acquire).await == 1 {
+            t.note(t.load(data, Relaxed).await);
+        }
+    });
+    assert_eq!(outcomes(program), [vec![], vec![0], vec![1]].into());
 }
 
 #[test]

@@ -20,7 +20,7 @@
 //! store that others react to, the store is a release, or depends on what was loaded.
 //!
 //! The search takes every step that is possible in each state, and remembers the states in which it has been, by a
-//! fingerprint of 128 bits.
+//! fingerprint of 64 bits: with a million states, one in 30 million that it takes a new one for an old one.
 
 use std::cell::RefCell;
 use std::collections::hash_map::DefaultHasher;
@@ -52,7 +52,11 @@ pub struct Program {
     at_end: Option<Box<dyn Fn(&End) -> Result<(), String>>>,
 }
 
-type Body = Box<dyn Fn(Thread) -> Pin<Box<dyn Future<Output = ()>>>>;
+/// From what a round begins with, to what the next one begins with; `None` if there is no other.
+type Body = Box<dyn Fn(Thread, Kept) -> Pin<Box<dyn Future<Output = Option<Kept>>>>>;
+
+/// What a thread keeps from one round to the next.
+pub type Kept = Vec<Value>;
 
 struct Participant {
     name: &'static str,
@@ -61,11 +65,17 @@ struct Participant {
     after_death: Option<Body>,
 }
 
-fn boxed<F>(body: impl Fn(Thread) -> F + 'static) -> Body
+fn once<F>(body: impl Fn(Thread) -> F + 'static) -> Body
 where
     F: Future<Output = ()> + 'static,
 {
-    Box::new(move |thread| Box::pin(body(thread)))
+    Box::new(move |thread, _| {
+        let round = body(thread);
+        Box::pin(async move {
+            round.await;
+            None
+        })
+    })
 }
 
 impl Program {
@@ -81,7 +91,17 @@ impl Program {
     where
         F: Future<Output = ()> + 'static,
     {
-        self.threads.push(Participant { name, body: boxed(body), after_death: None });
+        self.threads.push(Participant { name, body: once(body), after_death: None });
+    }
+
+    /// Adds a thread that works in rounds, the first of which begins with nothing kept. The search forgets what was
+    /// loaded in a round but for what is kept, which makes it much shorter.
+    pub fn rounds<F>(&mut self, name: &'static str, body: impl Fn(Thread, Kept) -> F + 'static)
+    where
+        F: Future<Output = Option<Kept>> + 'static,
+    {
+        let body: Body = Box::new(move |thread, kept| Box::pin(body(thread, kept)));
+        self.threads.push(Participant { name, body, after_death: None });
     }
 
     /// Adds a process that may be killed before any of its steps; then `after_death` runs in its place.
@@ -94,7 +114,7 @@ impl Program {
         F: Future<Output = ()> + 'static,
         G: Future<Output = ()> + 'static,
     {
-        self.threads.push(Participant { name, body: boxed(body), after_death: Some(boxed(after_death)) });
+        self.threads.push(Participant { name, body: once(body), after_death: Some(once(after_death)) });
     }
 
     /// Sets what must hold when no thread can do a step any more.
@@ -183,13 +203,13 @@ impl fmt::Display for Bad {
 
 // ---- What a thread does ----
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Step {
     Load(Location, Ordering),
     Store(Location, Value, Ordering),
-    Update(Location, Ordering, fn(Value) -> Option<Value>),
+    Update(Location, Ordering, Rc<dyn Fn(Value) -> Option<Value>>),
     /// A load that is tried until it gives what is waited for.
-    WaitUntil(Location, Ordering, fn(Value) -> bool),
+    WaitUntil(Location, Ordering, Rc<dyn Fn(Value) -> bool>),
     Fence(Ordering),
     Choose(Value),
 }
@@ -218,12 +238,23 @@ impl Thread {
     }
 
     /// Reads a value and, if `change` gives one for it, stores that in the same step. Gives the value that was read.
-    pub async fn update(&self, at: Location, order: Ordering, change: fn(Value) -> Option<Value>) -> Value {
-        self.step(Step::Update(at, order, change)).await
+    pub async fn update(
+        &self,
+        at: Location,
+        order: Ordering,
+        change: impl Fn(Value) -> Option<Value> + 'static,
+    ) -> Value {
+        self.step(Step::Update(at, order, Rc::new(change))).await
     }
 
-    pub async fn wait_until(&self, at: Location, order: Ordering, what: fn(Value) -> bool) -> Value {
-        self.step(Step::WaitUntil(at, order, what)).await
+    /// A load that is tried until it gives what is waited for.
+    pub async fn wait_until(
+        &self,
+        at: Location,
+        order: Ordering,
+        what: impl Fn(Value) -> bool + 'static,
+    ) -> Value {
+        self.step(Step::WaitUntil(at, order, Rc::new(what))).await
     }
 
     /// A fence; `Relaxed` is none.
@@ -261,7 +292,7 @@ impl Thread {
                     Poll::Ready(*value)
                 }
                 None => {
-                    run.next = Some(step);
+                    run.next = Some(step.clone());
                     Poll::Pending
                 }
             }
@@ -274,10 +305,18 @@ impl Thread {
 struct Behaviour<'p> {
     participant: &'p Participant,
     nodes: Vec<Node>,
+    /// Where rounds begin: by what is kept, and what has been noted.
+    rounds: HashMap<(Kept, Vec<Value>), usize>,
+}
+
+#[derive(Clone)]
+enum Origin {
+    Round(Kept, Vec<Value>),
+    After(usize, Event),
 }
 
 struct Node {
-    before: Option<(usize, Event)>,
+    origin: Origin,
     after: HashMap<Event, usize>,
     /// `None`: the thread has ended.
     next: Option<Step>,
@@ -294,9 +333,18 @@ enum Event {
 
 impl<'p> Behaviour<'p> {
     fn new(participant: &'p Participant) -> Self {
-        let mut behaviour = Behaviour { participant, nodes: Vec::new() };
-        behaviour.add(None);
+        let mut behaviour = Behaviour { participant, nodes: Vec::new(), rounds: HashMap::new() };
+        behaviour.round(Kept::new(), Vec::new());
         behaviour
+    }
+
+    fn round(&mut self, kept: Kept, notes: Vec<Value>) -> usize {
+        if let Some(known) = self.rounds.get(&(kept.clone(), notes.clone())) {
+            return *known;
+        }
+        let new = self.add(Origin::Round(kept.clone(), notes.clone()));
+        self.rounds.insert((kept, notes), new);
+        new
     }
 
     /// The node to which an event leads.
@@ -304,62 +352,71 @@ impl<'p> Behaviour<'p> {
         if let Some(known) = self.nodes[node].after.get(&event) {
             return *known;
         }
-        let new = self.add(Some((node, event)));
+        let new = self.add(Origin::After(node, event));
         self.nodes[node].after.insert(event, new);
         new
     }
 
-    /// Runs the thread from its beginning, with all that its steps have given up to this node.
-    fn add(&mut self, before: Option<(usize, Event)>) -> usize {
-        let mut events = Vec::new();
-        let mut at = before;
-        while let Some((node, event)) = at {
-            events.push(event);
-            at = self.nodes[node].before;
-        }
-        events.reverse();
-        let mut bodies = events.split(|event| *event == Event::Killed).map(|events| {
-            let given = |event: &Event| match event {
-                Event::Given(value) => *value,
-                Event::Killed => unreachable!("split there"),
-            };
-            events.iter().map(given).collect::<Vec<_>>()
-        });
-        let alive = bodies.next().expect("split gives one part at least");
-        let (body, given, dead) = match (bodies.next(), &self.participant.after_death) {
-            (Some(given), Some(after_death)) => (after_death, given, true),
-            _ => (&self.participant.body, alive, false),
+    /// Runs the thread from the beginning of the round, with all that its steps have given since.
+    fn add(&mut self, origin: Origin) -> usize {
+        let (mut given, mut dead) = (Vec::new(), false);
+        let mut at = &origin;
+        let (kept, notes) = loop {
+            match at {
+                Origin::Round(kept, notes) => break (kept.clone(), notes.clone()),
+                Origin::After(node, event) => {
+                    match event {
+                        Event::Given(value) if !dead => given.push(*value),
+                        Event::Given(_) => {}
+                        Event::Killed => dead = true,
+                    }
+                    at = &self.nodes[*node].origin;
+                }
+            }
         };
-        let run = Rc::new(RefCell::new(Run { given, ..Run::default() }));
-        let mut future = body(Thread(Rc::clone(&run)));
-        let ended = future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        given.reverse();
+        let body = match &self.participant.after_death {
+            Some(after_death) if dead => after_death,
+            _ => &self.participant.body,
+        };
+        let run = Rc::new(RefCell::new(Run { given, notes, ..Run::default() }));
+        let mut future = body(Thread(Rc::clone(&run)), kept);
+        let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let run = &mut *run.borrow_mut();
-        let next = run.next.take().filter(|_| !ended);
         let (notes, bad) = (std::mem::take(&mut run.notes), run.bad.take());
-        self.nodes.push(Node { before, after: HashMap::new(), next, dead, notes, bad });
+        let next = match polled {
+            Poll::Ready(Some(kept)) if bad.is_none() => return self.round(kept, notes),
+            Poll::Ready(_) => None,
+            Poll::Pending => run.next.take(),
+        };
+        self.nodes.push(Node { origin, after: HashMap::new(), next, dead, notes, bad });
         self.nodes.len() - 1
     }
 }
 
 // ---- The machine ----
 
-/// How far along each location's order somebody has got.
+/// How far along each location's order somebody has got: a byte for each location.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct View([u8; LOCATIONS]);
+struct View(u128);
 
 impl View {
-    fn join(&mut self, other: &View) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine = (*mine).max(theirs);
-        }
+    /// Of each byte the larger one. All are below 128, so that the top bit of a difference tells which it is.
+    fn join(&mut self, other: View) {
+        const TOP: u128 = u128::from_ne_bytes([0x80; LOCATIONS]);
+        let theirs = ((other.0 | TOP) - self.0) & TOP;
+        let theirs = theirs | (theirs - (theirs >> 7));
+        self.0 = (other.0 & theirs) | (self.0 & !theirs);
     }
 
-    fn at(&self, location: Location) -> usize {
-        self.0[location.0].into()
+    fn at(self, location: Location) -> usize {
+        (self.0 >> (8 * location.0) & 0x7f) as usize
     }
 
     fn set(&mut self, location: Location, position: usize) {
-        self.0[location.0] = u8::try_from(position).expect("programs are short");
+        assert!(position < 128, "programs are short");
+        let shift = 8 * location.0;
+        self.0 = self.0 & !(0x7f << shift) | (position as u128) << shift;
     }
 }
 
@@ -417,10 +474,10 @@ impl State {
         let message = &self.memory[at.0][position];
         let thread = &mut self.threads[thread];
         thread.sees.set(at, position);
-        thread.could_see.join(&message.shows);
-        thread.could_see.join(&thread.sees);
+        thread.could_see.join(message.shows);
+        thread.could_see.join(thread.sees);
         if acquires(order) {
-            thread.sees.join(&message.shows);
+            thread.sees.join(message.shows);
         }
     }
 
@@ -448,11 +505,11 @@ impl State {
         }
         let thread = &mut self.threads[thread];
         thread.sees.set(at, position);
-        thread.could_see.join(&thread.sees);
+        thread.could_see.join(thread.sees);
         let mut shows = if releases(order) { thread.sees } else { thread.shows };
         shows.set(at, position);
         if let Some(after) = after {
-            shows.join(&after);
+            shows.join(after);
         }
         if order == SeqCst {
             self.order.set(at, position.max(self.order.at(at)));
@@ -466,7 +523,7 @@ impl State {
             thread.sees = thread.could_see;
         }
         if order == SeqCst {
-            thread.sees.join(&self.order);
+            thread.sees.join(self.order);
             self.order = thread.sees;
             thread.could_see = thread.sees;
         }
@@ -499,22 +556,18 @@ impl State {
     }
 
     fn write_to(&self, bytes: &mut Vec<u8>) {
-        let mut put = |view: &View| bytes.extend_from_slice(&view.0[..self.memory.len()]);
-        put(&self.order);
-        for thread in &self.threads {
-            put(&thread.sees);
-            put(&thread.could_see);
-            put(&thread.shows);
-        }
+        bytes.extend_from_slice(&self.order.0.to_ne_bytes());
         for thread in &self.threads {
             bytes.extend_from_slice(&thread.node.to_ne_bytes());
+            for view in [thread.sees, thread.could_see, thread.shows] {
+                bytes.extend_from_slice(&view.0.to_ne_bytes());
+            }
         }
         for messages in &self.memory {
-            bytes.push(u8::MAX);
+            bytes.push(messages.len() as u8);
             for message in messages {
-                bytes.push(message.value);
-                bytes.push(message.is_update.into());
-                bytes.extend_from_slice(&message.shows.0[..self.memory.len()]);
+                bytes.extend_from_slice(&[message.value, message.is_update.into()]);
+                bytes.extend_from_slice(&message.shows.0.to_ne_bytes());
             }
         }
     }
@@ -525,7 +578,7 @@ impl State {
 struct Search<'p> {
     program: &'p Program,
     behaviours: Vec<Behaviour<'p>>,
-    seen: HashSet<u128>,
+    seen: HashSet<u64>,
     bytes: Vec<u8>,
     ends: BTreeSet<End>,
 }
@@ -539,7 +592,7 @@ impl Search<'_> {
         for thread in 0..state.threads.len() {
             let behaviour = &self.behaviours[thread];
             let node = &behaviour.nodes[state.threads[thread].node];
-            let Some(step) = node.next else { continue };
+            let Some(step) = node.next.clone() else { continue };
             if behaviour.participant.after_death.is_some() && !node.dead {
                 self.go(&state, thread, Event::Killed, |_| {}, || "is killed".into())?;
             }
@@ -580,8 +633,7 @@ impl Search<'_> {
                 let last = state.memory[at.0].len();
                 for position in state.oldest(thread, at, order) + 1..=last {
                     if state.is_free(at, position) {
-                        let store =
-                            |state: &mut State| state.store(thread, at, position, value, order, None);
+                        let store = |state: &mut State| state.store(thread, at, position, value, order, None);
                         let place = if position < last { ", before what others have stored" } else { "" };
                         let told = || format!("stores {at_name} = {value} {order:?}{place}");
                         self.go(state, thread, Event::Given(0), store, told)?;
@@ -688,12 +740,8 @@ impl Search<'_> {
     fn is_new(&mut self, state: &State) -> bool {
         self.bytes.clear();
         state.write_to(&mut self.bytes);
-        let half = |key: u8| {
-            let mut hasher = DefaultHasher::new();
-            hasher.write_u8(key);
-            hasher.write(&self.bytes);
-            u128::from(hasher.finish())
-        };
-        self.seen.insert(half(1) << 64 | half(2))
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&self.bytes);
+        self.seen.insert(hasher.finish())
     }
 }
