@@ -49,8 +49,11 @@ const LOCATIONS: usize = 16;
 pub struct Program {
     locations: Vec<(&'static str, Value)>,
     threads: Vec<Participant>,
-    at_end: Option<Box<dyn Fn(&End) -> Result<(), String>>>,
+    at_end: Option<Check>,
 }
+
+/// `Err` with what is bad.
+type Check = Box<dyn Fn(&End) -> Result<(), String>>;
 
 /// From what a round begins with, to what the next one begins with; `None` if there is no other.
 type Body = Box<dyn Fn(Thread, Kept) -> Pin<Box<dyn Future<Output = Option<Kept>>>>>;

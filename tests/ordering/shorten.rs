@@ -5,6 +5,15 @@
 //! anew. Whatever it uses must have been the array, or its beginning, within that epoch, and in the end it must have
 //! the array. Whoever gets the growth lock after a writer that was killed makes an odd epoch even.
 //!
+//! | writer | follower |
+//! | --- | --- |
+//! | odd epoch (relaxed) | copies elements (relaxed) |
+//! | release fence, if elements move; they do (relaxed) | acquire fence |
+//! | reach (relaxed), shorter length (relaxed), if it is one | epoch and length by `pread` (relaxed, in any order) |
+//! | even epoch (release) | acquire fence |
+//! | release fence | again, if the epoch is another one |
+//! | later elements (relaxed), longer length (release) | |
+//!
 //! The reach must cover every length that a handle still has, whenever the writer is killed.
 
 use std::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
@@ -141,16 +150,16 @@ async fn apply(t: &Thread, array: &Array, orders: &Orders, change: Change) {
 
 /// Where a follower looks for epoch and length.
 #[derive(Clone, Copy, PartialEq)]
-enum From {
+enum Source {
     /// In the footer, by `pread`: it is a handle of its own.
     Footer,
     /// In the writer's handle, where they are stored in the same order: it is a thread beside.
     Handle,
 }
 
-impl From {
+impl Source {
     async fn look(self, t: &Thread, array: &Array, known: Known, orders: &Orders) -> Option<Known> {
-        if self == From::Footer {
+        if self == Source::Footer {
             return orders.reading.refresh(t, &array.file, known).await;
         }
         let mut now = Known::only(1);
@@ -201,12 +210,12 @@ async fn follow(
     t: Thread,
     kept: Kept,
     array: Array,
-    from: From,
+    source: Source,
     orders: Orders,
     states: &[(Value, &[Value])],
 ) -> Option<Kept> {
     let Some(mut it) = Follower::from_kept(&kept) else {
-        let known = from.look(&t, &array, Known::only(1), &orders).await?;
+        let known = source.look(&t, &array, Known::only(1), &orders).await?;
         return Some(Follower { round: 0, known, largest: known.len, copy: Vec::new() }.to_kept());
     };
     if it.round == ROUNDS {
@@ -217,7 +226,7 @@ async fn follow(
         longer.push(t.load(array.elements[at], Relaxed).await);
     }
     t.fence(orders.before_refresh).await;
-    let now = from.look(&t, &array, it.known, &orders).await?;
+    let now = source.look(&t, &array, it.known, &orders).await?;
     if now.epoch == it.known.epoch && !(orders.odd_is_new && now.epoch % 2 == 1) {
         let mut possible = states.iter().filter(|(epoch, _)| *epoch == now.epoch);
         let is_sound = states.is_empty() || possible.any(|(_, state)| state.starts_with(&longer));
@@ -246,7 +255,7 @@ async fn follow(
     None
 }
 
-fn explore(orders: Orders, change: Change, from: From) -> Result<Explored, Bad> {
+fn explore(orders: Orders, change: Change, source: Source) -> Result<Explored, Bad> {
     let mut program = Program::default();
     let array = array(&mut program);
     program.thread("writer", move |t| async move {
@@ -257,7 +266,7 @@ fn explore(orders: Orders, change: Change, from: From) -> Result<Explored, Bad> 
         Change::Pop => &[(2, &[1, 2]), (4, &[1, 3])],
         Change::Insert => &[(2, &[1, 2]), (4, &[3, 1, 2])],
     };
-    program.rounds("follower", move |t, kept| follow(t, kept, array, from, orders, states));
+    program.rounds("follower", move |t, kept| follow(t, kept, array, source, orders, states));
     program.explore()
 }
 
@@ -298,7 +307,7 @@ fn explore_killed(orders: Orders, change: Change) -> Result<Explored, Bad> {
         }
         t.store(array.lock, DONE, Release).await;
     });
-    program.rounds("follower", move |t, kept| follow(t, kept, array, From::Footer, orders, states));
+    program.rounds("follower", move |t, kept| follow(t, kept, array, Source::Footer, orders, states));
     program.at_end(move |end| match (end.notes(1), end.notes(2)) {
         ([reach], [largest, ..]) if largest > reach => {
             Err(format!("the file is cut to {reach} elements, and a handle has {largest}"))
@@ -313,8 +322,8 @@ fn followers_use_nothing_that_was_not_the_array() {
     for (change, states) in
         [(Change::Pop, [&[2, 1, 3][..], &[2, 1, 3]]), (Change::Insert, [&[2, 3, 1, 2], &[3, 3, 1, 2]])]
     {
-        for from in [From::Footer, From::Handle] {
-            let explored = assert_sound(explore(CODE, change, from));
+        for source in [Source::Footer, Source::Handle] {
+            let explored = assert_sound(explore(CODE, change, source));
             for notes in states {
                 assert!(explored.can(|end| end.notes(1) == notes), "{notes:?} is never seen");
             }
@@ -336,7 +345,7 @@ const fn reading(reading: Reading) -> Orders {
 #[test]
 fn every_order_is_needed_to_make_an_array_shorter() {
     assert_needed(
-        |orders| explore(orders, Change::Pop, From::Footer),
+        |orders| explore(orders, Change::Pop, Source::Footer),
         [
             ("the shorter length comes before the even epoch", Orders { shorter_first: false, ..CODE }),
             ("the even epoch is released", Orders { even: Relaxed, ..CODE }),
@@ -361,7 +370,7 @@ fn every_order_is_needed_to_make_an_array_shorter() {
 #[test]
 fn every_order_is_needed_to_insert() {
     assert_needed(
-        |orders| explore(orders, Change::Insert, From::Footer),
+        |orders| explore(orders, Change::Insert, Source::Footer),
         [
             ("the epoch is odd first", Orders { is_odd_first: false, ..CODE }),
             ("an odd epoch is never the same", Orders { odd_is_new: false, ..CODE }),
@@ -386,10 +395,10 @@ fn every_order_is_needed_in_the_handle() {
             ("the even epoch is released", Orders { even: Relaxed, ..CODE }),
         ]
     };
-    assert_needed(|orders| explore(orders, Change::Pop, From::Handle), weaker());
-    assert_needed(|orders| explore(orders, Change::Insert, From::Handle), weaker());
+    assert_needed(|orders| explore(orders, Change::Pop, Source::Handle), weaker());
+    assert_needed(|orders| explore(orders, Change::Insert, Source::Handle), weaker());
     assert_needed(
-        |orders| explore(orders, Change::Pop, From::Handle),
+        |orders| explore(orders, Change::Pop, Source::Handle),
         [
             ("the epoch is loaded before the length", Orders { epoch_first: false, ..CODE }),
             ("the shorter length comes before the even epoch", Orders { shorter_first: false, ..CODE }),
