@@ -265,7 +265,7 @@ impl Array {
             storage.prepare_to_shorten(new, alike)?;
         }
         if start < len {
-            storage.begin_epoch();
+            storage.leave_epoch();
         }
         // SAFETY: old and new place of the elements behind the range lie within the room for the longer of
         // both lengths; so does the range itself; the values don't overlap the array.
@@ -279,12 +279,11 @@ impl Array {
         if new < len {
             return storage.shorten(new);
         }
-        if start < len {
-            // Whoever has looked in between has seen elements that were about to move.
-            storage.begin_epoch();
-        }
         // SAFETY: there is room up to `new`, and a footer.
         unsafe { storage.publish(new) };
+        if start < len {
+            storage.enter_epoch();
+        }
         storage.settle();
         Ok(())
     }

@@ -15,12 +15,13 @@
 //! | 48-55 | device of the file |
 //! | 56-63 | inode of the file |
 //! | 64-67 | flags; bit 0: the spare room may have no blocks |
-//! | 68-79 | zero |
+//! | 68-71 | zero |
+//! | 72-79 | a number that no other footer of the file has |
 //! | 80-83 | bell; all ones: the footer has moved |
 //! | 84-87 | zero |
 //! | 88-95 | the process that holds the growth lock, or held it last |
 //! | 96-103 | reach in elements; it counts if it is larger than the length |
-//! | 104-111 | epoch; 0: nothing was ever taken away |
+//! | 104-111 | epoch; 0: nothing was ever taken away; odd: elements are being taken away or moved |
 //! | 112-119 | zero |
 //! | 120-127 | length in elements |
 //!
@@ -68,6 +69,8 @@ pub(super) struct Footer {
     pub identity: Identity,
     /// Whether the spare room has blocks, so that nothing stored there can meet a full disk.
     pub has_blocks: bool,
+    /// A number that no other footer of the file has.
+    pub stamp: u64,
     pub bell: u32,
     pub holder: u64,
     pub reach: u64,
@@ -106,6 +109,7 @@ impl Footer {
         put(48, &self.identity.dev.to_ne_bytes());
         put(56, &self.identity.ino.to_ne_bytes());
         put(64, &(if self.has_blocks { 0 } else { NO_BLOCKS }).to_ne_bytes());
+        put(72, &self.stamp.to_ne_bytes());
         put(BELL_AT as usize, &self.bell.to_ne_bytes());
         put(HOLDER_AT as usize, &self.holder.to_ne_bytes());
         put(REACH_AT as usize, &self.reach.to_ne_bytes());
@@ -132,16 +136,14 @@ impl Footer {
             file_size: u64_at(bytes, 40),
             identity: Identity { dev: u64_at(bytes, 48), ino: u64_at(bytes, 56) },
             has_blocks: flags & NO_BLOCKS == 0,
+            stamp: u64_at(bytes, 72),
             bell: u32_at(bytes, BELL_AT as usize),
             holder: u64_at(bytes, HOLDER_AT as usize),
             reach: u64_at(bytes, REACH_AT as usize),
             epoch: u64_at(bytes, EPOCH_AT as usize),
             len: u64_at(bytes, LENGTH_AT as usize),
         };
-        let reserved_are_zero = u64_at(bytes, 24) == 0
-            && flags & !NO_BLOCKS == 0
-            && u32_at(bytes, 68) == 0
-            && u64_at(bytes, 72) == 0;
+        let reserved_are_zero = u64_at(bytes, 24) == 0 && flags & !NO_BLOCKS == 0 && u32_at(bytes, 68) == 0;
         let sound = u32_at(bytes, 8) == VERSION
             && u32_at(bytes, CRC_AT) == checksum(bytes)
             && reserved_are_zero
@@ -190,6 +192,16 @@ pub(super) fn place_in(size: u64) -> Option<u64> {
 pub(crate) fn is_magic(bytes: [u8; 8]) -> bool {
     let magic = u64::from_ne_bytes(bytes);
     magic == MAGIC || magic == MAGIC.swap_bytes()
+}
+
+/// As [`is_magic`], of a whole footer.
+pub(super) fn begins_with_magic(bytes: &Bytes) -> bool {
+    bytes.first_chunk().is_some_and(|magic| is_magic(*magic))
+}
+
+/// The epoch that a footer says.
+pub(super) fn epoch_of(bytes: &Bytes) -> u64 {
+    u64_at(bytes, EPOCH_AT as usize)
 }
 
 /// CRC-32 (the one of ISO-HDLC, zlib and PNG) of the fields that stay as they are, the checksum's own as zero.
@@ -242,33 +254,61 @@ pub(super) fn seems_to_have_footer(fd: RawFd, end: u64) -> Result<bool> {
 /// How often a file that changes all the time is looked at before giving up.
 const TRIES: usize = 20_000;
 
-/// The size of a file and its last bytes, if they can be a footer, such that they belong together. `first` are the bytes
-/// that an earlier look found at the end of a file of the size in `stat`.
+/// The size of a file and its last bytes, if they can be a footer, such that they belong together. `before` is the footer
+/// that was known.
 ///
-/// What was read counts only if a second look finds the same size and the same fixed part: then the file can't have
-/// grown before the first copy was made. What changes in place may move all the while: any value it had during the call is
-/// right.
+/// A reading counts if the one before it had the same fixed part, which no other footer of this file ever had, and the one
+/// after it finds the same fixed part in a file of the same size: then the bytes are of this footer, and not of what was
+/// stored over it. What changes in place may move all the while, and comes in any order: any length is right that the array
+/// had during the call, if the epoch it belongs to was there before. So the reading before must have had the same epoch,
+/// unless it is none. Two readings without a footer say that there is none.
 ///
 /// `EBUSY` if the file never holds still; `ENODEV` if it never has the bytes that its size promises, as the files of
-/// sysfs, which can't be mapped either.
-pub(super) fn read_end(fd: RawFd, mut stat: Stat, mut first: Option<Bytes>) -> Result<(Stat, Option<Bytes>)> {
+/// sysfs, which can't be mapped either. `tests/ordering.rs` explores it.
+pub(super) fn read_end(
+    fd: RawFd,
+    mut stat: Stat,
+    mut before: Option<Bytes>,
+) -> Result<(Stat, Option<Bytes>)> {
     let mut always_short = true;
     for _ in 0..TRIES {
         let Some(at) = place_in(stat.size) else { return Ok((stat, None)) };
-        let earlier = match first.take() {
-            Some(bytes) => LastBytes::Here(bytes),
-            None => read_last_bytes(fd, at)?,
-        };
-        let later = read_last_bytes(fd, at)?;
-        if let (LastBytes::Here(earlier), LastBytes::Here(later)) = (&earlier, &later)
-            && earlier[..FIXED] == later[..FIXED]
-        {
-            return Ok((stat, Some(*earlier)));
+        let here = read_last_bytes(fd, at)?;
+        if let LastBytes::Here(bytes) = here {
+            always_short = false;
+            if !begins_with_magic(&bytes) && before.is_some_and(|before| !begins_with_magic(&before)) {
+                return Ok((stat, Some(bytes)));
+            }
+            let counts = before.is_some_and(|before| {
+                let epoch = epoch_of(&bytes);
+                before[..FIXED] == bytes[..FIXED] && (epoch == 0 || epoch == epoch_of(&before))
+            });
+            if !counts {
+                before = Some(bytes);
+                continue;
+            }
+            if let LastBytes::Here(after) = read_last_bytes(fd, at)?
+                && after[..FIXED] == bytes[..FIXED]
+            {
+                return Ok((stat, Some(bytes)));
+            }
+        } else {
+            always_short &= matches!(here, LastBytes::Short);
         }
-        always_short &= matches!(earlier, LastBytes::Short) && matches!(later, LastBytes::Short);
+        before = None;
         stat = sys::stat(fd)?;
     }
     Err(Error::Os(if always_short { libc::ENODEV } else { libc::EBUSY }))
+}
+
+/// As [`read_end`], for who holds the growth lock: nobody else who uses the library changes the file meanwhile.
+pub(super) fn read_end_alone(fd: RawFd, stat: Stat) -> Result<(Stat, Option<Bytes>)> {
+    match place_in(stat.size).map(|at| read_last_bytes(fd, at)) {
+        None => Ok((stat, None)),
+        Some(Ok(LastBytes::Here(bytes))) => Ok((stat, Some(bytes))),
+        // Somebody does, who doesn't use it.
+        Some(_) => read_end(fd, stat, None),
+    }
 }
 
 #[cfg(test)]
@@ -280,6 +320,7 @@ mod tests {
         file_size: 8192,
         identity: Identity { dev: 3, ino: 5 },
         has_blocks: true,
+        stamp: 99,
         bell: 7,
         holder: 4711,
         reach: 1500,
@@ -316,7 +357,7 @@ mod tests {
     #[test]
     fn what_the_checksum_covers_must_be_known_too() {
         // Version 1 and 3, a format, an unknown flag, and what must be zero.
-        for (at, value) in [(8, 1), (8, 3), (24, 1), (64, 2), (68, 1), (72, 1)] {
+        for (at, value) in [(8, 1), (8, 3), (24, 1), (64, 2), (68, 1)] {
             let mut bytes = FOOTER.encode(&SHAPE);
             bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(value));
             seal(&mut bytes);

@@ -219,6 +219,7 @@ impl Storage {
             file_size,
             identity: file.mapping.identity,
             has_blocks,
+            stamp: sys::fresh_number(),
             bell: if state.bell.get() == MOVED { 0 } else { state.bell.get() },
             holder: sys::process_id(),
             reach: state.reach.get(),

@@ -2,7 +2,7 @@
 //! published through them.
 
 use core::mem::offset_of;
-use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU64, fence};
 
 use super::Storage;
@@ -31,8 +31,8 @@ impl Storage {
         self.len.store(len, Release);
     }
 
-    /// Publishes a shorter length: first how far others may have seen, then that they have to begin anew, then the length.
-    /// Whoever is killed in between has lost nothing.
+    /// Publishes a shorter length: first how far others may have seen, and that elements are about to go; then the length,
+    /// and the epoch that begins with it. Whoever is killed in between has lost nothing.
     ///
     /// # Safety
     /// As for [`Storage::publish`]; `len` must not be more than the length.
@@ -46,31 +46,70 @@ impl Storage {
             // SAFETY: the word lies in the footer.
             unsafe { (*footer.add(REACH_AT as usize).cast::<AtomicU64>()).store(before, Relaxed) };
         }
-        self.begin_epoch();
+        self.leave_epoch();
         // SAFETY: the caller promises it.
         unsafe { self.publish(len) };
+        self.enter_epoch();
     }
 
-    /// Says that elements are about to be moved or taken away, so that whoever has copied some knows that the copy may be
-    /// of both before and after.
+    /// Before elements are taken away or moved: makes the epoch odd, which tells others that what they find meanwhile is
+    /// of no epoch.
     #[inline]
-    pub fn begin_epoch(&self) {
-        let epoch = self.next_epoch();
+    pub fn leave_epoch(&self) {
+        let epoch = self.next_epoch() - 1;
+        if let (Some(file), Some(footer)) = (&self.file, self.footer_words()) {
+            file.state.epoch.set(epoch);
+            // SAFETY: the word lies in the footer.
+            unsafe { (*footer.add(EPOCH_AT as usize).cast::<AtomicU64>()).store(epoch, Relaxed) };
+        }
         self.epoch.store(epoch, Relaxed);
+        // Before the first element that is stored elsewhere.
+        fence(Release);
+    }
+
+    /// When elements have been taken away or moved, and the length is published: begins the next epoch.
+    #[inline]
+    pub fn enter_epoch(&self) {
+        let epoch = self.next_epoch();
         if let (Some(file), Some(footer)) = (&self.file, self.footer_words()) {
             file.state.epoch.set(epoch);
             // SAFETY: the word lies in the footer.
             unsafe { (*footer.add(EPOCH_AT as usize).cast::<AtomicU64>()).store(epoch, Release) };
         }
-        // Before the first element that is stored elsewhere.
+        self.epoch.store(epoch, Release);
+        // Before the first element that is stored in the place of one that is gone.
         fence(Release);
     }
 
-    /// An epoch that no handle on this file has seen.
-    pub(super) fn next_epoch(&self) -> u64 {
+    /// The next even epoch: a number that no handle on this file has seen.
+    fn next_epoch(&self) -> u64 {
         let (known, first) =
             self.file.as_ref().map_or((0, 0), |file| (file.state.epoch.get(), file.state.first_epoch.get()));
-        let next = if known == 0 { first.max(self.epoch.load(Relaxed)) } else { known };
-        next.wrapping_add(1).max(1)
+        let latest = if known == 0 { first.max(self.epoch.load(Relaxed)) } else { known };
+        // Numbers don't run out: the first is the time in nanoseconds.
+        (latest & !(SETTLED | 1)).wrapping_add(2).max(2)
     }
+
+    /// Changes when elements have been taken away or moved, as far as this handle has seen. While that is being done each
+    /// answer is another one.
+    pub fn epoch(&self) -> u64 {
+        /// No epoch of a file has this bit.
+        const NONE: u64 = 1 << 63;
+        static ANSWERS: AtomicU64 = AtomicU64::new(NONE);
+        // After the elements that were copied before.
+        fence(Acquire);
+        match self.epoch.load(Acquire) {
+            epoch if epoch.is_multiple_of(2) => epoch,
+            _ => NONE | ANSWERS.fetch_add(1, Relaxed),
+        }
+    }
+}
+
+/// No epoch of a file has this bit.
+const SETTLED: u64 = 1 << 62;
+
+/// The epoch of a file that a killed process has left with an odd one: nobody is changing anything, so that it is one as
+/// good as others.
+pub(super) fn settled(epoch: u64) -> u64 {
+    epoch & !1 | SETTLED
 }

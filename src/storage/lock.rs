@@ -73,19 +73,34 @@ pub(super) fn is_taken(fd: RawFd) -> Result<bool> {
     sys::is_locked_elsewhere(fd, GROWTH)
 }
 
-/// Takes the lock only to trim the file, without waiting: `false` if somebody has it, or is about to trim himself.
-pub(super) fn take_to_tidy(fd: RawFd) -> Result<bool> {
+/// What comes of asking for the lock only to trim the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tidying {
+    /// The lock is there.
+    May,
+    /// Somebody has the lock, who will look himself when he gives it back; or is about to trim.
+    Others,
+    /// Somebody had the lock, and has given it back since: he may have found this handle in the way of others, who left
+    /// without trimming.
+    Again,
+}
+
+/// Takes the lock only to trim the file, without waiting.
+pub(super) fn take_to_tidy(fd: RawFd) -> Result<Tidying> {
     match sys::lock(fd, TIDYING, LockCall::Write) {
-        Err(Error::Locked) => return Ok(false),
+        Err(Error::Locked) => return Ok(Tidying::Others),
         result => result?,
     }
     match sys::lock(fd, GROWTH, LockCall::Write) {
-        Ok(()) => Ok(true),
-        error => {
+        Ok(()) => return Ok(Tidying::May),
+        Err(error) => {
             let _ = sys::lock(fd, TIDYING, LockCall::Release);
-            if error == Err(Error::Locked) { Ok(false) } else { error.map(|()| true) }
+            if error != Error::Locked {
+                return Err(error);
+            }
         }
     }
+    Ok(if is_taken(fd)? { Tidying::Others } else { Tidying::Again })
 }
 
 /// Gives back what was taken to tidy, or for longer.

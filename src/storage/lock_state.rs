@@ -1,13 +1,14 @@
 //! The lock state: what a handle knows of the file while it holds the growth lock.
 
 use core::cell::Cell;
-use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+use core::sync::atomic::{AtomicU32, AtomicU64, fence};
 use std::os::fd::RawFd;
 
 use super::backing::Access;
 use super::filesystem::{Traits, is_sealed};
 use super::footer::{self, BELL_AT, Bytes, Footer, GRAIN, HOLDER_AT, LENGTH_AT, MOVED};
+use super::head::settled;
 use super::lock::{self, Wait};
 use super::presence::Presence;
 use super::sys::{self, Stat};
@@ -26,10 +27,18 @@ pub(super) struct State {
     pub bytes: Option<Bytes>,
 }
 
-/// Reads size and footer until they belong together. `stat`, and `bytes` if there were some to be read, are what was known
-/// of the file a moment ago.
-pub(super) fn read_state(fd: RawFd, shape: &Shape, stat: Stat, bytes: Option<Bytes>) -> Result<State> {
-    let (stat, bytes) = footer::read_end(fd, stat, bytes)?;
+/// Reads size and footer until they belong together. `stat`, and `before` if there was a footer, are what was known of the
+/// file a moment ago.
+pub(super) fn read_state(fd: RawFd, shape: &Shape, stat: Stat, before: Option<Bytes>) -> Result<State> {
+    state_of(shape, footer::read_end(fd, stat, before)?)
+}
+
+/// As [`read_state`], for who holds the growth lock.
+pub(super) fn read_state_alone(fd: RawFd, shape: &Shape, stat: Stat) -> Result<State> {
+    state_of(shape, footer::read_end_alone(fd, stat)?)
+}
+
+fn state_of(shape: &Shape, (stat, bytes): (Stat, Option<Bytes>)) -> Result<State> {
     if let Some(bytes) = &bytes
         && let Some(footer) = Footer::decode(bytes, shape, stat.size)?
     {
@@ -153,7 +162,7 @@ impl Storage {
             // Seals can come to a file at any time.
             Some(known) => state.traits.set(Some(Traits { sealed: is_sealed(fd)?, ..known })),
         }
-        let found = read_state(fd, &self.shape, file.mapping.check(fd)?, None)?;
+        let found = read_state_alone(fd, &self.shape, file.mapping.check(fd)?)?;
         if found.partial {
             return Err(Error::Partial);
         }
@@ -170,7 +179,7 @@ impl Storage {
         // Nobody has seen more of a copy than it has.
         state.reach.set(found.footer.map_or(0, |footer| if is_copy { 0 } else { footer.reach }));
         state.epoch.set(found.footer.map_or(0, |footer| footer.epoch));
-        state.first_epoch.set(sys::fresh_number());
+        state.first_epoch.set(sys::fresh_number() & !1);
         state.bell.set(found.footer.map_or(0, |footer| footer.bell));
         let in_reach = size <= file.mapping.reservation.bytes();
         let sealed = state.traits().sealed;
@@ -195,7 +204,8 @@ impl Storage {
         Ok(())
     }
 
-    /// Says in the footer who holds the lock, and lets the bell rest if a killed holder left it moving.
+    /// Says in the footer who holds the lock. If a killed holder left the bell moving, lets it rest; if it left the epoch odd,
+    /// begins the next one.
     fn sign(&self, file: &File) {
         let Some(footer) = self.footer_words() else { return };
         // SAFETY: the words lie in the footer, which is there: room is open, and this handle holds the lock.
@@ -207,6 +217,11 @@ impl Storage {
                 file.state.bell.set(0);
             }
         }
+        if !file.state.epoch.get().is_multiple_of(2) {
+            self.enter_epoch();
+        }
+        // Before the first element that is stored: who sees it has the epoch that was found.
+        fence(Release);
     }
 
     /// Where the footer lies in memory, while this handle publishes there.
@@ -227,7 +242,7 @@ impl Storage {
         let word =
             file.mapping.reservation.base().wrapping_add((size - footer::SIZE + footer::LENGTH_AT) as usize);
         self.publish.store(word.cast(), Relaxed);
-        self.capacity.store(capacity, Relaxed);
+        self.capacity.store(capacity, Release);
         let room = &file.mapping.place.gate.room;
         room.store(if self.is_exact() { 0 } else { capacity }, SeqCst);
         // The guard may have marked the handle while this was under way.
@@ -253,11 +268,16 @@ impl Storage {
         reservation.use_up_to(found.stat.size);
         file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
         // A file without a footer has nothing to say of its past: who was there has seen it.
-        if let Some(Footer { epoch: epoch @ 1.., .. }) = found.footer {
-            self.epoch.store(epoch, Relaxed);
-        }
+        let epoch = match found.footer {
+            None | Some(Footer { epoch: 0, .. }) => self.epoch.load(Relaxed),
+            Some(Footer { epoch, .. }) if epoch.is_multiple_of(2) => epoch,
+            Some(Footer { epoch, .. }) if lock::is_taken(file.mapping.fd())? => epoch,
+            // Who has left it odd was killed: nothing is being moved.
+            Some(Footer { epoch, .. }) => settled(epoch),
+        };
         self.capacity.store(found.len, Relaxed);
-        self.len.store(found.len, core::sync::atomic::Ordering::Release);
+        self.len.store(found.len, Release);
+        self.epoch.store(epoch, Release);
         Ok(())
     }
 }

@@ -10,12 +10,13 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use super::backing::Access;
 use super::filesystem::is_sealed;
 use super::footer::seems_to_have_footer;
+use super::lock::{self, Tidying};
 use super::presence::{self, Presence};
 use super::registry::{CLOSED, HANDED_OUT, Place, Slot};
 use super::reserve::Reservation;
 use super::sys::{self, Identity, Stat};
 use super::trim::{self, Left};
-use super::{Shape, fork, lock};
+use super::{Shape, fork};
 use crate::error::{Error, Result};
 
 pub(super) struct Mapping {
@@ -188,9 +189,12 @@ impl Leaving {
             if !has_lock && !self.should_tidy(led)? {
                 return Ok(());
             }
-            if !has_lock && !lock::take_to_tidy(self.fd)? {
-                // Who has the lock tidies up when he leaves, and has yet to look.
-                return Ok(());
+            if !has_lock {
+                match lock::take_to_tidy(self.fd)? {
+                    Tidying::May => {}
+                    Tidying::Again => continue,
+                    Tidying::Others => return Ok(()),
+                }
             }
             let trimmed = trim::trim_left_file(self.fd, self.identity, &self.shape);
             let released = lock::release_all(self.fd);

@@ -22,8 +22,8 @@ mod valgrind;
 
 use core::cell::Cell;
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize};
-use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, fence};
+use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::os::fd::RawFd;
 
 use backing::{Access, Backing, Directory};
@@ -333,11 +333,6 @@ impl Storage {
         self.room.load(Relaxed)
     }
 
-    /// Changes when elements have been taken away or moved, as far as this handle has seen.
-    pub fn epoch(&self) -> u64 {
-        self.epoch.load(Relaxed)
-    }
-
     #[inline(always)]
     pub fn shape(&self) -> &Shape {
         &self.shape
@@ -381,8 +376,8 @@ impl Storage {
 
     /// Makes the handle refuse all further work.
     pub fn poison(&self) {
-        self.state.store(PANICKED, Relaxed);
-        self.room.store(0, Relaxed);
+        self.state.store(PANICKED, SeqCst);
+        self.room.store(0, SeqCst);
     }
 
     /// Makes the handle refuse all further work, since a part of its memory is gone. Runs in a signal handler.
@@ -393,7 +388,10 @@ impl Storage {
 
     pub fn capacity(&self) -> usize {
         // In a child that came by a fork the number is the parent's.
-        if self.has_lock() { self.capacity.load(Relaxed).max(self.len()) } else { self.len() }
+        let capacity = if self.has_lock() { self.capacity.load(Acquire).max(self.len()) } else { self.len() };
+        // Before elements that another thread stores there through the pointer: a footer lay there, whose bell says so.
+        fence(Release);
+        capacity
     }
 
     /// The most elements that the array can come to have through this handle.
@@ -427,6 +425,8 @@ impl Storage {
     /// Takes up the length that others have published. One system call, if there is nothing new.
     pub fn refresh(&self) -> Result<()> {
         self.check()?;
+        // After the elements that were copied before: if the epoch is what it was, so were they.
+        fence(Acquire);
         let Some(file) = self.changing_file() else { return Ok(()) };
         if file.is_held() {
             return self.check_file(file);
@@ -434,33 +434,16 @@ impl Storage {
         self.follow_to_upper_layer(file)?;
         let fd = file.mapping.fd();
         let known = file.known.get();
-        let mut earlier = None;
-        if let Some(at) = footer::place_in(known.stat.size) {
-            if let LastBytes::Here(bytes) = footer::read_last_bytes(fd, at)? {
-                // If what changes in place is as it was, so is all else that matters, whatever has happened since.
-                let unchanged = if known.has_footer {
-                    Some(bytes) == known.bytes
-                } else {
-                    !bytes.first_chunk().is_some_and(|magic| is_magic(*magic))
-                };
-                if unchanged {
-                    return Ok(());
-                }
-                earlier = known.bytes.filter(|known| known[..footer::FIXED] == bytes[..footer::FIXED]);
-                if earlier.is_some() {
-                    earlier = Some(bytes);
-                }
-            }
-        }
-        let stat = match earlier {
+        let stat = match file.look(fd, &known)? {
+            Look::Nothing => return Ok(()),
             // The footer says which file it belongs to.
-            Some(_) => known.stat,
-            None => file.mapping.check(fd)?,
+            Look::InPlace => known.stat,
+            Look::Anything => file.mapping.check(fd)?,
         };
         if stat.size == known.stat.size && footer::place_in(stat.size).is_none() {
             return Ok(());
         }
-        let found = read_state(fd, &self.shape, stat, earlier)?;
+        let found = read_state(fd, &self.shape, stat, known.bytes.filter(|_| known.has_footer))?;
         self.take_up(file, &found)
     }
 
@@ -544,9 +527,37 @@ impl Storage {
     }
 }
 
+/// What a first look at a file finds, beside what is known of it.
+enum Look {
+    /// Nothing has happened.
+    Nothing,
+    /// The footer is where it was, and says something else.
+    InPlace,
+    Anything,
+}
+
 impl File {
     fn is_held(&self) -> bool {
         self.mapping.place.gate.held.load(Relaxed)
+    }
+
+    fn look(&self, fd: RawFd, known: &Known) -> Result<Look> {
+        let Some(at) = footer::place_in(known.stat.size) else { return Ok(Look::Anything) };
+        let LastBytes::Here(bytes) = footer::read_last_bytes(fd, at)? else { return Ok(Look::Anything) };
+        Ok(match &known.bytes {
+            // If what changes in place is as it was, so is all else that matters, whatever has happened since.
+            Some(before) if known.has_footer => {
+                if bytes == *before && footer::epoch_of(&bytes).is_multiple_of(2) {
+                    Look::Nothing
+                } else if bytes[..footer::FIXED] == before[..footer::FIXED] {
+                    Look::InPlace
+                } else {
+                    Look::Anything
+                }
+            }
+            _ if footer::begins_with_magic(&bytes) => Look::Anything,
+            _ => Look::Nothing,
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use std::os::fd::RawFd;
 
 use super::footer::{self, Footer, GRAIN, seems_to_have_footer};
 use super::grow::{self, Pace};
-use super::lock::{self, Wait};
-use super::lock_state::{State, read_state};
+use super::lock::{self, Tidying, Wait};
+use super::lock_state::{State, read_state_alone};
 use super::sys::Identity;
 use super::{File, Shape, Storage, presence, sys};
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ pub(super) enum Left {
 /// A file that has become something else is left alone.
 pub(super) fn trim_left_file(fd: RawFd, identity: Identity, shape: &Shape) -> Result<Left> {
     let stat = sys::stat(fd)?;
-    let state = match read_state(fd, shape, stat, None) {
+    let state = match read_state_alone(fd, shape, stat) {
         Ok(state) if state.stat.identity == identity => state,
         Err(error @ Error::Os(_)) => return Err(error),
         _ => return Ok(Left::Nothing),
@@ -57,7 +57,8 @@ pub(super) fn trim_left_file(fd: RawFd, identity: Identity, shape: &Shape) -> Re
         End::Exact(end) => sys::ftruncate(fd, end)?,
         End::Footer(size) if size < state.stat.size => {
             let reach = if may_cut { 0 } else { footer.reach };
-            let shorter = Footer { file_size: size, identity, reach, ..footer };
+            let stamp = sys::fresh_number();
+            let shorter = Footer { file_size: size, identity, stamp, reach, ..footer };
             grow::check_limit(size)?;
             grow::write_all(fd, &shorter.encode(shape), size - footer::SIZE)?;
             sys::ftruncate(fd, size)?;
@@ -77,10 +78,10 @@ pub(crate) fn tidy(path: &core::ffi::CStr, shape: Option<&Shape>, force: bool) -
     if super::filesystem::is_sealed(fd)? {
         return Ok(());
     }
-    if !lock::take_to_tidy(fd)? {
+    if lock::take_to_tidy(fd)? != Tidying::May {
         return Err(Error::Locked);
     }
-    let (stat, bytes) = footer::read_end(fd, stat, None)?;
+    let (stat, bytes) = footer::read_end_alone(fd, stat)?;
     let Some(bytes) = bytes else { return Ok(()) };
     match Footer::decode_any(&bytes, stat.size) {
         Ok(None) => Ok(()),
@@ -171,15 +172,15 @@ impl Storage {
         });
         file.state.excludes.set(false);
         file.mapping.admit();
-        if let Err(error) = result {
+        if result.is_ok() {
+            self.is_cut(file, end);
+            self.len.store(len, Release);
+            self.capacity.store(len, Relaxed);
+        } else {
             self.len.store(self.shape.fitting(file.state.size.get()), Release);
-            return Err(error);
         }
-        self.is_cut(file, end);
-        self.len.store(len, Release);
-        self.capacity.store(len, Relaxed);
-        self.epoch.store(self.next_epoch(), Relaxed);
-        Ok(())
+        self.enter_epoch();
+        result
     }
 
     /// The file was cut to its elements, and has no footer any more.
