@@ -103,6 +103,8 @@ impl Storage {
             Ok(()) => {
                 mapping.place.gate.held.store(true, Relaxed);
                 mapping.led.set(true);
+                // What was found is about to change, by this handle itself.
+                file.known.set(Known::nothing());
                 file.state.start.set((self.len(), self.epoch.load(Relaxed)));
                 Ok(())
             }

@@ -136,6 +136,14 @@ struct Known {
     has_footer: bool,
 }
 
+impl Known {
+    /// As if the handle had never looked: no file has this size.
+    fn nothing() -> Known {
+        let stat = Stat { size: u64::MAX, ..Stat::default() };
+        Known { stat, bytes: None, has_footer: false }
+    }
+}
+
 /// Whether a reader's file can be one of a layer below, which a writer would copy.
 #[derive(Clone, Copy)]
 enum Layer {

@@ -15,7 +15,7 @@ pub(super) struct Identity {
 }
 
 /// What `fstat` says of a file, as far as it matters here.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Stat {
     pub size: u64,
     pub identity: Identity,

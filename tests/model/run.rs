@@ -64,7 +64,7 @@ impl<F: Face> Run<F> {
         let start = elements(start as u64, start, ty);
         let mut home = Home::new(backing, ty, &start);
         let array = home.open::<F>();
-        let follower = home.follow();
+        let follower = follow(&mut home);
         let address = array.data();
         let size = ty.size();
         Run { array: Some(array), follower, home, ty, size, model: start.clone(), start, address }
@@ -456,11 +456,14 @@ impl<F: Face> Run<F> {
                 }
             }
             ShrinkToFit => {
+                // As long as somebody else has the file open, it keeps what he has seen.
+                self.follower = None;
                 let result = self.array().shrink_to_fit();
                 if self.grew(result)?.is_some() && self.home.backing != Backing::Anonymous {
                     let expected = self.home.file().map(|_| self.model.clone());
                     prop_assert!(self.home.file() == expected, "the file is its elements once shrunk");
                 }
+                self.follower = follow(&mut self.home);
             }
             Commit(count, seed) => self.commit(usize::from(count), seed)?,
             Scribble(seed) => {
@@ -487,6 +490,7 @@ impl<F: Face> Run<F> {
             Reopen => {
                 self.close()?;
                 let array = self.home.open::<F>();
+                self.follower = follow(&mut self.home);
                 self.address = array.data();
                 self.array = Some(array);
             }
@@ -517,7 +521,8 @@ impl<F: Face> Run<F> {
     }
 
     fn follow(&mut self) -> Checked {
-        let Some(follower) = &mut self.follower else { return Ok(()) };
+        let mut late = if self.home.backing.is_exact() { self.home.follow() } else { None };
+        let Some(follower) = self.follower.as_mut().or(late.as_mut()) else { return Ok(()) };
         done(follower.refresh())?;
         prop_assert_eq!(follower.len() * self.size, self.model.len(), "length for a second handle");
         // SAFETY: the second handle has so many elements, and nobody changes them now.
@@ -589,6 +594,8 @@ impl<F: Face> Run<F> {
     /// Closes the array, and looks at what is left.
     fn close(&mut self) -> Checked {
         let array = self.array.take().expect("the array is open");
+        // As long as somebody else has the file open, it keeps what he has seen.
+        self.follower = None;
         done(array.close())?;
         let expected = if self.home.backing == Backing::Private { &self.start } else { &self.model };
         if let Some(file) = self.home.file() {
@@ -605,6 +612,11 @@ impl<F: Face> Run<F> {
         self.follow()?;
         self.close()
     }
+}
+
+/// A second handle that follows all the while. Not of an exact file, which would have to keep what it has seen.
+fn follow<F: Face>(home: &mut Home) -> Option<F> {
+    if home.backing.is_exact() { None } else { home.follow() }
 }
 
 fn done<T>(result: Code<T>) -> Result<T, TestCaseError> {
