@@ -35,7 +35,7 @@ public:
     {
         array_.clear();
         if (takes_turns) {
-            other_ = array::from_fd(array_.fd(), flags & MBA_EXACT ? MBA_RDWR | MBA_EXACT : MBA_RDWR);
+            other_ = another();
         }
     }
 
@@ -56,6 +56,7 @@ private:
     using array = mba::array<T>;
 
     array open() { return path_.empty() ? array::anon() : array::open(path_, flags_); }
+    array another() { return array::from_fd(array_.fd(), flags_ & MBA_EXACT ? MBA_RDWR | MBA_EXACT : MBA_RDWR); }
 
     std::size_t below(std::size_t end) { return end == 0 ? 0 : random_() % end; }
     /* Sometimes large enough for pages and steps of growth. */
@@ -204,9 +205,18 @@ private:
             return "set, find, count";
         case 18:
             if (!path_.empty()) {
+                const auto bytes = static_cast<long long>(size * sizeof(T));
+                const bool takes_turns = other_.is_open();
                 array_.close();
-                CHECK(file_size(path_) == static_cast<long long>(size * sizeof(T)));
+                if (takes_turns) {
+                    CHECK(file_size(path_) >= bytes); // it keeps what the other has seen
+                    other_.close();
+                }
+                CHECK(file_size(path_) == bytes);
                 array_ = open();
+                if (takes_turns) {
+                    other_ = another();
+                }
             }
             return "reopen";
         case 19:
