@@ -166,14 +166,19 @@ def test_emptying_heeds_the_lock_of_an_array_of_another_type(place, other):
     assert numbers.tolist() == [5]
     numbers.append(6)
     numbers.unlock()
+    # Whoever has it open would go on taking it for what it was.
+    with pytest.raises(BlockingIOError):
+        mmap_backed_array.open(path, other, "w+")
+    assert numbers.tolist() == [5, 6]
+    numbers.close()
     with mmap_backed_array.open(path, other, "w+") as emptied:
         assert len(emptied) == 0
         emptied.frombytes(bytes(16))
-    numbers.close()
-    # Also what ends inside an element, or has a record that nobody can read.
-    path.write_bytes(b"123")
-    mmap_backed_array.open(path, "I", "w+").close()
-    assert path.stat().st_size == 0
+    # Also what ends inside an element, or has a footer that nobody can read.
+    for left in b"123", bytes(3968) + b"\x93MBAfoot" + bytes(120):
+        path.write_bytes(left)
+        mmap_backed_array.open(path, "I", "w+").close()
+        assert path.stat().st_size == 0
 
 
 def test_comparison_reads_only_what_a_buffer_holds():

@@ -2,8 +2,8 @@
 #include "core.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
+#include <limits.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,33 +99,35 @@ static int empty(mba_array *handle) {
     return code;
 }
 
-/* Cuts a file whose footer nobody can make sense of. */
-static int cut(const Source *source) {
-    int fd = source->shared_memory ? shm_open(source->path, O_RDWR | O_CLOEXEC, 0)
-                                   : open(source->path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    int code = ftruncate(fd, 0) < 0 ? errno : MBA_OK;
-    close(fd);
-    return code;
-}
-
 /* Empties what can't be opened as an array of this type or size: as one of the type that it is, so that the growth
-   lock is asked for. A file without a footer is one of any type, and of whole bytes. */
+   lock is asked for. A file without a footer is one of any type, and of whole bytes. Not what others have open, who would
+   go on taking it for what it was. */
 static int empty_as_it_is(const Source *source) {
-    for (int i = 0; i < KINDS; i++) {
-        mba_array *handle;
-        int code = source->shared_memory ? mba_shm_open(source->path, mbapy_kinds[i].type, MBA_RDWR, &handle)
-                                         : mba_open(source->path, mbapy_kinds[i].type, MBA_RDWR, &handle);
-        if (code == MBA_ETYPE)
-            continue;
-        if (code == MBA_OK) {
-            code = empty(handle);
-            mba_free(handle);
-        }
-        return code == MBA_ECORRUPT ? cut(source) : code;
+    static const char directory[] = "/dev/shm/";
+    char path[sizeof directory + NAME_MAX];
+    const char *name = source->path;
+    if (source->shared_memory) {
+        int count = snprintf(path, sizeof path, "%s%s", directory, name + strspn(name, "/"));
+        if (count < 0 || (size_t)count >= sizeof path)
+            return ENAMETOOLONG;
+        name = path;
     }
-    return cut(source);
+    mba_status status = {.size = sizeof status};
+    int code = mba_info(name, &status);
+    if (code == MBA_ECORRUPT) {
+        code = mba_tidy(name, 0, MBA_TIDY_FORCE);
+        status.type = 0;
+    }
+    mba_array *handle;
+    if (code == MBA_OK)
+        code = mba_open(name, status.type != 0 ? status.type : MBA_UINT8, MBA_RDWR, &handle);
+    if (code != MBA_OK)
+        return code;
+    code = mba_array_info(handle, &status);
+    if (code == MBA_OK)
+        code = status.is_shared ? MBA_ELOCKED : empty(handle);
+    int closed = mba_close(handle);
+    return code != MBA_OK ? code : closed;
 }
 
 static int open_and_empty(const Source *source, mba_array **handle) {
