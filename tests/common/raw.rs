@@ -73,6 +73,16 @@ impl Raw {
         Raw::make(ty, |ty, out| unsafe { mba_from_memory(data.cast(), bytes, ty, flags, out) })
     }
 
+    /// STUB
+    pub fn tidy(path: &Path, _ty: Option<Type>, _flags: u32) -> Code<()> {
+        Raw::open(path, Type::from_code(MBA_UINT64).unwrap(), MBA_RDWR)?.close()
+    }
+
+    /// STUB
+    pub fn epoch(&self) -> u64 {
+        0
+    }
+
     /// The handle itself, for arguments that the safe calls don't make.
     pub fn as_ptr(&self) -> *mut mba_array {
         self.array

@@ -14,7 +14,7 @@ use mmap_backed_array::capi::*;
 use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type};
 
 use crate::campaign::{Cases, Fault, ending, in_child};
-use crate::common::trace::{Stop, Traced, mark_the_end, pause_to_be_traced};
+use crate::common::trace::{Stop, Traced, mark, pause_to_be_traced};
 use crate::common::{Place, writable};
 use crate::scene::{Allowed, Call, Ground, Play, Scene};
 
@@ -253,7 +253,7 @@ fn play(
         let descriptor = play.descriptor();
         pause_to_be_traced();
         let result = play.act(descriptor);
-        mark_the_end();
+        mark();
         play.check(result, allowed);
     });
     let said = |errors: &mut std::fs::File| {

@@ -19,6 +19,7 @@ mod filesystem;
 mod fuzzed;
 mod hostile;
 mod hostile_files;
+mod interleaved;
 mod kills;
 mod limits;
 mod misuse;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     campaign::run(&[
         calls::FAULTS,
         kills::FAULTS,
+        interleaved::FAULTS,
         space::FAULTS,
         power::FAULTS,
         processes::FAULTS,
