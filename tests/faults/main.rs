@@ -12,6 +12,7 @@
 
 mod calls;
 mod campaign;
+mod closing;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         calls::FAULTS,
         kills::FAULTS,
         interleaved::FAULTS,
+        closing::FAULTS,
         space::FAULTS,
         power::FAULTS,
         processes::FAULTS,
