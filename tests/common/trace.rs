@@ -226,7 +226,7 @@ impl Traced {
     }
 
     /// Kills it where it is.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.end_now();
     }
 

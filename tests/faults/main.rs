@@ -12,6 +12,7 @@
 
 mod calls;
 mod campaign;
+mod children;
 mod closing;
 #[path = "../common/mod.rs"]
 mod common;
@@ -28,6 +29,7 @@ mod names;
 mod power;
 mod processes;
 mod scene;
+mod shortening;
 mod space;
 mod truncation;
 
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         kills::FAULTS,
         interleaved::FAULTS,
         closing::FAULTS,
+        shortening::FAULTS,
+        children::FAULTS,
         space::FAULTS,
         power::FAULTS,
         processes::FAULTS,
