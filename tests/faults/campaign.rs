@@ -1,7 +1,8 @@
 //! Runs kinds of faults, each in a process of its own, and prints the table.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -68,6 +69,28 @@ impl Cases {
         self.count(label, failure);
     }
 
+    /// Many cases in forked children that mostly wait, so many of them at a time.
+    pub fn children(&mut self, cases: impl IntoIterator<Item = (String, Box<dyn FnOnce()>)>) {
+        const AT_A_TIME: usize = 24;
+        let mut running = VecDeque::new();
+        for (label, body) in cases {
+            if running.len() == AT_A_TIME {
+                let (label, child) = running.pop_front().expect("a child");
+                self.join(label, child);
+            }
+            running.push_back((label, start_child(body)));
+        }
+        for (label, child) in running {
+            self.join(label, child);
+        }
+    }
+
+    fn join(&mut self, label: String, child: (libc::pid_t, PipeReader)) {
+        let (status, text) = join_child(child);
+        let failure = (status != 0).then(|| format!("{}: {}", ending(status), text.trim_end()));
+        self.count(label, failure);
+    }
+
     fn count(&mut self, label: impl Display, failure: Option<String>) {
         self.run += 1;
         self.failures.extend(failure.map(|text| format!("{label}: {text}")));
@@ -87,7 +110,11 @@ pub fn ending(status: i32) -> String {
 
 /// Runs a body in a forked child, whose status and standard error it returns. A panic is exit status 101.
 pub fn in_child(body: impl FnOnce()) -> (i32, String) {
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    join_child(start_child(body))
+}
+
+fn start_child(body: impl FnOnce()) -> (libc::pid_t, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
     // SAFETY: the process has one thread; the child runs the body and ends by _exit.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "{}", std::io::Error::last_os_error());
@@ -100,7 +127,10 @@ pub fn in_child(body: impl FnOnce()) -> (i32, String) {
         // SAFETY: ends the child without running the destructors that are the parent's.
         unsafe { libc::_exit(if result.is_err() { 101 } else { 0 }) };
     }
-    drop(writer);
+    (child, reader)
+}
+
+fn join_child((child, mut reader): (libc::pid_t, PipeReader)) -> (i32, String) {
     let mut text = Vec::new();
     reader.read_to_end(&mut text).unwrap();
     let mut status = 0;

@@ -27,6 +27,7 @@ mod limits;
 mod misuse;
 mod names;
 mod power;
+mod presence;
 mod processes;
 mod scene;
 mod shortening;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         interleaved::FAULTS,
         closing::FAULTS,
         shortening::FAULTS,
+        presence::FAULTS,
         children::FAULTS,
         space::FAULTS,
         power::FAULTS,
