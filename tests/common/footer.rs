@@ -28,7 +28,9 @@ pub mod at {
     pub const INODE: usize = 56;
     pub const FLAGS: usize = 64;
     /// What is unused, and zero.
-    pub const ZEROS: usize = 68;
+    pub const ZERO: usize = 68;
+    /// A number that no other footer of the file has.
+    pub const STAMP: usize = 72;
     /// Here the fixed part ends, which the checksum covers; what follows changes in place.
     pub const FIXED_END: usize = 80;
     pub const BELL: usize = 80;
@@ -52,6 +54,7 @@ pub struct Footer {
     pub flags: u32,
     /// A field of the fixed part that must be zero.
     pub zero: u32,
+    pub stamp: u64,
     pub bell: u32,
     pub holder: u64,
     pub reach: u64,
@@ -74,6 +77,7 @@ impl Footer {
             inode: file.ino(),
             flags: 0,
             zero: 0,
+            stamp: 1,
             bell: 0,
             holder: 0,
             reach: 0,
@@ -90,7 +94,7 @@ impl Footer {
             (at::CLASS, self.class),
             (at::ITEMSIZE, self.itemsize),
             (at::FLAGS, self.flags),
-            (at::ZEROS, self.zero),
+            (at::ZERO, self.zero),
             (at::BELL, self.bell),
         ];
         for (at, word) in words {
@@ -102,6 +106,7 @@ impl Footer {
             (at::FILE_SIZE, self.file_size),
             (at::DEVICE, self.device),
             (at::INODE, self.inode),
+            (at::STAMP, self.stamp),
             (at::HOLDER, self.holder),
             (at::REACH, self.reach),
             (at::EPOCH, self.epoch),
@@ -126,7 +131,8 @@ impl Footer {
             device: long(bytes, at::DEVICE),
             inode: long(bytes, at::INODE),
             flags: word(bytes, at::FLAGS),
-            zero: word(bytes, at::ZEROS),
+            zero: word(bytes, at::ZERO),
+            stamp: long(bytes, at::STAMP),
             bell: word(bytes, at::BELL),
             holder: long(bytes, at::HOLDER),
             reach: long(bytes, at::REACH),
@@ -207,7 +213,6 @@ pub fn read(size: u64, last: &[u8], ty: Type) -> Result<Reading, i32> {
     }
     let last: &[u8; SIZE] = last.try_into().unwrap();
     let footer = Footer::decode(last);
-    let unused = &last[at::ZEROS..at::FIXED_END];
     let fits = |len: u64| {
         let end = u128::from(len) * u128::from(footer.itemsize) + u128::from(footer.offset);
         end <= u128::from(size - SIZE as u64)
@@ -219,7 +224,7 @@ pub fn read(size: u64, last: &[u8], ty: Type) -> Result<Reading, i32> {
         || footer.format != 0
         || footer.file_size != size
         || footer.flags & !MAY_LACK_BLOCKS != 0
-        || unused.iter().any(|byte| *byte != 0)
+        || footer.zero != 0
         || !fits(footer.len)
         || !fits(footer.reach)
     {

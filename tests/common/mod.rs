@@ -128,16 +128,28 @@ pub fn fail_always(call: libc::c_long, errno: i32) {
 
 /// As [`fail_always`], where the number `argument` of the call, counted from 0, is at least `from`.
 pub fn fail_from(call: libc::c_long, argument: u32, from: u32, errno: i32) {
+    fail_between(call, argument, (from, u32::MAX), errno);
+}
+
+/// Makes all locks of open file descriptions fail from now on, in this thread and its children, as on a file system
+/// without such locks.
+pub fn fail_locks(errno: i32) {
+    fail_between(libc::SYS_fcntl, 1, (libc::F_OFD_GETLK as u32, libc::F_OFD_SETLKW as u32), errno);
+}
+
+/// As [`fail_from`], where the argument is at least `from` and at most `to`.
+fn fail_between(call: libc::c_long, argument: u32, (from, to): (u32, u32), errno: i32) {
     let step = |code: u32, yes, no, k| libc::sock_filter { code: code as u16, jt: yes, jf: no, k };
     let load = |at| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at);
     let answer = |k| step(libc::BPF_RET | libc::BPF_K, 0, 0, k);
     let arguments = std::mem::offset_of!(libc::seccomp_data, args) as u32;
     let mut program = [
         load(std::mem::offset_of!(libc::seccomp_data, nr) as u32),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, call as u32),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 4, call as u32),
         // The lower half of the argument, on machines that put it first.
         load(arguments + argument * 8),
-        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, from),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 2, from),
+        step(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 1, 0, to),
         answer(libc::SECCOMP_RET_ERRNO | errno as u32),
         answer(libc::SECCOMP_RET_ALLOW),
     ];

@@ -73,6 +73,28 @@ impl Raw {
         Raw::make(ty, |ty, out| unsafe { mba_from_memory(data.cast(), bytes, ty, flags, out) })
     }
 
+    /// Puts the file of a path in order; of any elements without a type.
+    pub fn tidy(path: &Path, ty: Option<Type>, flags: u32) -> Code<()> {
+        let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+        // SAFETY: a C string.
+        code(unsafe { mba_tidy(path.as_ptr(), ty.map_or(0, Type::code), flags) })
+    }
+
+    /// What a path's file says of itself.
+    pub fn info(path: &Path) -> Code<mba_status> {
+        let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+        // SAFETY: a structure of numbers, which may all be zero.
+        let mut status: mba_status = unsafe { std::mem::zeroed() };
+        status.size = size_of::<mba_status>() as u32;
+        // SAFETY: a C string, and a structure of the size that it names.
+        code(unsafe { mba_info(path.as_ptr(), &raw mut status) }).map(|()| status)
+    }
+
+    pub fn epoch(&self) -> u64 {
+        // SAFETY: the handle exists.
+        unsafe { mba_epoch(self.array) }
+    }
+
     /// The handle itself, for arguments that the safe calls don't make.
     pub fn as_ptr(&self) -> *mut mba_array {
         self.array

@@ -201,23 +201,44 @@ pub fn pause_to_be_traced() {
     }
 }
 
-/// The call by which a traced child says that it has come to the end of what is looked at, and its argument.
+/// The call by which a traced child says that it has come to the beginning or the end of what is looked at, and its
+/// argument.
 const MARK: (libc::c_long, u64) = (libc::SYS_getpgid, 0x7fff_fff1);
 
-/// In the child: says that it has come to the end of what is looked at.
-pub fn mark_the_end() {
+/// In the child: says that it has come to the beginning or the end of what is looked at.
+pub fn mark() {
     // SAFETY: asks for the group of a process that can't be.
     unsafe { libc::syscall(MARK.0, MARK.1) };
 }
 
 impl Stop {
-    /// Whether it is [`mark_the_end`] that is being called.
+    /// Whether it is [`mark`] that is being called.
     pub fn is_mark(&self) -> bool {
         matches!(self, Stop::Entry { call, arguments } if (*call, arguments[0]) == MARK)
     }
 }
 
 impl Traced {
+    /// Lets the child run up to a [`mark`], and past it. Panics if it ends before.
+    pub fn run_to_mark(&mut self) {
+        while !self.next_stop().expect("the child comes to its mark").is_mark() {}
+        assert_eq!(self.next_stop(), Some(Stop::Exit));
+    }
+
+    /// Kills it where it is.
+    pub fn kill(&mut self) {
+        self.end_now();
+    }
+
+    fn end_now(&mut self) {
+        if !self.has_ended {
+            self.has_ended = true;
+            // SAFETY: the child isn't waited for yet, so the number is its.
+            unsafe { libc::kill(self.child, libc::SIGKILL) };
+            self.wait();
+        }
+    }
+
     /// Lets the child run for one instruction, or one system call; `false` if it has ended, which must be well.
     pub fn step(&mut self) -> bool {
         if self.has_ended {
@@ -239,10 +260,6 @@ impl Traced {
 
 impl Drop for Traced {
     fn drop(&mut self) {
-        if !self.has_ended {
-            // SAFETY: the child isn't waited for yet, so the number is its.
-            unsafe { libc::kill(self.child, libc::SIGKILL) };
-            self.wait();
-        }
+        self.end_now();
     }
 }

@@ -1,7 +1,8 @@
 //! Runs kinds of faults, each in a process of its own, and prints the table.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -68,6 +69,28 @@ impl Cases {
         self.count(label, failure);
     }
 
+    /// Many cases in forked children that mostly wait, so many of them at a time.
+    pub fn children(&mut self, cases: impl IntoIterator<Item = (String, Box<dyn FnOnce()>)>) {
+        const AT_A_TIME: usize = 24;
+        let mut running = VecDeque::new();
+        for (label, body) in cases {
+            if running.len() == AT_A_TIME {
+                let (label, child) = running.pop_front().expect("a child");
+                self.join(label, child);
+            }
+            running.push_back((label, start_child(body)));
+        }
+        for (label, child) in running {
+            self.join(label, child);
+        }
+    }
+
+    fn join(&mut self, label: String, child: (libc::pid_t, PipeReader)) {
+        let (status, text) = join_child(child);
+        let failure = (status != 0).then(|| format!("{}: {}", ending(status), text.trim_end()));
+        self.count(label, failure);
+    }
+
     fn count(&mut self, label: impl Display, failure: Option<String>) {
         self.run += 1;
         self.failures.extend(failure.map(|text| format!("{label}: {text}")));
@@ -87,7 +110,11 @@ pub fn ending(status: i32) -> String {
 
 /// Runs a body in a forked child, whose status and standard error it returns. A panic is exit status 101.
 pub fn in_child(body: impl FnOnce()) -> (i32, String) {
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    join_child(start_child(body))
+}
+
+fn start_child(body: impl FnOnce()) -> (libc::pid_t, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
     // SAFETY: the process has one thread; the child runs the body and ends by _exit.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "{}", std::io::Error::last_os_error());
@@ -100,13 +127,79 @@ pub fn in_child(body: impl FnOnce()) -> (i32, String) {
         // SAFETY: ends the child without running the destructors that are the parent's.
         unsafe { libc::_exit(if result.is_err() { 101 } else { 0 }) };
     }
-    drop(writer);
+    (child, reader)
+}
+
+fn join_child((child, mut reader): (libc::pid_t, PipeReader)) -> (i32, String) {
     let mut text = Vec::new();
     reader.read_to_end(&mut text).unwrap();
     let mut status = 0;
     // SAFETY: waits for the child, and stores its status.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     (status, String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A forked child that runs a body beside what the parent does, and is killed if the value goes first.
+pub struct Forked(libc::pid_t);
+
+impl Forked {
+    pub fn start(body: impl FnOnce()) -> Forked {
+        // SAFETY: the process has one thread; the child runs the body and ends by _exit.
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0, "{}", std::io::Error::last_os_error());
+        if child == 0 {
+            // SAFETY: no memory is passed. The child must not outlive its parent.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            let result = catch_unwind(AssertUnwindSafe(body));
+            // SAFETY: ends the child without running the destructors that are the parent's.
+            unsafe { libc::_exit(if result.is_err() { 101 } else { 0 }) };
+        }
+        Forked(child)
+    }
+
+    pub fn id(&self) -> libc::pid_t {
+        self.0
+    }
+
+    pub fn has_ended(&self) -> bool {
+        let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: the structure may be zero, stays so if the child hasn't ended, and is filled else.
+        unsafe {
+            assert_eq!(libc::waitid(libc::P_PID, self.0 as libc::id_t, info.as_mut_ptr(), how), 0);
+            info.assume_init().si_pid() != 0
+        }
+    }
+
+    /// Waits for the end, which must be a good one.
+    pub fn end_well(self) {
+        let child = std::mem::ManuallyDrop::new(self);
+        let mut status = 0;
+        // SAFETY: waits for the child, and stores its status.
+        assert_eq!(unsafe { libc::waitpid(child.0, &raw mut status, 0) }, child.0);
+        assert_eq!(status, 0, "{}", ending(status));
+    }
+
+    /// Stops it where it is, and comes back when it has stopped.
+    pub fn stop(&self) {
+        let mut status = 0;
+        // SAFETY: the child isn't waited for yet, so the number is its; its status is stored.
+        unsafe {
+            assert_eq!(libc::kill(self.0, libc::SIGSTOP), 0);
+            assert_eq!(libc::waitpid(self.0, &raw mut status, libc::WUNTRACED), self.0);
+        }
+        assert!(libc::WIFSTOPPED(status), "{}", ending(status));
+    }
+}
+
+impl Drop for Forked {
+    fn drop(&mut self) {
+        // SAFETY: the child isn't waited for yet, so the number is its.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, std::ptr::null_mut(), 0);
+        }
+    }
 }
 
 /// Runs what the command line asks for.
@@ -120,7 +213,15 @@ pub fn run(rooms: &[&[Fault]]) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let chosen =
         |fault: &&Fault| words.is_empty() || words.iter().any(|word| fault.name.contains(word.as_str()));
-    let faults: Vec<&Fault> = rooms.iter().flat_map(|room| room.iter()).filter(chosen).collect();
+    let all = || rooms.iter().flat_map(|room| room.iter());
+    let faults: Vec<&Fault> = all().filter(chosen).collect();
+    // Who asks for a kind that there isn't must not believe that it was tried.
+    let unknown = words.iter().filter(|word| !all().any(|fault| fault.name.contains(word.as_str())));
+    let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+    if !unknown.is_empty() {
+        eprintln!("no kind of fault has this in its name: {}", unknown.join(", "));
+        return ExitCode::FAILURE;
+    }
     if std::env::args().any(|word| word == "--list") {
         faults.iter().for_each(|fault| println!("{}: test", fault.name));
         return ExitCode::SUCCESS;

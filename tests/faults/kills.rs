@@ -3,15 +3,13 @@
 //!
 //! What was done is there, nothing else is, and the next one who grows the array gets in within a second.
 
-use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
 use mmap_backed_array::{Error, MmapArray, Wait};
 
-use crate::campaign::{Cases, Fault, ending};
+use crate::campaign::{Cases, Fault, Forked};
 use crate::common::moments::kill_at_system_calls;
 use crate::common::writer::{change_for_ever, pattern, round};
 use crate::common::{self, Numbers, Place, Words, writable};
@@ -160,49 +158,4 @@ fn one_waits(path: &Path, words: &Words, wait: Wait) {
     grower.end_well();
     let took = words[GOT_IN].load(Acquire) - words[KILLED].load(Acquire);
     assert!(took < 1_000_000, "the next one waited for {took} microseconds");
-}
-
-/// A forked child, which is killed if the value goes first.
-struct Forked(libc::pid_t);
-
-impl Forked {
-    fn start(body: impl FnOnce()) -> Forked {
-        // SAFETY: the process has one thread; the child runs the body and ends by _exit.
-        let child = unsafe { libc::fork() };
-        assert!(child >= 0, "{}", std::io::Error::last_os_error());
-        if child == 0 {
-            let result = catch_unwind(AssertUnwindSafe(body));
-            // SAFETY: ends the child without running the destructors that are the parent's.
-            unsafe { libc::_exit(result.is_err().into()) };
-        }
-        Forked(child)
-    }
-
-    fn has_ended(&self) -> bool {
-        let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: the structure may be zero, stays so if the child hasn't ended, and is filled else.
-        unsafe {
-            assert_eq!(libc::waitid(libc::P_PID, self.0 as libc::id_t, info.as_mut_ptr(), how), 0);
-            info.assume_init().si_pid() != 0
-        }
-    }
-
-    fn end_well(self) {
-        let child = ManuallyDrop::new(self);
-        let mut status = 0;
-        // SAFETY: waits for the child, and stores its status.
-        assert_eq!(unsafe { libc::waitpid(child.0, &raw mut status, 0) }, child.0);
-        assert_eq!(status, 0, "{}", ending(status));
-    }
-}
-
-impl Drop for Forked {
-    fn drop(&mut self) {
-        // SAFETY: the child isn't waited for yet, so the number is its.
-        unsafe {
-            libc::kill(self.0, libc::SIGKILL);
-            libc::waitpid(self.0, std::ptr::null_mut(), 0);
-        }
-    }
 }

@@ -12,6 +12,8 @@
 
 mod calls;
 mod campaign;
+mod children;
+mod closing;
 #[path = "../common/mod.rs"]
 mod common;
 mod filesystem;
@@ -19,13 +21,16 @@ mod filesystem;
 mod fuzzed;
 mod hostile;
 mod hostile_files;
+mod interleaved;
 mod kills;
 mod limits;
 mod misuse;
 mod names;
 mod power;
+mod presence;
 mod processes;
 mod scene;
+mod shortening;
 mod space;
 mod truncation;
 
@@ -36,6 +41,11 @@ fn main() -> ExitCode {
     campaign::run(&[
         calls::FAULTS,
         kills::FAULTS,
+        interleaved::FAULTS,
+        closing::FAULTS,
+        shortening::FAULTS,
+        presence::FAULTS,
+        children::FAULTS,
         space::FAULTS,
         power::FAULTS,
         processes::FAULTS,

@@ -274,6 +274,9 @@ pub struct Allowed {
     pub leaves_room: bool,
     /// Whether blocks may stay behind the end, since the system refused to take them back.
     pub keeps_blocks: bool,
+    /// Whether a new handle may take the file system for one without locks, which it says when it is to change the
+    /// length.
+    pub lacks_locks: bool,
 }
 
 /// A scene that is being played, in a process of its own.
@@ -372,6 +375,10 @@ impl Play {
         if matches!(self.scene.before, Before::Left | Before::Stale) {
             self.keeper().extend(&bytes_of(&start)).unwrap();
             self.keeper().unlock().unwrap();
+        }
+        if is_anonymous {
+            // Asked for, the descriptor is there until the end.
+            self.keeper().fd();
         }
         self.held = Held::now();
         if self.scene.call.makes() {
@@ -536,7 +543,8 @@ impl Play {
             if call == Anonymous || (call == Create && !self.path.exists()) {
                 return;
             }
-            if call == Close && result.is_ok() && !allowed.leaves_room {
+            // A handle that has changed nothing leaves all as it is if it isn't alone.
+            if call == Close && result.is_ok() && !allowed.leaves_room && self.keeper.is_none() {
                 self.check_flat();
             }
         } else if call == Anonymous {
@@ -563,6 +571,12 @@ impl Play {
             }
             None => self.make(self.flags()).unwrap(),
         };
+        let array = if call.makes() && allowed.lacks_locks && array.lock(0) == Err(libc::ENOLCK) {
+            array.close().unwrap_or_else(|code| panic!("closing without locks gets {code}"));
+            self.make(self.flags()).unwrap()
+        } else {
+            array
+        };
         let other = self.make(MBA_RDWR).unwrap();
         assert_eq!(contents(&other).len(), self.truth.len(), "another handle sees another length");
         assert!(contents(&other) == self.truth, "another handle sees other elements");
@@ -585,6 +599,16 @@ impl Play {
             return;
         }
         self.check_released(allowed);
+        if allowed.keeps_mapping {
+            // It keeps presence too, so that nobody is alone any more.
+            return;
+        }
+        if self.scene.ground != Ground::Anonymous
+            && let Some(keeper) = self.keeper.take()
+        {
+            // Elements were taken away, so that the file is just what is left when the last one goes.
+            keeper.close().unwrap_or_else(|code| panic!("the last close gets {code}"));
+        }
         self.check_flat();
         let next = self.make(self.flags()).unwrap();
         next.lock(0).unwrap_or_else(|code| panic!("the next grower gets {code}"));
