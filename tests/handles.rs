@@ -1,0 +1,39 @@
+//! No handle can hurt another: random calls by many handles on one file, in one process and in several, with children
+//! of every kind, compared after every step with a plain model.
+//!
+//! ```text
+//! cargo test --test handles                                    some seconds for each test
+//! MBA_HANDLES=ci cargo test --release --test handles           minutes
+//! MBA_HANDLES=full cargo test --release --test handles         hours
+//! MBA_HANDLES_SEED=7 cargo test --test handles -- several      one case again
+//! ```
+
+mod common;
+mod handles {
+    pub mod board;
+    pub mod call;
+    pub mod calls;
+    pub mod campaign;
+    pub mod check;
+    pub mod footer;
+    pub mod lead;
+    pub mod model;
+    pub mod steps;
+    pub mod talk;
+    pub mod worker;
+}
+
+use common::alone;
+use handles::campaign;
+use handles::steps::Case;
+
+#[test]
+fn handles_of_one_process() {
+    alone("handles_of_one_process", || campaign::run("handles_of_one_process", |seed| Case::new(seed, false)));
+}
+
+#[test]
+fn handles_of_several_processes() {
+    let test = "handles_of_several_processes";
+    alone(test, || campaign::run(test, |seed| Case::new(seed, true)));
+}

@@ -1,0 +1,170 @@
+//! Plays one case after the other, each in a process of its own, and makes one that fails short.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::board::Board;
+use super::lead::{Lead, ending};
+use super::steps::Case;
+use super::talk::Channel;
+use super::worker::PROCESSES;
+use crate::common::Numbers;
+
+/// How long a test goes on.
+pub fn duration() -> Duration {
+    if let Some(seconds) = number("MBA_HANDLES_SECONDS") {
+        return Duration::from_secs(seconds);
+    }
+    match std::env::var("MBA_HANDLES").as_deref() {
+        Err(_) | Ok("" | "quick") => Duration::from_secs(12),
+        Ok("ci") => Duration::from_secs(100),
+        Ok("full") => Duration::from_secs(2 * 3600),
+        Ok(other) => panic!("MBA_HANDLES must be quick, ci or full, not {other}"),
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number, not {text}")))
+}
+
+/// Plays cases for as long as the scale says, or the one whose seed `MBA_HANDLES_SEED` names.
+pub fn run(test: &str, make: impl Fn(u64) -> Case) {
+    let stage = Stage::new();
+    if let Some(seed) = number("MBA_HANDLES_SEED") {
+        return stage.try_case(test, seed, &make(seed));
+    }
+    let (start, duration) = (Instant::now(), duration());
+    let mut seeds = Numbers::any();
+    let mut count = 0;
+    while start.elapsed() < duration {
+        let seed = seeds.next() >> 16;
+        stage.try_case(test, seed, &make(seed));
+        count += 1;
+    }
+    eprintln!("{test}: {count} cases, {:.1} seconds", start.elapsed().as_secs_f64());
+}
+
+/// How long a case is made shorter.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Stage {
+    board: Board,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        // Orphans of cases are this process's to wait for.
+        // SAFETY: no memory is passed.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
+        Stage { board: Board::new() }
+    }
+
+    fn try_case(&self, test: &str, seed: u64, case: &Case) {
+        let begun = Instant::now();
+        let Some(mut failure) = self.play(case) else { return };
+        eprintln!("{test}: seed {seed} fails: {}; it is made shorter", failure.0);
+        let mut shortest = case.clone();
+        let start = Instant::now();
+        let mut piece = (shortest.steps.len() / 2).max(1);
+        'shorter: loop {
+            let mut at = 0;
+            let mut found = false;
+            while at < shortest.steps.len() {
+                if start.elapsed() > PATIENCE {
+                    break 'shorter;
+                }
+                let mut shorter = shortest.clone();
+                shorter.steps.drain(at..(at + piece).min(shorter.steps.len()));
+                // What depends on the moment may need some tries.
+                match (0..3).find_map(|_| self.play(&shorter)) {
+                    Some(other) => {
+                        (failure, shortest, found) = (other, shorter, true);
+                    }
+                    None => at += piece,
+                }
+            }
+            match piece {
+                1 if !found => break,
+                1 => {}
+                _ => piece /= 2,
+            }
+        }
+        let (message, story) = failure;
+        let variable = format!("MBA_HANDLES_SEED={seed} cargo test --test handles {test}");
+        let seconds = begun.elapsed().as_secs_f64();
+        panic!(
+            "seed {seed}, {seconds:.1} seconds with making it shorter; repeat with {variable}\n{story}{message}\n"
+        );
+    }
+
+    /// Plays a case in a process of its own, and ends whatever that leaves. What went wrong, and the story up to there.
+    fn play(&self, case: &Case) -> Option<(String, String)> {
+        self.board.wipe();
+        let directory = case.place.directory();
+        // SAFETY: the process has one thread that does anything; the child plays and ends by _exit.
+        let lead = unsafe { libc::fork() };
+        assert!(lead >= 0, "{}", std::io::Error::last_os_error());
+        if lead == 0 {
+            self.lead(directory.path(), case);
+        }
+        // Whoever comes first.
+        // SAFETY: the child isn't waited for yet, so the number is its.
+        unsafe { libc::setpgid(lead, lead) };
+        let status = wait(lead);
+        // What is left of the case: the processes of its group.
+        // SAFETY: the group is the case's; its number can't be another's while processes are in it, or zombies.
+        unsafe { libc::kill(-lead, libc::SIGKILL) };
+        let mut other = 0;
+        // SAFETY: waits for children that have ended or were killed.
+        while unsafe { libc::waitpid(-lead, &raw mut other, 0) } > 0 {}
+        if status == Some(0) {
+            return None;
+        }
+        let message = self.board.complaint().unwrap_or_default();
+        let how = status.map_or("doesn't end".to_owned(), ending);
+        Some((format!("{message} (the process that plays {how})"), self.board.story()))
+    }
+
+    fn lead(&self, directory: &std::path::Path, case: &Case) -> ! {
+        // SAFETY: no memory is passed.
+        unsafe {
+            libc::setpgid(0, 0);
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+            libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        }
+        let board = self.board;
+        std::panic::set_hook(Box::new(move |panic| {
+            board.complain(&format!("process {}: {panic}", std::process::id()));
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(101) };
+        }));
+        let channels: Vec<Channel> = (0..PROCESSES).map(|_| Channel::new()).collect();
+        let mut lead = Lead::new(board, &channels, directory, case);
+        let result = lead.play(case);
+        if let Err(message) = &result {
+            board.complain(message);
+        }
+        // SAFETY: ends the process without running destructors, which are the test's.
+        unsafe { libc::_exit(i32::from(result.is_err())) }
+    }
+}
+
+/// Waits for a child's end; `None` if that doesn't come in minutes.
+fn wait(child: libc::pid_t) -> Option<i32> {
+    // SAFETY: the child isn't waited for yet, so the number is its; the descriptor is new.
+    let end = unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, child, 0) as i32;
+        assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+        OwnedFd::from_raw_fd(fd)
+    };
+    let mut poll = libc::pollfd { fd: end.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one structure, which is there to be read and filled.
+    if unsafe { libc::poll(&raw mut poll, 1, 120_000) } != 1 {
+        return None;
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child, which has ended, and stores its status.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    Some(status)
+}
