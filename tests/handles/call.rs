@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::FileExt;
 
-use mmap_backed_array::Kind as TypeKind;
+use mmap_backed_array::{Kind as TypeKind, Type};
 use mmap_backed_array::capi::*;
 
 use super::board::MOST;
-use super::calls::{SECOND_FORM, Status};
+use super::calls::Status;
 use super::footer::{self, PAGE};
 use super::lead::Lead;
 use super::model::{Checked, Holder, ensure};
@@ -509,7 +509,7 @@ impl Lead<'_> {
                 codes.push(0);
             }
         }
-        let said = answer.code as i32;
+        let said = answer.code;
         ensure!(codes.contains(&said), "{name}: {what:?} says {said}, and should say one of {codes:?}");
         let reached = plan.codes.contains(&said) && refusal.is_none() && said != locked;
         if said == 0 || said == MBA_EEMPTY && reached {
@@ -556,12 +556,22 @@ impl Lead<'_> {
             let free = !matches!(self.model.holder, Holder::Handle(_));
             ensure!(free && handle.is_writer(), "{}: has the lock, which another handle has", handle.name());
             self.model.holder = Holder::Handle(handle.id);
-            let (len, number) = (self.model.len(), self.model.number());
+            let len = self.model.len();
             let handle = &mut self.model.handles[at];
             (handle.len, handle.seen) = (len, handle.seen.max(len));
-            if !handle.has_own_lock {
-                (handle.has_own_lock, handle.family) = (true, number);
-            }
+        }
+        // A child that asks for the lock does so through a description of its own, from then on.
+        let has_asked = answer.has_lock == 1 || answer.code == MBA_ELOCKED || answer.code == libc::ETIMEDOUT;
+        let number = self.model.number();
+        let is_alone = self.is_alone(at);
+        let len = self.model.len();
+        let handle = &mut self.model.handles[at];
+        if has_asked && handle.is_writer() && !handle.has_own_lock {
+            (handle.has_own_lock, handle.family) = (true, number);
+        }
+        if answer.has_lock == 1 && handle.kind == Kind::Exact && is_alone {
+            // It is that handle's own call that cuts.
+            handle.seen = len;
         }
         Ok(())
     }
@@ -601,7 +611,7 @@ impl Lead<'_> {
         let only_appended = self.model.taken == super::model::Taken::No;
         if said == 0 && (what == What::Shrink || is_exact && len != was) {
             self.must_be_exact = is_alone || only_appended;
-            if is_alone || what == What::Shrink {
+            if is_exact && is_alone || what == What::Shrink {
                 self.model.handles[at].seen = len;
             }
         }
@@ -661,9 +671,6 @@ impl Lead<'_> {
 
     /// What the library says of the array, through the handle and by its name.
     fn look_at_status(&mut self, at: usize) -> Checked {
-        if !SECOND_FORM {
-            return Ok(());
-        }
         let (process, slot) = (self.model.handles[at].process, self.model.handles[at].slot);
         let name = self.model.handles[at].name();
         for what in [What::ArrayInfo, What::Info] {
@@ -683,14 +690,18 @@ impl Lead<'_> {
     }
 
     fn check_status(&self, at: usize, what: What, status: &Status) -> Checked {
-        let reading = &self.reading;
-        let is_private = self.model.handles[at].kind == Kind::Private && what == What::ArrayInfo;
-        if !is_private {
-            ensure!(status.len == self.model.len() as u64, "length {}, {status:?}", self.model.len());
-        }
+        let (reading, handle) = (&self.reading, &self.model.handles[at]);
+        // Without a footer a file doesn't say what its elements are.
+        let known = what == What::ArrayInfo || reading.has_footer;
+        let (len, itemsize) = if known { (self.model.len(), self.model.size) } else { (0, 0) };
+        ensure!((status.len, status.itemsize) == (len as u64, itemsize as u64), "length {len}, {status:?}");
+        // To a file, types of one class and size are one.
+        let ty = Type::from_code(status.ty as i32).map(|ty| (ty.kind(), ty.size()));
+        let expected = known.then_some((self.ty.kind(), self.ty.size()));
+        ensure!(ty.ok() == expected, "type {expected:?}, {status:?}");
         ensure!(status.file_size == reading.size as u64, "file size {}, {status:?}", reading.size);
         ensure!(status.offset == 0, "offset 0, {status:?}");
-        ensure!(status.epoch == reading.epoch || is_private, "epoch {}, {status:?}", reading.epoch);
+        ensure!((status.epoch, status.holder) == (reading.epoch, reading.holder), "{reading:?}, {status:?}");
         ensure!(status.has_footer == u64::from(reading.has_footer), "{reading:?}, {status:?}");
         let locked = match self.model.holder {
             Holder::Nobody => Some(false),
@@ -698,6 +709,14 @@ impl Lead<'_> {
             Holder::Lingers => None,
         };
         ensure!(locked.is_none_or(|locked| status.is_locked == u64::from(locked)), "locked {locked:?}, {status:?}");
+        // A child shares what its parent's presence is by, and so does a duplicate.
+        let shared = match what {
+            What::Info => Some(true),
+            _ if self.model.handles.iter().any(|other| other.opening != handle.opening) => Some(true),
+            _ if self.is_alone(at) => Some(false),
+            _ => None,
+        };
+        ensure!(shared.is_none_or(|shared| status.is_shared == u64::from(shared)), "shared {shared:?}, {status:?}");
         Ok(())
     }
 }

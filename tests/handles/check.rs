@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use mmap_backed_array::capi::MBA_RDONLY;
 
-use super::calls::{NewCalls, SECOND_FORM};
+use super::calls;
 use super::footer::{self, FOOTER, PAGE};
 use super::lead::Lead;
 use super::model::{Checked, Holder, Taken, ensure};
@@ -42,11 +42,7 @@ impl Lead<'_> {
             let end = handle.seen * size;
             let (name, room) = (handle.name(), reading.room());
             ensure!(end <= room, "{name} has seen {end} bytes, and only {room} are left: {reading:?}");
-            let reaches = !SECOND_FORM || reading.reach >= handle.seen;
-            ensure!(reaches, "{name} has seen {} elements: {reading:?}", handle.seen);
-        }
-        if !SECOND_FORM {
-            return Ok(());
+            ensure!(reading.reach >= handle.seen, "{name} has seen {} elements: {reading:?}", handle.seen);
         }
         if !reading.has_footer {
             self.model.taken = Taken::No;
@@ -98,9 +94,6 @@ impl Lead<'_> {
 
     /// The growth lock is held if and only if the model says so, by the process that it says; and handles are present.
     fn check_locks(&mut self) -> Checked {
-        if !SECOND_FORM {
-            return Ok(());
-        }
         let is_locked = self.is_locked(LOCK);
         match self.model.holder {
             Holder::Nobody => ensure!(!is_locked, "the growth lock is held, and by nobody"),
@@ -129,7 +122,7 @@ impl Lead<'_> {
         // SAFETY: the handle has so many elements, and nobody changes them now.
         let found = unsafe { std::slice::from_raw_parts(raw.data(), bytes) };
         ensure!(found == self.model.elements, "a reader sees other elements");
-        let epoch = raw.epoch();
+        let epoch = calls::epoch(&raw);
         ensure!(epoch == self.reading.epoch, "a reader's epoch is {epoch}: {:?}", self.reading);
         ensure!(raw.close() == Ok(()), "a reader can't be closed");
         Ok(())

@@ -55,7 +55,7 @@ impl<'a> Lead<'a> {
     pub fn new(board: Board, channels: &'a [Channel], directory: &Path, case: &Case) -> Lead<'a> {
         let path = directory.join("array");
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
-        let reading = Reading { size: 0, has_footer: false, len: 0, reach: 0, epoch: 0, holder: 0 };
+        let reading = Reading::default();
         let mut lead = Lead {
             board,
             channels,
@@ -363,7 +363,7 @@ impl<'a> Lead<'a> {
         let order = Order::new(What::Open, slot).with(flags as usize, reservation as usize, from_number as usize);
         let answer = self.order(process, order)?;
         self.tell(&format!("p{process}.h{slot}: open {kind:?} {from:?} = {}", answer.code));
-        if may_be_refused && answer.code == libc::EACCES.into() {
+        if may_be_refused && answer.code == libc::EACCES {
             return Ok(true);
         }
         ensure!(answer.code == 0, "open says {}", answer.code);
@@ -393,6 +393,7 @@ impl<'a> Lead<'a> {
             is_inherited: false,
             has_changed: false,
             family,
+            opening: id,
             has_own_lock: true,
             pages: Default::default(),
         });
@@ -407,7 +408,7 @@ impl<'a> Lead<'a> {
             // A small reservation may have no room for the page behind elements that look like a footer.
             let excused = handle.is_small && footer::ends_alike(&self.model.elements);
             let code = answer.code;
-            ensure!(code == 0 || excused && code == MBA_ELIMIT.into(), "{}: close says {code}", handle.name());
+            ensure!(code == 0 || excused && code == MBA_ELIMIT, "{}: close says {code}", handle.name());
         }
         let names: Vec<u32> = gone.iter().map(|(handle, _)| handle.id).collect();
         self.model.handles.retain(|handle| !names.contains(&handle.id));
@@ -458,7 +459,7 @@ impl<'a> Lead<'a> {
             answers.push(self.answer(process, What::Close)?);
         }
         let names: Vec<String> = all.iter().map(|at| self.model.handles[*at].name()).collect();
-        let codes: Vec<i64> = answers.iter().map(|answer| answer.code).collect();
+        let codes: Vec<i32> = answers.iter().map(|answer| answer.code).collect();
         self.tell(&format!("{}: close at once = {codes:?}", names.join(", ")));
         self.closed(&all, &answers)?;
         Ok(true)
@@ -500,15 +501,12 @@ impl<'a> Lead<'a> {
         let Some(process) = self.any_process(process)? else { return Ok(false) };
         let answer = self.order(process, Order::new(What::Tidy, 0))?;
         self.tell(&format!("p{process}: tidy = {}", answer.code));
-        if !super::calls::SECOND_FORM {
-            return Ok(false);
-        }
         let expected: &[i32] = match self.model.holder {
             Holder::Nobody => &[0],
             Holder::Handle(_) => &[MBA_ELOCKED],
             Holder::Lingers => &[0, MBA_ELOCKED],
         };
-        ensure!(expected.iter().any(|code| answer.code == i64::from(*code)), "tidy says {}", answer.code);
+        ensure!(expected.contains(&answer.code), "tidy says {}", answer.code);
         self.must_be_exact = answer.code == 0 && !self.somebody_is_there();
         Ok(true)
     }
@@ -530,8 +528,8 @@ impl<'a> Lead<'a> {
             let handle = &self.model.handles[at];
             let (process, slot, by_path) = (handle.process, handle.slot, handle.by_path);
             let answer = self.order(process, Order::new(What::IsReplaced, slot))?;
-            if super::calls::SECOND_FORM && by_path {
-                let found = (answer.code, answer.value);
+            let (found, expected) = ((answer.code, answer.value), if by_path { expected } else { 0 });
+            {
                 ensure!(found == (0, expected), "p{process}.h{slot}: is_replaced says {found:?}");
             }
         }

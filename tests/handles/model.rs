@@ -48,6 +48,8 @@ pub struct Handle {
     pub has_changed: bool,
     /// Handles that share the description that carries the lock: children that no handler has heard of.
     pub family: u32,
+    /// What a handle has in common with its copies in children.
+    pub opening: u32,
     /// Whether it has made that description itself.
     pub has_own_lock: bool,
     /// The pages of a private copy that aren't the file's any more.
@@ -161,9 +163,6 @@ impl Model {
         handle.seen = handle.seen.max(len);
         let before = handle.looked;
         handle.looked = Look { epoch, moves, doubts };
-        if !super::calls::SECOND_FORM {
-            return Ok(());
-        }
         if before.moves != moves {
             let text = "elements were taken away or moved since it looked last, and its epoch still is";
             ensure!(epoch != before.epoch, "{}: {text} {epoch}", handle.name());

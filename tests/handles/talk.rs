@@ -112,7 +112,7 @@ impl Order {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Answer {
-    pub code: i64,
+    pub code: i32,
     pub value: u64,
     pub len: u64,
     pub capacity: u64,

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -12,7 +12,7 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use super::board::{Board, GO, READY, TABLE};
-use super::calls::{self, NewCalls};
+use super::calls;
 use super::talk::{Answer, BY_DESCRIPTOR, BY_HANDLE, BY_PATH, Channel, Order, What};
 use crate::common::raw::{Code, Raw, code};
 
@@ -124,13 +124,13 @@ impl<'a> Worker<'a> {
         let mut value = 0;
         let slot = order.slot as usize;
         let result = self.carry_out(order, &mut value);
-        let mut answer = Answer { code: result.err().unwrap_or(0).into(), value, ..Answer::default() };
+        let mut answer = Answer { code: result.err().unwrap_or(0), value, ..Answer::default() };
         if let Some(raw) = &self.handles[slot] {
             answer.len = raw.len() as u64;
             answer.capacity = raw.capacity() as u64;
             answer.reserved = raw.reserved() as u64;
             answer.has_lock = raw.has_lock().into();
-            answer.epoch = raw.epoch();
+            answer.epoch = calls::epoch(raw);
             answer.data = raw.data() as u64;
         }
         answer
@@ -187,7 +187,7 @@ impl<'a> Worker<'a> {
                 self.duplicates.pop();
                 Ok(())
             }
-            What::Info => self.put_status(calls::status_of(&self.c_path())),
+            What::Info => self.put_status(calls::status_of_path(&self.c_path())),
             What::Tidy => calls::tidy(&self.path, self.ty),
             What::CheckAll => {
                 self.check_all(a);
@@ -320,10 +320,10 @@ impl<'a> Worker<'a> {
             // SAFETY: the handle exists.
             What::Advise => code(unsafe { mba_advise(raw.as_ptr(), a, b, c as i32) }),
             What::IsReplaced => {
-                *value = u64::from(raw.is_replaced()?);
+                *value = u64::from(calls::is_replaced(raw)?);
                 Ok(())
             }
-            What::ArrayInfo => self.put_status(raw.status()),
+            What::ArrayInfo => self.put_status(calls::status_of_array(raw)),
             What::Compare => {
                 // SAFETY: the handle has seen elements there, which stay mapped.
                 let found = unsafe { std::slice::from_raw_parts(raw.data().add(a), b) };
@@ -344,7 +344,7 @@ impl<'a> Worker<'a> {
             let fail = |text: String| {
                 self.board.complain(&format!("p{}.h{slot}: {text}", self.number));
             };
-            let shown = [raw.len() as u64, u64::from(raw.has_lock()), raw.epoch(), raw.data() as u64];
+            let shown = [raw.len() as u64, u64::from(raw.has_lock()), calls::epoch(raw), raw.data() as u64];
             let expected = [row.len, row.has_lock, row.epoch, row.data];
             if shown != expected {
                 fail(format!("length, lock, epoch, address are {shown:?}, and should be {expected:?}"));
@@ -377,10 +377,4 @@ impl Drop for Worker<'_> {
     fn drop(&mut self) {
         unreachable!("a worker ends by exit");
     }
-}
-
-#[allow(unused)]
-fn close(fd: i32) {
-    // SAFETY: the descriptor is new and this is its end.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
 }
