@@ -34,15 +34,15 @@ pub fn run(test: &str, make: impl Fn(u64) -> Case) {
     if let Some(seed) = number("MBA_HANDLES_SEED") {
         return stage.try_case(test, seed, &make(seed));
     }
-    let (start, duration) = (Instant::now(), duration());
+    let duration = duration();
     let mut seeds = Numbers::any();
     let mut count = 0;
-    while start.elapsed() < duration {
+    while stage.start.elapsed() < duration {
         let seed = seeds.next() >> 16;
         stage.try_case(test, seed, &make(seed));
         count += 1;
     }
-    eprintln!("{test}: {count} cases, {:.1} seconds", start.elapsed().as_secs_f64());
+    eprintln!("{test}: {count} cases, {:.1} seconds", stage.start.elapsed().as_secs_f64());
 }
 
 /// How long a case is made shorter.
@@ -50,6 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Stage {
     board: Board,
+    start: Instant,
 }
 
 impl Stage {
@@ -57,13 +58,13 @@ impl Stage {
         // Orphans of cases are this process's to wait for.
         // SAFETY: no memory is passed.
         assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
-        Stage { board: Board::new() }
+        Stage { board: Board::new(), start: Instant::now() }
     }
 
     fn try_case(&self, test: &str, seed: u64, case: &Case) {
         let begun = Instant::now();
         let Some(mut failure) = self.play(case) else { return };
-        eprintln!("{test}: seed {seed} fails: {}; it is made shorter", failure.0);
+        eprintln!("{test}: seed {seed} fails after {:.1} seconds: {}", self.start.elapsed().as_secs_f64(), failure.0);
         let mut shortest = case.clone();
         let start = Instant::now();
         let mut piece = (shortest.steps.len() / 2).max(1);
