@@ -23,17 +23,25 @@ mod handles {
     pub mod worker;
 }
 
-use common::alone;
+use common::{arguments, part};
 use handles::campaign;
 use handles::steps::Case;
 
+/// Runs a test in a process where nothing else happens, for as long as it takes.
+fn apart(test: &str, make: impl Fn(u64) -> Case) {
+    if arguments(test).is_some() {
+        return campaign::run(test, make);
+    }
+    let status = part(test, &[]).status().unwrap();
+    assert!(status.success(), "{test}, in a process of its own: {status}");
+}
+
 #[test]
 fn handles_of_one_process() {
-    alone("handles_of_one_process", || campaign::run("handles_of_one_process", |seed| Case::new(seed, false)));
+    apart("handles_of_one_process", |seed| Case::new(seed, false));
 }
 
 #[test]
 fn handles_of_several_processes() {
-    let test = "handles_of_several_processes";
-    alone(test, || campaign::run(test, |seed| Case::new(seed, true)));
+    apart("handles_of_several_processes", |seed| Case::new(seed, true));
 }

@@ -499,6 +499,10 @@ impl Lead<'_> {
         if matches!(plan.sort, Sort::Lock) && too_long && refusal.is_none() && codes[0] == 0 {
             codes = vec![MBA_ELIMIT];
         }
+        if matches!(plan.sort, Sort::Lock) && handle.is_small && codes[0] == 0 {
+            // Others may have seen more than it has room for.
+            codes.extend(self.growth_codes(at, 0));
+        }
         let small_and_alike = handle.is_small && footer::ends_alike(&self.model.elements);
         if matches!(plan.sort, Sort::Unlock) && small_and_alike {
             codes.push(MBA_ELIMIT);
@@ -542,7 +546,8 @@ impl Lead<'_> {
             Sort::Lock => {
                 self.take_lock(at, answer)?;
                 ensure!(said != 0 || self.model.holds(at), "{name}: has locked, and hasn't the lock");
-                self.agree(at, answer, said == 0)
+                let looks = said == 0 || self.has_looked_and_failed(at, answer);
+                self.agree(at, answer, looks)
             }
             _ => self.agree(at, answer, false),
         }
@@ -620,8 +625,14 @@ impl Lead<'_> {
             let wanted = order.a;
             ensure!(capacity >= wanted, "a capacity of {capacity}, and {wanted} were reserved");
         }
-        let looks = self.model.holds(at);
+        let looks = self.model.holds(at) || self.has_looked_and_failed(at, answer);
         self.agree(at, answer, looks)
+    }
+
+    /// Where a small reservation has no place for the footer, a call fails when it has taken up the length already.
+    fn has_looked_and_failed(&self, at: usize, answer: &Answer) -> bool {
+        let handle = &self.model.handles[at];
+        handle.is_small && answer.code == MBA_ELIMIT && answer.len == self.model.len() as u64
     }
 
     /// Whether no other handle is open, and no descriptor was duplicated.

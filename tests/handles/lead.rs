@@ -18,8 +18,7 @@ use super::talk::{Answer, BY_DESCRIPTOR, BY_HANDLE, BY_PATH, Channel, Order, Wha
 use super::worker::{Fork, PROCESSES, SLOTS, Worker};
 use crate::common::Numbers;
 
-/// How many handles are open at once, not counting those of children, and counting them.
-const OPEN: usize = 5;
+/// How many handles are open at once, those of children counted.
 const COPIES: usize = 16;
 /// How many processes live at once.
 const LIVE: usize = 6;
@@ -49,6 +48,7 @@ pub struct Lead<'a> {
     /// The file must have no more than a page behind what can be elements.
     pub(super) must_be_trimmed: bool,
     turn: u64,
+    most_handles: usize,
 }
 
 impl<'a> Lead<'a> {
@@ -68,6 +68,7 @@ impl<'a> Lead<'a> {
             must_be_exact: false,
             must_be_trimmed: false,
             turn: 0,
+            most_handles: case.handles,
         };
         let (len, content) = case.start;
         let mut elements = lead.content(content, 0, len * case.ty.size());
@@ -320,7 +321,7 @@ impl<'a> Lead<'a> {
 
     fn open(&mut self, process: u8, kind: Kind, from: From) -> Checked<bool> {
         let opened = self.model.handles.iter().filter(|handle| !handle.is_inherited).count();
-        if opened == OPEN || self.model.handles.len() == COPIES {
+        if opened == self.most_handles || self.model.handles.len() == COPIES {
             return Ok(false);
         }
         let Some(process) = self.any_process(process)? else { return Ok(false) };

@@ -164,6 +164,9 @@ pub struct Case {
     /// The array's length to begin with, and what is in it.
     pub start: (usize, Content),
     pub processes: usize,
+    /// How many handles are open at once, not counting those of children: with one the writer is often alone, but for
+    /// children.
+    pub handles: usize,
     pub steps: Vec<Step>,
 }
 
@@ -248,11 +251,19 @@ impl Case {
         };
         drawing.calls_share = 50 + drawing.numbers.below(45);
         let start = (drawing.length().of(0, 0, ty.size()), drawing.content());
-        let processes = if several { 2 + drawing.numbers.below(2) as usize } else { 1 };
-        let count = 20 + drawing.numbers.below(130);
-        let mut steps: Vec<Step> = (0..2).map(|_| drawing.open()).collect();
-        steps.extend((0..count).map(|_| drawing.step()));
-        Case { ty, place, start, processes, steps }
+        let processes = if several { 2 + drawing.below(2) as usize } else { 1 };
+        let handles = 1 + drawing.below(5) as usize;
+        let steps = match drawing.below(12) {
+            0 | 1 if several => drawing.rounds_of_closing(),
+            2 | 3 => drawing.rounds_with_children(),
+            _ => {
+                let count = 20 + drawing.below(130);
+                let mut steps: Vec<Step> = (0..2).map(|_| drawing.open()).collect();
+                steps.extend((0..count).map(|_| drawing.step()));
+                steps
+            }
+        };
+        Case { ty, place, start, processes, handles, steps }
     }
 }
 
@@ -263,6 +274,53 @@ impl Drawing {
 
     fn byte(&mut self) -> u8 {
         self.below(256) as u8
+    }
+
+    /// Handles that may write are opened, one of them changes the length, and all are closed at once, over and over.
+    fn rounds_of_closing(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..20 + self.below(20) {
+            for process in 0..2 + self.below(2) {
+                let kind = if self.below(6) == 0 { Kind::Exact } else { Kind::Writable };
+                steps.push(Step::Open(process as u8, kind, From::Path));
+            }
+            for _ in 0..1 + self.below(2) {
+                steps.push(Step::Call(self.byte(), self.call()));
+            }
+            steps.push(Step::CloseTogether(u16::MAX));
+        }
+        steps
+    }
+
+    /// A handle and its copies in children, one of which makes the array shorter and gives spare room back.
+    fn rounds_with_children(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for _ in 0..10 + self.below(10) {
+            let kind = if self.below(4) == 0 { Kind::Exact } else { Kind::Writable };
+            steps.push(Step::Open(self.byte(), kind, From::Path));
+            steps.push(Step::Call(self.byte(), Call::Extend(self.length(), self.content())));
+            steps.push(Step::Fork(self.byte(), Fork::ALL[self.below(3) as usize]));
+            let shorter = match self.below(4) {
+                0 => Call::Pop(self.few()),
+                1 => Call::Clear,
+                2 => Call::Splice(self.at(), self.few(), 0, Content::Zero),
+                _ => Call::Resize(self.length()),
+            };
+            let who = self.byte();
+            steps.push(Step::Call(who, shorter));
+            match self.below(3) {
+                0 => steps.push(Step::Call(who, Call::Shrink)),
+                1 => steps.push(Step::Close(who)),
+                _ => steps.push(self.step()),
+            }
+            match self.below(6) {
+                0 | 1 => steps.push(Step::Kill(self.byte())),
+                2 | 3 => steps.push(Step::Exit(self.byte(), true)),
+                4 => steps.push(self.step()),
+                _ => steps.push(Step::Close(self.byte())),
+            }
+        }
+        steps
     }
 
     fn step(&mut self) -> Step {
