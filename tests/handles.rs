@@ -10,6 +10,7 @@
 
 mod common;
 mod handles {
+    pub mod at_once;
     pub mod board;
     pub mod call;
     pub mod calls;
@@ -17,6 +18,7 @@ mod handles {
     pub mod check;
     pub mod footer;
     pub mod lead;
+    pub mod ledger;
     pub mod model;
     pub mod steps;
     pub mod talk;
@@ -24,13 +26,14 @@ mod handles {
 }
 
 use common::{arguments, part};
-use handles::campaign;
+use handles::at_once::Scene;
+use handles::campaign::{self, Stage};
 use handles::steps::Case;
 
 /// Runs a test in a process where nothing else happens, for as long as it takes.
-fn apart(test: &str, make: impl Fn(u64) -> Case) {
+fn apart(test: &str, play: impl Fn(&Stage, u64)) {
     if arguments(test).is_some() {
-        return campaign::run(test, make);
+        return campaign::run(test, play);
     }
     let status = part(test, &[]).status().unwrap();
     assert!(status.success(), "{test}, in a process of its own: {status}");
@@ -38,10 +41,15 @@ fn apart(test: &str, make: impl Fn(u64) -> Case) {
 
 #[test]
 fn handles_of_one_process() {
-    apart("handles_of_one_process", |seed| Case::new(seed, false));
+    apart("handles_of_one_process", |stage, seed| stage.try_case(seed, &Case::new(seed, false)));
 }
 
 #[test]
 fn handles_of_several_processes() {
-    apart("handles_of_several_processes", |seed| Case::new(seed, true));
+    apart("handles_of_several_processes", |stage, seed| stage.try_case(seed, &Case::new(seed, true)));
+}
+
+#[test]
+fn handles_that_are_used_at_once() {
+    apart("handles_that_are_used_at_once", |stage, seed| stage.try_scene(seed, &Scene::new(seed)));
 }

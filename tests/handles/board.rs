@@ -33,7 +33,11 @@ pub const MESSAGE_LEN: usize = 1;
 /// How many processes stand ready to go, and the number of the turn that may go.
 pub const READY: usize = 2;
 pub const GO: usize = 3;
+/// How often things have happened.
+pub const COUNTS: usize = 4;
 pub const TABLE: usize = 16;
+/// Groups of processes that aren't known to have ended.
+const GROUPS: usize = 2048;
 
 impl Board {
     /// A new one, which lasts as long as the process.
@@ -125,6 +129,23 @@ impl Board {
     pub fn complaint(&self) -> Option<String> {
         let len = self.word(MESSAGE_LEN).load(Relaxed) as usize;
         (len > 0).then(|| String::from_utf8_lossy(self.read(MESSAGE_AT, len)).into_owned())
+    }
+
+    /// A group of processes has begun.
+    pub fn put_group(&self, group: i32) {
+        let free = (GROUPS..WORDS).find(|at| self.word(*at).load(Relaxed) == 0).expect("room for a group");
+        self.word(free).store(group as u64, Relaxed);
+    }
+
+    /// It has ended, and all its processes were waited for: the number may become another's.
+    pub fn take_group(&self, group: i32) {
+        for at in GROUPS..WORDS {
+            let _ = self.word(at).compare_exchange(group as u64, 0, Relaxed, Relaxed);
+        }
+    }
+
+    pub fn groups(&self) -> Vec<i32> {
+        (GROUPS..WORDS).map(|at| self.word(at).load(Relaxed) as i32).filter(|group| *group != 0).collect()
     }
 
     /// For the next case.

@@ -1,14 +1,18 @@
 //! Plays one case after the other, each in a process of its own, and makes one that fails short.
 
+use std::cell::Cell;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use super::board::Board;
+use super::at_once::{self, NAMES, Scene};
+use super::board::{Board, COUNTS};
 use super::lead::{Lead, ending};
 use super::steps::Case;
 use super::talk::Channel;
 use super::worker::PROCESSES;
-use crate::common::Numbers;
+use crate::common::{Numbers, Place};
 
 /// How long a test goes on.
 pub fn duration() -> Duration {
@@ -29,42 +33,69 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Plays cases for as long as the scale says, or the one whose seed `MBA_HANDLES_SEED` names.
-pub fn run(test: &str, make: impl Fn(u64) -> Case) {
-    let stage = Stage::new();
+pub fn run(test: &str, play: impl Fn(&Stage, u64)) {
+    let stage = Stage::new(test);
     if let Some(seed) = number("MBA_HANDLES_SEED") {
-        return stage.try_case(test, seed, &make(seed));
+        return play(&stage, seed);
     }
     let duration = duration();
     let mut seeds = Numbers::any();
     let mut count = 0;
     while stage.start.elapsed() < duration {
-        let seed = seeds.next() >> 16;
-        stage.try_case(test, seed, &make(seed));
+        play(&stage, seeds.next() >> 16);
         count += 1;
     }
     eprintln!("{test}: {count} cases, {:.1} seconds", stage.start.elapsed().as_secs_f64());
+    let counts = stage.counts.get();
+    if counts.iter().any(|count| *count > 0) {
+        let counts: Vec<String> =
+            counts.iter().zip(NAMES).map(|(count, name)| format!("{count} {name}")).collect();
+        eprintln!("{test}: {}", counts.join(", "));
+    }
 }
 
 /// How long a case is made shorter.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Stage {
+pub struct Stage {
+    test: String,
     board: Board,
     start: Instant,
+    /// How often things have happened in scenes.
+    counts: Cell<[u64; NAMES.len()]>,
+}
+
+/// What went wrong, and the story up to there.
+struct Failure {
+    message: String,
+    story: String,
 }
 
 impl Stage {
-    fn new() -> Stage {
+    fn new(test: &str) -> Stage {
         // Orphans of cases are this process's to wait for.
         // SAFETY: no memory is passed.
         assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
-        Stage { board: Board::new(), start: Instant::now() }
+        Stage { test: test.to_owned(), board: Board::new(), start: Instant::now(), counts: Cell::default() }
     }
 
-    fn try_case(&self, test: &str, seed: u64, case: &Case) {
-        let begun = Instant::now();
+    /// A scene, in which processes act at once.
+    pub fn try_scene(&self, seed: u64, scene: &Scene) {
+        if let Some(failure) = self.apart(scene.place, |directory| at_once::play(self.board, directory, scene)) {
+            self.fail(seed, &failure);
+        }
+        let mut counts = self.counts.get();
+        for (at, count) in counts.iter_mut().enumerate() {
+            *count += self.board.word(COUNTS + at).load(Relaxed);
+        }
+        self.counts.set(counts);
+    }
+
+    /// A case, step by step.
+    pub fn try_case(&self, seed: u64, case: &Case) {
         let Some(mut failure) = self.play(case) else { return };
-        eprintln!("{test}: seed {seed} fails after {:.1} seconds: {}", self.start.elapsed().as_secs_f64(), failure.0);
+        let seconds = self.start.elapsed().as_secs_f64();
+        eprintln!("{}: seed {seed} fails after {seconds:.1} seconds: {}", self.test, failure.message);
         let mut shortest = case.clone();
         let start = Instant::now();
         let mut piece = (shortest.steps.len() / 2).max(1);
@@ -91,43 +122,59 @@ impl Stage {
                 _ => piece /= 2,
             }
         }
-        let (message, story) = failure;
-        let variable = format!("MBA_HANDLES_SEED={seed} cargo test --test handles {test}");
-        let seconds = begun.elapsed().as_secs_f64();
-        panic!(
-            "seed {seed}, {seconds:.1} seconds with making it shorter; repeat with {variable}\n{story}{message}\n"
-        );
+        self.fail(seed, &failure);
     }
 
-    /// Plays a case in a process of its own, and ends whatever that leaves. What went wrong, and the story up to there.
-    fn play(&self, case: &Case) -> Option<(String, String)> {
+    fn fail(&self, seed: u64, failure: &Failure) -> ! {
+        let Failure { message, story } = failure;
+        let seconds = self.start.elapsed().as_secs_f64();
+        let again = format!("MBA_HANDLES_SEED={seed} cargo test --test handles {}", self.test);
+        panic!("seed {seed}, after {seconds:.1} seconds; again by {again}\n{story}{message}\n");
+    }
+
+    fn play(&self, case: &Case) -> Option<Failure> {
+        self.apart(case.place, |directory| {
+            let channels: Vec<Channel> = (0..PROCESSES).map(|_| Channel::new()).collect();
+            Lead::new(self.board, &channels, directory, case).play(case)
+        })
+    }
+
+    /// Plays in a process of its own, and ends whatever that leaves.
+    fn apart(&self, place: Place, play: impl FnOnce(&Path) -> Result<(), String>) -> Option<Failure> {
         self.board.wipe();
-        let directory = case.place.directory();
+        let directory = place.directory();
         // SAFETY: the process has one thread that does anything; the child plays and ends by _exit.
         let lead = unsafe { libc::fork() };
         assert!(lead >= 0, "{}", std::io::Error::last_os_error());
         if lead == 0 {
-            self.lead(directory.path(), case);
+            self.lead(|| play(directory.path()));
         }
         // Whoever comes first.
         // SAFETY: the child isn't waited for yet, so the number is its.
         unsafe { libc::setpgid(lead, lead) };
         let status = wait(lead);
-        // What is left of the case: the processes of its group.
-        // SAFETY: the group is the case's; its number can't be another's while processes are in it, or zombies.
-        unsafe { libc::kill(-lead, libc::SIGKILL) };
-        let mut other = 0;
-        // SAFETY: waits for children that have ended or were killed.
-        while unsafe { libc::waitpid(-lead, &raw mut other, 0) } > 0 {}
+        // What is left of the case: the processes of its groups. Their numbers can't be others' while there are some, or
+        // while nobody has waited for the last one.
+        for group in self.board.groups().into_iter().chain([lead]) {
+            let mut other = 0;
+            // SAFETY: no memory is passed; and waits for children that have ended or were killed.
+            unsafe {
+                libc::kill(-group, libc::SIGKILL);
+                while libc::waitpid(-group, &raw mut other, 0) > 0 {}
+            }
+        }
         if status == Some(0) {
             return None;
         }
         let message = self.board.complaint().unwrap_or_default();
         let how = status.map_or("doesn't end".to_owned(), ending);
-        Some((format!("{message} (the process that plays {how})"), self.board.story()))
+        Some(Failure {
+            message: format!("{message} (the process that plays {how})"),
+            story: self.board.story(),
+        })
     }
 
-    fn lead(&self, directory: &std::path::Path, case: &Case) -> ! {
+    fn lead(&self, play: impl FnOnce() -> Result<(), String>) -> ! {
         // SAFETY: no memory is passed.
         unsafe {
             libc::setpgid(0, 0);
@@ -140,9 +187,7 @@ impl Stage {
             // SAFETY: ends the process.
             unsafe { libc::_exit(101) };
         }));
-        let channels: Vec<Channel> = (0..PROCESSES).map(|_| Channel::new()).collect();
-        let mut lead = Lead::new(board, &channels, directory, case);
-        let result = lead.play(case);
+        let result = play();
         if let Err(message) = &result {
             board.complain(message);
         }

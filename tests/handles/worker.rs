@@ -2,7 +2,8 @@
 
 use std::ffi::CString;
 use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::io::Read;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -69,7 +70,7 @@ impl Fork {
 
     /// # Safety
     /// As for fork(2): the process has one thread.
-    unsafe fn fork(self) -> libc::pid_t {
+    pub unsafe fn fork(self) -> libc::pid_t {
         // SAFETY: the caller's promise; `_Fork` has this form where the C library has it.
         unsafe {
             match self {
@@ -155,7 +156,7 @@ impl<'a> Worker<'a> {
                     // SAFETY: the closure does nothing; it keeps the standard library from posix_spawn.
                     unsafe { std::os::unix::process::CommandExt::pre_exec(&mut command, || Ok(())) };
                 }
-                self.programs.push(command.spawn().unwrap());
+                self.programs.push(start(&mut command));
                 Ok(())
             }
             What::EndProgram => {
@@ -363,6 +364,24 @@ impl<'a> Worker<'a> {
             std::hint::black_box(touched);
         }
     }
+}
+
+/// Starts a program, and waits until it has none of this process's descriptors any more: the parent goes on a moment
+/// before that.
+fn start(command: &mut Command) -> Child {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    // The last of the descriptors that the child closes, as it does from the lowest on.
+    // SAFETY: the descriptor is open; the other one is new.
+    let last = unsafe {
+        let fd = libc::fcntl(writer.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 900);
+        assert!(fd >= 900, "{}", std::io::Error::last_os_error());
+        OwnedFd::from_raw_fd(fd)
+    };
+    drop(writer);
+    let child = command.spawn().unwrap();
+    drop(last);
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    child
 }
 
 /// Where bytes differ first.
