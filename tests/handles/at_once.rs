@@ -16,7 +16,7 @@ use mmap_backed_array::capi::*;
 use super::board::Board;
 use super::calls;
 use super::footer;
-use super::ledger::{COUNTS, GATHERED, Ledger, MOST, STAGE, ZEROS, is_anybodys, is_word, nonce_of, word};
+use super::ledger::{COUNTS, GATHERED, Ledger, MOST, STAGE, ZEROS, is_anybodys, is_word, name, word};
 use super::worker::Fork;
 use crate::common::raw::{Code, Raw};
 use crate::common::{Numbers, Place};
@@ -34,6 +34,10 @@ pub struct Scene {
     are_killed: bool,
     /// Only the first one changes the length, and must never be told that another one has the lock.
     is_sole: bool,
+    /// Elements are moved by insert, remove and splice; then nobody sets any.
+    are_moved: bool,
+    /// Processes have a second thread, which does the same with handles of its own.
+    have_threads: bool,
     /// The most bytes of the array.
     bytes: usize,
 }
@@ -43,15 +47,18 @@ impl Scene {
         let mut numbers = Numbers(seed);
         let sizes = [8, 8, 24, 1000, 4096];
         let size = sizes[numbers.below(sizes.len() as u64) as usize];
+        let are_killed = numbers.below(2) == 0;
         let ty = if size == 8 { Type::from_char('Q').unwrap() } else { Type::record(size).unwrap() };
         Scene {
             seed,
             ty,
             place: if numbers.below(4) == 0 { Place::Disk } else { Place::Memory },
-            processes: 2 + numbers.below(3) as usize,
+            processes: 1 + numbers.below(4) as usize,
             milliseconds: 50 + numbers.below(250),
-            are_killed: numbers.below(2) == 0,
+            are_killed,
             is_sole: numbers.below(4) == 0,
+            are_moved: !are_killed && numbers.below(2) == 0,
+            have_threads: numbers.below(3) == 0,
             bytes: [6000, 20_000, 100_000, 200_000][numbers.below(4) as usize],
         }
     }
@@ -97,7 +104,14 @@ pub fn play(board: Board, directory: &Path, scene: &Scene) -> Result<(), String>
             unsafe { libc::setpgid(0, 0) };
             let mut actor = Actor::new(&ledger, scene, &path, number, seed);
             actor.is_first = seat == 0;
-            actor.act();
+            if scene.have_threads {
+                std::thread::scope(|scope| {
+                    scope.spawn(|| Actor::new(&ledger, scene, &path, ledger.new_actor(), !seed).act());
+                    actor.act();
+                });
+            } else {
+                actor.act();
+            }
             // SAFETY: ends the process, without destructors, which are the test's.
             unsafe { libc::_exit(0) };
         }
@@ -138,7 +152,8 @@ pub fn play(board: Board, directory: &Path, scene: &Scene) -> Result<(), String>
     }
     ledger.word(STAGE).store(READERS_LEAVE, Release);
     let begun = Instant::now();
-    while ledger.word(GATHERED).load(Acquire) < scene.processes as u64 {
+    let actors = scene.processes * if scene.have_threads { 2 } else { 1 };
+    while ledger.word(GATHERED).load(Acquire) < actors as u64 {
         if let Some(complaint) = board.complaint() {
             return Err(complaint);
         }
@@ -196,10 +211,10 @@ fn check_end(path: &Path, scene: &Scene, ledger: &Ledger) -> Result<(), String> 
     if reading.has_footer {
         return Err(format!("all have closed, and spare room is left: {reading:?}"));
     }
-    for index in (0..reading.len).filter(|index| !is_anybodys(*index)) {
+    for index in (0..reading.len).filter(|index| scene.are_moved || !is_anybodys(*index)) {
         for at in 0..size / 8 {
             let found = u64::from_ne_bytes(contents[index * size + at * 8..][..8].try_into().unwrap());
-            let expected = word(index, ledger.nonce_at(index), at);
+            let expected = word(ledger.name_at(index), at);
             if found != expected {
                 return Err(format!("element {index} of {} is {found:x} instead of {expected:x}", reading.len));
             }
@@ -305,7 +320,7 @@ impl<'a> Actor<'a> {
                 let at = self.below(self.handles.len());
                 self.look(at);
             }
-            60..75 => self.set(),
+            60..75 if !self.scene.are_moved => self.set(),
             75..84 if self.handles.len() < 4 => self.open_any(),
             75..94 => {
                 let at = self.below(self.handles.len());
@@ -352,7 +367,9 @@ impl<'a> Actor<'a> {
     fn went(&self, what: &str, result: Code<()>) -> bool {
         match result {
             Ok(()) => true,
-            Err(MBA_ELOCKED | libc::ETIMEDOUT) => {
+            // Somebody who tidies up may take longer than that on a busy machine.
+            Err(libc::ETIMEDOUT) => false,
+            Err(MBA_ELOCKED) => {
                 assert!(!self.scene.is_sole, "{what}: another handle has the lock, and nobody else takes it");
                 false
             }
@@ -404,7 +421,7 @@ impl<'a> Actor<'a> {
         let mut values = Vec::with_capacity(count * self.size);
         for element in 0..count {
             for at in 0..self.size / 8 {
-                values.extend(word(index + element, Ledger::nonce(first, element), at).to_ne_bytes());
+                values.extend(word(name(index, first, element), at).to_ne_bytes());
             }
         }
         values
@@ -445,11 +462,11 @@ impl<'a> Actor<'a> {
             .reconcile(len, |index| load(raw, index * self.size))
             .unwrap_or_else(|error| panic!("{error}"));
         open.seen = if open.kind == Kind::Exact { len } else { open.seen.max(len) };
-        for index in (0..len).filter(|index| !is_anybodys(*index)) {
-            let nonce = self.ledger.nonce_at(index);
+        for index in (0..len).filter(|index| self.scene.are_moved || !is_anybodys(*index)) {
+            let name = self.ledger.name_at(index);
             for part in 0..self.size / 8 {
                 let found = load(raw, index * self.size + part * 8);
-                let expected = word(index, nonce, part);
+                let expected = word(name, part);
                 assert_eq!(found, expected, "word {part} of element {index} of {len}, to who has the lock");
             }
         }
@@ -463,6 +480,9 @@ impl<'a> Actor<'a> {
         let raw = self.handles[at].raw.as_ptr();
         assert!(!raw.is_null());
         let is_exact = self.handles[at].kind == Kind::Exact;
+        if self.scene.are_moved && self.below(3) == 0 {
+            return self.change_by_moving(at);
+        }
         let roll = self.below(if len > most / 2 { 16 } else { 12 });
         let longest = if self.below(3) == 0 { 20_000 / size + 1 } else { 20 };
         let count = (1 + self.below(longest)).min(room);
@@ -517,6 +537,31 @@ impl<'a> Actor<'a> {
         open.seen = if now < len || roll == 9 || is_exact { now } else { open.seen.max(now) };
     }
 
+    /// A change that moves elements, and can be half done when the process is killed.
+    fn change_by_moving(&mut self, at: usize) {
+        let (len, most) = (self.ledger.len(), self.most);
+        let start = self.below(len + 1);
+        let removed = self.below((len - start).min(30) + 1);
+        let count = self.below(30).min(removed + most.saturating_sub(len));
+        if removed == count {
+            return;
+        }
+        let first = self.ledger.nonces(count);
+        let names: Vec<u64> = (0..count).map(|element| name(start, first, element)).collect();
+        let values = self.values(start, first, count);
+        let open = &mut self.handles[at];
+        let result = match (removed, count) {
+            (1, 0) => open.raw.remove(start).map(drop),
+            (0, 1) => open.raw.insert(start, &values),
+            _ => open.raw.splice(start, removed, &values),
+        };
+        assert_eq!(result, Ok(()), "a splice");
+        self.ledger.splice(start, removed, &names);
+        let now = open.raw.len();
+        assert_eq!(now, self.ledger.len(), "the length after a splice");
+        open.seen = if now < len || open.kind == Kind::Exact { now } else { open.seen.max(now) };
+    }
+
     /// Stores in elements that anybody may set, wherever a handle has seen some.
     fn set(&mut self) {
         let at = self.below(self.handles.len());
@@ -563,7 +608,7 @@ impl<'a> Actor<'a> {
         open.seen = open.seen.max(len);
         for index in 0..open.seen {
             for part in 0..size / 8 {
-                check_word(&open.raw, index, part, size, len);
+                check_word(&open.raw, index, part, size, self.scene);
             }
         }
         if open.kind == Kind::Private || !refreshes {
@@ -583,7 +628,7 @@ impl<'a> Actor<'a> {
             && *earlier == epoch
         {
             assert!(words.len() <= len, "{len} elements after {}, and the epoch is the same", words.len());
-            for index in (0..words.len()).filter(|index| !is_anybodys(*index)) {
+            for index in (0..words.len()).filter(|index| self.scene.are_moved || !is_anybodys(*index)) {
                 assert_eq!(copy[index], words[index], "element {index}, by the same epoch {epoch}");
             }
         }
@@ -594,10 +639,11 @@ impl<'a> Actor<'a> {
     fn have_child(&mut self) {
         let number = self.ledger.new_actor();
         self.ledger.count(CHILDREN);
-        let how = Fork::ALL[self.below(3)];
+        // With threads only the C library's own fork leaves its memory in order.
+        let how = if self.scene.have_threads { Fork::Fork } else { Fork::ALL[self.below(3)] };
         let (seed, steps) = (self.numbers.next(), self.below(12));
         let is_killed = self.scene.are_killed && self.below(3) == 0;
-        // SAFETY: the process has one thread.
+        // SAFETY: the process has one thread, or the child is one whose memory is in order.
         let pid = unsafe { how.fork() };
         assert!(pid >= 0, "{}", std::io::Error::last_os_error());
         if pid == 0 {
@@ -633,15 +679,15 @@ fn load(raw: &Raw, byte: usize) -> u64 {
 }
 
 /// A word is one that was stored there. A copy that is under way may be met in the midst of one; that passes.
-fn check_word(raw: &Raw, index: usize, part: usize, size: usize, len: usize) {
+fn check_word(raw: &Raw, index: usize, part: usize, size: usize, scene: &Scene) {
     let mut found = 0;
+    let place = (!scene.are_moved).then_some(index);
     for _ in 0..100 {
         found = load(raw, index * size + part * 8);
-        if is_word(index, part, found) {
+        if is_word(place, part, found) {
             return;
         }
         std::thread::yield_now();
     }
-    let nonce = nonce_of(found);
-    panic!("word {part} of element {index} is {found:016x} (nonce {nonce}), in a handle that knows {len}");
+    panic!("word {part} of element {index} is {found:016x}, in a handle that knows {}", raw.len());
 }

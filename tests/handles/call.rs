@@ -639,7 +639,7 @@ impl Lead<'_> {
     fn is_alone(&self, at: usize) -> bool {
         let id = self.model.handles[at].id;
         self.model.handles.iter().all(|handle| handle.id == id)
-            && self.processes.iter().all(|process| process.duplicates == 0)
+            && !self.somebody_has_duplicates()
     }
 
     /// What a handle shows after a call is what the model says.

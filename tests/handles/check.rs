@@ -47,8 +47,10 @@ impl Lead<'_> {
         if !reading.has_footer {
             self.model.taken = Taken::No;
         } else if reading.epoch == 0 {
+            // A handle that is alone may have trimmed the file when it took the lock, and let it grow again.
+            let others = self.model.handles.len() > 1 || self.somebody_has_duplicates();
             let text = "elements were taken away or moved, and the epoch is 0";
-            ensure!(self.model.taken != Taken::Yes, "{text}: {reading:?}");
+            ensure!(self.model.taken != Taken::Yes || !others, "{text}: {reading:?}");
             self.model.taken = Taken::No;
         } else if self.model.taken == Taken::No {
             let known = self.model.handles.iter().any(|handle| handle.looked.epoch == reading.epoch);

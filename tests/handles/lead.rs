@@ -222,7 +222,11 @@ impl<'a> Lead<'a> {
 
     /// Whether anybody could still have the file open: handles, and descriptors that were duplicated.
     pub(super) fn somebody_is_there(&self) -> bool {
-        !self.model.handles.is_empty() || self.processes.iter().any(|process| process.duplicates > 0)
+        !self.model.handles.is_empty() || self.somebody_has_duplicates()
+    }
+
+    pub(super) fn somebody_has_duplicates(&self) -> bool {
+        self.processes.iter().any(|process| process.duplicates > 0)
     }
 
     /// Plays one step; `false` if there is nothing to play.

@@ -28,7 +28,7 @@ pub const COUNTS: usize = 8;
 /// cut to, and 1, and whether it is dead.
 const INTENTS: usize = 32;
 const WORDS: usize = 4;
-/// One for each element: its nonce; 0 if it is zero.
+/// One for each element: its name; 0 if it is zero.
 const ELEMENTS: usize = INTENTS + WORDS * ACTORS;
 
 pub struct Ledger(Words);
@@ -41,23 +41,24 @@ fn mix(number: u64) -> u32 {
     (number >> 32) as u32
 }
 
-/// Word `at` of an element.
-pub fn word(index: usize, nonce: u64, at: usize) -> u64 {
-    if nonce == 0 {
+/// The name of an element that is stored at an index, the more so of one among many: the nonces count up from the first.
+pub fn name(index: usize, first: u64, at: usize) -> u64 {
+    if first == ZEROS {
         return 0;
     }
-    let name = (index as u64) << NONCE_BITS | nonce;
-    name << 32 | u64::from(mix(name | (at as u64) << 32))
+    let nonce = (first + at as u64) % ((1 << NONCE_BITS) - 1) + 1;
+    ((index + at) as u64) << NONCE_BITS | nonce
 }
 
-/// Whether a word is one that was stored there, or zero.
-pub fn is_word(index: usize, at: usize, found: u64) -> bool {
-    found == 0 || word(index, (found >> 32) & ((1 << NONCE_BITS) - 1), at) == found
+/// Word `at` of an element.
+pub fn word(name: u64, at: usize) -> u64 {
+    if name == 0 { 0 } else { name << 32 | u64::from(mix(name | (at as u64) << 32)) }
 }
 
-/// The nonce that a word names.
-pub fn nonce_of(found: u64) -> u64 {
-    (found >> 32) & ((1 << NONCE_BITS) - 1)
+/// Whether a word is one that was stored as one of an element's; and in this place, unless elements are moved.
+pub fn is_word(index: Option<usize>, at: usize, found: u64) -> bool {
+    let name = found >> 32;
+    found == word(name, at) && (found == 0 || index.is_none_or(|index| name >> NONCE_BITS == index as u64))
 }
 
 /// Whether anybody may set the element.
@@ -82,19 +83,13 @@ impl Ledger {
         self.0[LEN].load(Acquire) as usize
     }
 
-    /// Nonces for so many elements: each is the one before and 1, but never 0.
+    /// Nonces for so many elements: the first one.
     pub fn nonces(&self, count: usize) -> u64 {
         self.0[NONCE].fetch_add(count as u64, Relaxed)
     }
 
-    pub fn nonce(first: u64, at: usize) -> u64 {
-        if first == ZEROS {
-            return 0;
-        }
-        (first + at as u64) % ((1 << NONCE_BITS) - 1) + 1
-    }
-
-    pub fn nonce_at(&self, index: usize) -> u64 {
+    /// The name of an element.
+    pub fn name_at(&self, index: usize) -> u64 {
         self.0[ELEMENTS + index].load(Relaxed)
     }
 
@@ -129,9 +124,19 @@ impl Ledger {
     pub fn append(&self, first: u64, count: usize) {
         let len = self.len();
         for at in 0..count {
-            self.0[ELEMENTS + len + at].store(Ledger::nonce(first, at), Relaxed);
+            self.0[ELEMENTS + len + at].store(name(len, first, at), Relaxed);
         }
         self.0[LEN].store((len + count) as u64, Release);
+    }
+
+    /// Whoever has the lock has replaced a range by elements with these names.
+    pub fn splice(&self, start: usize, removed: usize, names: &[u64]) {
+        let mut all: Vec<u64> = (0..self.len()).map(|index| self.name_at(index)).collect();
+        all.splice(start..start + removed, names.iter().copied());
+        for (index, name) in all.iter().enumerate() {
+            self.0[ELEMENTS + index].store(*name, Relaxed);
+        }
+        self.0[LEN].store(all.len() as u64, Release);
     }
 
     pub fn cut(&self, len: usize) {
@@ -158,7 +163,7 @@ impl Ledger {
             let [count, first, cut] = [0, 1, 2].map(|at| self.0[INTENTS + WORDS * actor + at].load(Acquire));
             if len > known && (len - known) as u64 <= count {
                 // Not those that anybody may have set since.
-                let is_its = |at: &usize| found(*at) == word(*at, Ledger::nonce(first, *at - known), 0);
+                let is_its = |at: &usize| found(*at) == word(name(known, first, *at - known), 0);
                 if (known..len).filter(|at| !is_anybodys(*at)).all(|at| is_its(&at)) {
                     self.append(first, len - known);
                     return Ok(());
