@@ -207,7 +207,7 @@ pub fn read(size: u64, last: &[u8], ty: Type) -> Result<Reading, i32> {
     }
     let last: &[u8; SIZE] = last.try_into().unwrap();
     let footer = Footer::decode(last);
-    let unused = &last[at::ZEROS..at::FIXED_END];
+    let unused = &last[at::ZEROS..at::ZEROS + 4];
     let fits = |len: u64| {
         let end = u128::from(len) * u128::from(footer.itemsize) + u128::from(footer.offset);
         end <= u128::from(size - SIZE as u64)
