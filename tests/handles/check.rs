@@ -8,10 +8,10 @@ use mmap_backed_array::capi::MBA_RDONLY;
 use super::calls;
 use super::footer::{self, FOOTER, PAGE};
 use super::lead::Lead;
-use super::model::{Checked, Holder, Taken, ensure};
+use super::model::{Checked, Holder, Taken, ensure, is_unsettled};
 use super::steps::Kind;
 use super::talk::{Order, What};
-use super::worker::{Row, SLOTS};
+use super::worker::{ANY, Row, SLOTS};
 use crate::common::raw::Raw;
 
 /// The bytes that carry the growth lock and presence.
@@ -30,6 +30,9 @@ impl Lead<'_> {
     /// The file opens, with the true length and the elements.
     fn check_file(&mut self) -> Checked {
         let reading = footer::read(&self.file, self.ty)?;
+        if self.reading.is_unsettled() && reading.epoch != self.reading.epoch {
+            self.model.doubts += 1;
+        }
         self.reading = reading;
         let (len, size) = (self.model.len(), self.model.size);
         ensure!(reading.len == len, "the file has {} elements instead of {len}: {reading:?}", reading.len);
@@ -125,7 +128,7 @@ impl Lead<'_> {
         let found = unsafe { std::slice::from_raw_parts(raw.data(), bytes) };
         ensure!(found == self.model.elements, "a reader sees other elements");
         let epoch = calls::epoch(&raw);
-        ensure!(epoch == self.reading.epoch, "a reader's epoch is {epoch}: {:?}", self.reading);
+        ensure!(epoch == self.reading.epoch || self.reading.is_unsettled(), "a reader's epoch is {epoch}: {:?}", self.reading);
         ensure!(raw.close() == Ok(()), "a reader can't be closed");
         Ok(())
     }
@@ -148,7 +151,7 @@ impl Lead<'_> {
                 seen: (handle.seen * size) as u64,
                 len: handle.len as u64,
                 has_lock: self.model.holds(at).into(),
-                epoch: handle.looked.epoch,
+                epoch: if is_unsettled(handle.looked.epoch) { ANY } else { handle.looked.epoch },
                 data: handle.data,
             };
             row.put(&self.board, handle.process, handle.slot);

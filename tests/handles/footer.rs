@@ -26,6 +26,11 @@ impl Reading {
     pub fn room(&self) -> usize {
         if self.has_footer { self.size - FOOTER } else { self.size }
     }
+
+    /// Whether a process was killed while it took elements away or moved some.
+    pub fn is_unsettled(&self) -> bool {
+        self.epoch % 2 == 1
+    }
 }
 
 /// Reads a file that nobody changes now; an error says what is wrong with it.

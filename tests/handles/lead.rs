@@ -376,7 +376,7 @@ impl<'a> Lead<'a> {
         ensure!(answer.len == len as u64, "a new handle's length is {}, and should be {len}", answer.len);
         ensure!(answer.has_lock == 0, "a new handle has the lock");
         ensure!(
-            answer.epoch == self.reading.epoch,
+            answer.epoch == self.reading.epoch || self.reading.is_unsettled(),
             "a new handle's epoch is {}, and the file's {}",
             answer.epoch,
             self.reading.epoch

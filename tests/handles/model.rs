@@ -24,6 +24,11 @@ pub struct Look {
     pub doubts: u64,
 }
 
+/// Whether a handle's epoch says that elements are being taken away or moved.
+pub fn is_unsettled(epoch: u64) -> bool {
+    epoch >> 63 == 1
+}
+
 /// A handle: a child's copy of one is one too.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -163,6 +168,11 @@ impl Model {
         handle.seen = handle.seen.max(len);
         let before = handle.looked;
         handle.looked = Look { epoch, moves, doubts };
+        if is_unsettled(epoch) || is_unsettled(before.epoch) {
+            // Somebody was killed while he took elements away, and a child keeps his lock: the handle can't know that
+            // nobody goes on with it. Each of its answers is another one.
+            return Ok(());
+        }
         if before.moves != moves {
             let text = "elements were taken away or moved since it looked last, and its epoch still is";
             ensure!(epoch != before.epoch, "{}: {text} {epoch}", handle.name());
