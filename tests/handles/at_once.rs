@@ -484,6 +484,9 @@ impl<'a> Actor<'a> {
         if self.scene.are_moved && self.below(3) == 0 {
             return self.change_by_moving(at);
         }
+        if !self.scene.are_killed && !is_exact && len > 0 && self.below(4) == 0 {
+            return self.change_the_last(at);
+        }
         let roll = self.below(if len > most / 2 { 16 } else { 12 });
         let longest = if self.below(3) == 0 { 20_000 / size + 1 } else { 20 };
         let count = (1 + self.below(longest)).min(room);
@@ -536,6 +539,27 @@ impl<'a> Actor<'a> {
         assert_eq!(open.raw.len(), self.ledger.len(), "the length after a change");
         let now = open.raw.len();
         open.seen = if now < len || roll == 9 || is_exact { now } else { open.seen.max(now) };
+    }
+
+    /// Takes the last element away and appends another one, as fast as can be: others who look in between find any state
+    /// of it.
+    fn change_the_last(&mut self, at: usize) {
+        let (last, times) = (self.ledger.len() - 1, 1 + self.below(2000));
+        let first = self.ledger.nonces(times);
+        let open = &mut self.handles[at];
+        let mut value = vec![0; self.size];
+        for time in 0..times {
+            assert_eq!(open.raw.pop_to(&mut value), Ok(()), "pop");
+            let name = name(last, first + time as u64, 0);
+            for (at, bytes) in value.chunks_exact_mut(8).enumerate() {
+                bytes.copy_from_slice(&word(name, at).to_ne_bytes());
+            }
+            if !calls::push_inline(&open.raw, &value) {
+                assert_eq!(open.raw.append(&value), Ok(()), "append");
+            }
+        }
+        self.ledger.splice(last, 1, &[name(last, first + times as u64 - 1, 0)]);
+        open.seen = last + 1;
     }
 
     /// A change that moves elements, and can be half done when the process is killed.
