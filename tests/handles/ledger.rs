@@ -1,0 +1,179 @@
+//! What processes that act at once keep of the array, in memory of their own: whoever has the growth lock writes it.
+//!
+//! An element's words say at which index it was stored, so that anything else in its place shows, whoever looks, at any
+//! moment. Elements whose index is 3 more than a multiple of 4 can be set by anybody at any time; the others stay as they
+//! were appended.
+
+use std::path::Path;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use crate::common::Words;
+
+/// The most elements.
+pub const MOST: usize = 1 << 15;
+/// The most actors of a scene, children each for themselves, and those that come after one that was killed.
+pub const ACTORS: usize = 1024;
+/// In the place of the first nonce: all elements are zero.
+pub const ZEROS: u64 = u64::MAX;
+
+/// Words with a meaning.
+pub const STAGE: usize = 0;
+pub const GATHERED: usize = 1;
+const LEN: usize = 2;
+const NONCE: usize = 3;
+const NEXT: usize = 4;
+/// How often things have happened, to show that something did.
+pub const COUNTS: usize = 8;
+/// Four for each actor: how many elements it is about to append, the first one's nonce, the length that it is about to
+/// cut to, and 1, and whether it is dead.
+const INTENTS: usize = 32;
+const WORDS: usize = 4;
+/// One for each element: its name; 0 if it is zero.
+const ELEMENTS: usize = INTENTS + WORDS * ACTORS;
+
+pub struct Ledger(Words);
+
+/// A nonce's bits, and those of an index.
+const NONCE_BITS: u32 = 14;
+
+fn mix(number: u64) -> u32 {
+    let number = (number ^ (number >> 15)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (number >> 32) as u32
+}
+
+/// The name of an element that is stored at an index, the more so of one among many: the nonces count up from the first.
+pub fn name(index: usize, first: u64, at: usize) -> u64 {
+    if first == ZEROS {
+        return 0;
+    }
+    let nonce = (first + at as u64) % ((1 << NONCE_BITS) - 1) + 1;
+    ((index + at) as u64) << NONCE_BITS | nonce
+}
+
+/// Word `at` of an element.
+pub fn word(name: u64, at: usize) -> u64 {
+    if name == 0 { 0 } else { name << 32 | u64::from(mix(name | (at as u64) << 32)) }
+}
+
+/// Whether a word is one that was stored as one of an element's; and in this place, unless elements are moved.
+pub fn is_word(index: Option<usize>, at: usize, found: u64) -> bool {
+    let name = found >> 32;
+    found == word(name, at) && (found == 0 || index.is_none_or(|index| name >> NONCE_BITS == index as u64))
+}
+
+/// Whether anybody may set the element.
+pub fn is_anybodys(index: usize) -> bool {
+    index % 4 == 3
+}
+
+impl Ledger {
+    pub fn create(path: &Path) -> Ledger {
+        Ledger(Words::create(path, ELEMENTS + MOST))
+    }
+
+    pub fn word(&self, at: usize) -> &std::sync::atomic::AtomicU64 {
+        &self.0[at]
+    }
+
+    pub fn count(&self, what: usize) {
+        self.0[COUNTS + what].fetch_add(1, Relaxed);
+    }
+
+    pub fn len(&self) -> usize {
+        self.0[LEN].load(Acquire) as usize
+    }
+
+    /// Nonces for so many elements: the first one.
+    pub fn nonces(&self, count: usize) -> u64 {
+        self.0[NONCE].fetch_add(count as u64, Relaxed)
+    }
+
+    /// The name of an element.
+    pub fn name_at(&self, index: usize) -> u64 {
+        self.0[ELEMENTS + index].load(Relaxed)
+    }
+
+    /// Says what an actor is about to do, in case that it is killed.
+    pub fn is_about_to_append(&self, actor: usize, first: u64, count: usize) {
+        self.0[INTENTS + WORDS * actor + 1].store(first, Relaxed);
+        self.0[INTENTS + WORDS * actor].store(count as u64, Release);
+    }
+
+    pub fn is_about_to_cut(&self, actor: usize, len: usize) {
+        self.0[INTENTS + WORDS * actor + 2].store(len as u64 + 1, Release);
+    }
+
+    pub fn has_intended(&self, actor: usize) {
+        self.0[INTENTS + WORDS * actor].store(0, Relaxed);
+        self.0[INTENTS + WORDS * actor + 2].store(0, Relaxed);
+    }
+
+    /// A number that no other actor has.
+    pub fn new_actor(&self) -> usize {
+        let number = self.0[NEXT].fetch_add(1, Relaxed) as usize;
+        assert!(number < ACTORS, "so many actors");
+        number
+    }
+
+    /// An actor has ended: what it was about to do shows in the file by now, or never will.
+    pub fn is_dead(&self, actor: usize) {
+        self.0[INTENTS + WORDS * actor + 3].store(1, Release);
+    }
+
+    /// Whoever has the lock has appended elements.
+    pub fn append(&self, first: u64, count: usize) {
+        let len = self.len();
+        for at in 0..count {
+            self.0[ELEMENTS + len + at].store(name(len, first, at), Relaxed);
+        }
+        self.0[LEN].store((len + count) as u64, Release);
+    }
+
+    /// Whoever has the lock has replaced a range by elements with these names.
+    pub fn splice(&self, start: usize, removed: usize, names: &[u64]) {
+        let mut all: Vec<u64> = (0..self.len()).map(|index| self.name_at(index)).collect();
+        all.splice(start..start + removed, names.iter().copied());
+        for (index, name) in all.iter().enumerate() {
+            self.0[ELEMENTS + index].store(*name, Relaxed);
+        }
+        self.0[LEN].store(all.len() as u64, Release);
+    }
+
+    pub fn cut(&self, len: usize) {
+        assert!(len <= self.len());
+        self.0[LEN].store(len as u64, Release);
+    }
+
+    /// Who takes the lock finds so many elements: what a killed process was about to do explains it, if it isn't what
+    /// the ledger says. `found` gives the first word of an element.
+    pub fn reconcile(&self, len: usize, found: impl Fn(usize) -> u64) -> Result<(), String> {
+        let dead: Vec<usize> =
+            (0..ACTORS).filter(|actor| self.0[INTENTS + WORDS * actor + 3].load(Acquire) == 1).collect();
+        self.explain(len, found)?;
+        dead.into_iter().for_each(|actor| self.has_intended(actor));
+        Ok(())
+    }
+
+    fn explain(&self, len: usize, found: impl Fn(usize) -> u64) -> Result<(), String> {
+        let known = self.len();
+        if len == known {
+            return Ok(());
+        }
+        for actor in 0..ACTORS {
+            let [count, first, cut] = [0, 1, 2].map(|at| self.0[INTENTS + WORDS * actor + at].load(Acquire));
+            if len > known && (len - known) as u64 <= count {
+                // Not those that anybody may have set since.
+                let is_its = |at: &usize| found(*at) == word(name(known, first, *at - known), 0);
+                if (known..len).filter(|at| !is_anybodys(*at)).all(|at| is_its(&at)) {
+                    self.append(first, len - known);
+                    return Ok(());
+                }
+            }
+            if cut == len as u64 + 1 && len < known {
+                self.cut(len);
+                return Ok(());
+            }
+        }
+        Err(format!("{len} elements, where {known} were acknowledged, and nobody was about to change that"))
+    }
+}
