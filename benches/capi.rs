@@ -2,7 +2,7 @@
 //! build, runs them topic by topic, and prints one table of ratios.
 //!
 //! ```text
-//! cargo bench --bench capi -- [--quick] [pointer|calls|bulk|append|opening|push ...]
+//! cargo bench --bench capi -- [--quick] [pointer|calls|bulk|append|opening|anonymous|refresh|lock|crowd|push ...]
 //! ```
 
 use std::env;
@@ -14,10 +14,22 @@ mod table;
 
 use table::{Row, print};
 
-const TOPICS: [&str; 6] = ["pointer", "calls", "bulk", "append", "opening", PUSH];
+const TOPICS: [&str; 10] =
+    ["pointer", "calls", "bulk", "append", "opening", "anonymous", "refresh", "lock", "crowd", PUSH];
 /// A topic that has programs of its own.
 const PUSH: &str = "push";
-const SOURCES: [&str; 6] = ["main.cpp", "pointer.cpp", "calls.cpp", "bulk.cpp", "append.cpp", "opening.cpp"];
+const SOURCES: [&str; 10] = [
+    "main.cpp",
+    "pointer.cpp",
+    "calls.cpp",
+    "bulk.cpp",
+    "append.cpp",
+    "opening.cpp",
+    "anonymous.cpp",
+    "refresh.cpp",
+    "lock.cpp",
+    "crowd.cpp",
+];
 
 const SONAME: &str = env!("MBA_SONAME");
 

@@ -124,6 +124,27 @@ fn seen() {
     program.fails(scratch.path(), &[mistake.as_ref()], complaint);
 }
 
+/// Valgrind's search for leaks comes to an end with arrays open, and finds none. Walking through their reservations
+/// takes it minutes for each; it is killed after one.
+#[test]
+fn leaks() {
+    // A program with a sanitizer doesn't run under valgrind.
+    if skipped("leaks") || std::env::var("MBA_CTEST_CFLAGS").is_ok_and(|flags| flags.contains("sanitize")) {
+        return;
+    }
+    let valgrind = std::process::Command::new("valgrind").arg("--version").output();
+    assert!(valgrind.is_ok(), "valgrind searches for leaks: apt-get install valgrind, or MBA_SKIP=leaks");
+    let program = Program::build("leaks.c", Link::Shared);
+    for place in Place::ALL {
+        let scratch = place.scratch();
+        let runner = "timeout --signal=KILL 60 valgrind --leak-check=full --error-exitcode=99";
+        let output = program.output_under(runner, scratch.path());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}, of which 137 is the kill\n{told}", output.status);
+        assert!(told.contains("LEAK SUMMARY"), "it has searched: {told}");
+    }
+}
+
 /// The static library does what the shared one does.
 #[test]
 fn linked_statically() {

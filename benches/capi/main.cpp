@@ -11,7 +11,8 @@ int main(int argc, char **argv) {
         const char *name;
         void (*run)(const Setting &);
     } topics[] = {
-        {"pointer", pointer}, {"calls", calls}, {"bulk", bulk}, {"append", append}, {"opening", opening},
+        {"pointer", pointer}, {"calls", calls},         {"bulk", bulk},       {"append", append}, {"opening", opening},
+        {"anonymous", anonymous}, {"refresh", refresh}, {"lock", lock}, {"crowd", crowd},
     };
     for (const auto &topic : topics) {
         if (std::strcmp(argv[4], topic.name) == 0) {

@@ -28,6 +28,10 @@ void calls(const Setting &);
 void bulk(const Setting &);
 void append(const Setting &);
 void opening(const Setting &);
+void anonymous(const Setting &);
+void refresh(const Setting &);
+void lock(const Setting &);
+void crowd(const Setting &);
 
 // Ends the program unless the library said yes: a measurement of failing calls would be no measurement.
 inline void check(int code, const char *what) {
@@ -117,6 +121,16 @@ void compare(const std::string &what, const char *unit, double per, int rounds, 
     comparison.tell(what, unit, per, aim);
 }
 
+// `work`, so many times over.
+template <typename Work> auto again(size_t times, Work work) {
+    return [=] {
+        for (size_t time = 0; time < times; time++) work();
+    };
+}
+
+// What a handle reserves if nobody says otherwise: what is done by hand maps as much.
+constexpr size_t RESERVATION = size_t{64} << 30;
+
 // An array of u32 in a new file, which goes with it.
 class NewArray {
   public:
@@ -143,6 +157,7 @@ class NewArray {
         if (array_ != nullptr) CHECK(mba_close(std::exchange(array_, nullptr)));
     }
 
+    const std::string &path() const { return path_; }
     mba_array *get() const { return array_; }
     uint32_t *data() const { return static_cast<uint32_t *>(mba_data_ptr(array_)); }
 

@@ -127,8 +127,16 @@ impl Program {
         }
     }
 
+    /// Runs the program under a command of its own, such as valgrind, in the place of `MBA_CTEST_RUNNER`.
+    pub fn output_under(&self, runner: &str, scratch: &Path) -> Output {
+        self.command_under(runner, scratch, &[]).stdin(Stdio::null()).output().expect("the program starts")
+    }
+
     fn command(&self, scratch: &Path, more: &[&OsStr]) -> Command {
-        let runner = std::env::var("MBA_CTEST_RUNNER").unwrap_or_default();
+        self.command_under(&std::env::var("MBA_CTEST_RUNNER").unwrap_or_default(), scratch, more)
+    }
+
+    fn command_under(&self, runner: &str, scratch: &Path, more: &[&OsStr]) -> Command {
         let mut words = runner.split_whitespace();
         let mut command = match words.next() {
             Some(runner) => {
