@@ -242,6 +242,16 @@ pub fn read(size: u64, last: &[u8], ty: Type) -> Result<Reading, i32> {
     })
 }
 
+/// How many bytes of a file are elements whose footer is unsound, if one has to decide: those of the length that it
+/// names, if they fit before it, else all before it. Of elements of so many bytes, or of as many as the footer says.
+pub fn salvage(size: u64, last: &[u8; SIZE], itemsize: Option<u64>) -> u64 {
+    let footer = Footer::decode(last);
+    let room = size - SIZE as u64;
+    let itemsize = itemsize.unwrap_or(footer.itemsize.into());
+    let end = u128::from(footer.len) * u128::from(itemsize);
+    if footer.version == VERSION && itemsize > 0 && end <= u128::from(room) { end as u64 } else { room }
+}
+
 /// The last bytes of a file, as [`read`] wants them.
 pub fn last_bytes(contents: &[u8]) -> &[u8] {
     &contents[contents.len().saturating_sub(SIZE)..]

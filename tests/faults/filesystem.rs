@@ -147,6 +147,49 @@ impl Mounted {
     }
 }
 
+/// An overlay: a directory in which files of a lower layer are seen until somebody writes to them, who gets a copy in the
+/// upper layer.
+pub struct Overlay {
+    directory: TempDir,
+}
+
+impl Overlay {
+    /// A new one whose layers are in this directory; `fill` puts files in the lower one.
+    pub fn mount(parent: &Path, fill: impl FnOnce(&Path)) -> Overlay {
+        be_private();
+        let directory = tempfile::Builder::new().prefix("mba-faults-").tempdir_in(parent).unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for name in ["lower", "upper", "work", "merged"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        fill(&at("lower"));
+        let layers = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            at("lower").display(),
+            at("upper").display(),
+            at("work").display()
+        );
+        let mut command = Command::new("mount");
+        command.args(["-t", "overlay", "-o", &layers, "overlay"]);
+        output_of(command.arg(at("merged")), "mount");
+        Overlay { directory }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join("merged").join(name)
+    }
+}
+
+impl Drop for Overlay {
+    fn drop(&mut self) {
+        let point = self.directory.path().join("merged");
+        let done = Command::new("umount").arg("-l").arg(&point).output();
+        if !done.is_ok_and(|output| output.status.success()) {
+            eprintln!("{} stays mounted", point.display());
+        }
+    }
+}
+
 impl Drop for Mounted {
     fn drop(&mut self) {
         if !self.is_mounted.get() {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use mmap_backed_array::Type;
@@ -16,7 +16,7 @@ use crate::common::{Numbers, Place};
 pub const FAULTS: &[Fault] = &[
     Fault {
         name: "footers with any byte changed",
-        answer: "MBA_ECORRUPT or MBA_ETYPE, and the file stays as it is; without the magic all is elements",
+        answer: "MBA_ECORRUPT or MBA_ETYPE, and the file stays as it is until it is tidied; without the magic all is elements",
         cases: bytes,
     },
     Fault {
@@ -107,6 +107,87 @@ impl Subject {
         self.at_open(&bad, verdict);
         self.under_a_reader(&bad, verdict);
         self.under_a_writer(&bad, verdict);
+        self.looked_at(&bad, verdict);
+        for ty in [None, Some(self.ty)] {
+            for flags in [0, MBA_TIDY_FORCE] {
+                for beside_a_reader in [false, true] {
+                    self.tidied(&bad, verdict, ty, flags, beside_a_reader);
+                }
+            }
+        }
+    }
+
+    /// What it says of itself; also of other elements, if it is sound.
+    fn looked_at(&self, bad: &[u8; PAGE], verdict: Verdict) {
+        self.put(bad);
+        let info = Raw::info(&self.path);
+        let fields = Footer::decode(bad.last_chunk().unwrap());
+        match (verdict, info) {
+            (Verdict::Refused(MBA_ECORRUPT), info) => assert_eq!(info.err(), Some(MBA_ECORRUPT)),
+            (Verdict::Plain, Ok(info)) => {
+                assert_eq!(
+                    (info.has_footer, info.file_size, info.epoch, info.holder),
+                    (0, PAGE as u64, 0, 0)
+                );
+            }
+            (_, Ok(info)) => {
+                assert_eq!((info.has_footer, info.file_size, info.len), (1, PAGE as u64, fields.len));
+                assert_eq!((info.holder, info.offset), (fields.holder, fields.offset));
+                assert_eq!((info.epoch == 0, info.is_locked, info.is_shared), (fields.epoch == 0, 0, 0));
+            }
+            (_, info) => panic!("{verdict:?}, and mba_info gives {:?}", info.err()),
+        }
+        self.holds(bad);
+    }
+
+    fn tidied(
+        &self,
+        bad: &[u8; PAGE],
+        verdict: Verdict,
+        ty: Option<Type>,
+        flags: u32,
+        beside_a_reader: bool,
+    ) {
+        self.put(&self.good);
+        let reader = beside_a_reader.then(|| self.open(MBA_RDONLY).unwrap());
+        self.put(bad);
+        let last = bad.last_chunk().unwrap();
+        let fields = Footer::decode(last);
+        let file = self.file.metadata().unwrap();
+        let is_copy = (fields.device, fields.inode) != (file.dev(), file.ino());
+        // What a reader can have seen stays, where the file says that there was more.
+        let may_cut = !beside_a_reader || fields.epoch == 0 || is_copy;
+        let whole = PAGE as u64;
+        let own_end = fields.offset.wrapping_add(fields.len.wrapping_mul(fields.itemsize.into()));
+        let (code, size) = match verdict {
+            Verdict::Plain => (Ok(()), whole),
+            Verdict::Sound(_) => (Ok(()), if may_cut { own_end } else { whole }),
+            // Sound, and of other elements.
+            Verdict::Refused(MBA_ETYPE) if ty.is_some() => (Err(MBA_ETYPE), whole),
+            Verdict::Refused(MBA_ETYPE) => (Ok(()), if may_cut { own_end } else { whole }),
+            Verdict::Refused(code) if flags == 0 => (Err(code), whole),
+            Verdict::Refused(_) if beside_a_reader => (Err(MBA_ELOCKED), whole),
+            Verdict::Refused(_) => (Ok(()), footer::salvage(whole, last, ty.map(|ty| ty.size() as u64))),
+        };
+        let given = Raw::tidy(&self.path, ty, flags);
+        let story = format!("{verdict:?}, {ty:?}, flags {flags}, beside a reader: {beside_a_reader}");
+        assert_eq!(given, code, "{story}");
+        let size = size as usize;
+        if size == PAGE {
+            self.holds(bad);
+        } else {
+            assert_eq!(self.file.metadata().unwrap().len() as usize, size, "{story}");
+            self.holds(&bad[..size]);
+        }
+        if let Some(reader) = reader {
+            reader.close().unwrap();
+        }
+        if code.is_ok() {
+            // It is an array of some length now.
+            let array = Raw::open(&self.path, Type::from_code(MBA_UINT8).unwrap(), MBA_RDWR | MBA_CREATE);
+            let allowed = size == PAGE && matches!(verdict, Verdict::Sound(_) | Verdict::Refused(_));
+            assert!(array.is_ok() || (allowed && array.err() == Some(MBA_ETYPE)), "{story}");
+        }
     }
 
     fn at_open(&self, bad: &[u8; PAGE], verdict: Verdict) {

@@ -163,13 +163,13 @@ fn unmap_pages(map: *mut libc::c_void, bytes: usize) {
 
 /// Settings of the whole machine, put back when the value ends, and also if its process dies: by a child that waits
 /// for that.
-struct Settings {
+pub struct Settings {
     alive: Option<std::io::PipeWriter>,
     keeper: libc::pid_t,
 }
 
 impl Settings {
-    fn change(settings: &[(&str, String)]) -> Settings {
+    pub fn change(settings: &[(&str, String)]) -> Settings {
         let old: Vec<_> = settings.iter().map(|(path, _)| (*path, read_setting(path))).collect();
         let (mut reader, alive) = std::io::pipe().unwrap();
         // SAFETY: the process has one thread; the child makes plain system calls and ends by _exit.

@@ -16,6 +16,7 @@ mod children;
 mod closing;
 #[path = "../common/mod.rs"]
 mod common;
+mod descriptors;
 mod filesystem;
 #[path = "../fuzzed/mod.rs"]
 mod fuzzed;
@@ -26,6 +27,7 @@ mod kills;
 mod limits;
 mod misuse;
 mod names;
+mod paths;
 mod power;
 mod presence;
 mod processes;
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         closing::FAULTS,
         shortening::FAULTS,
         presence::FAULTS,
+        descriptors::FAULTS,
+        paths::FAULTS,
         children::FAULTS,
         space::FAULTS,
         power::FAULTS,

@@ -60,19 +60,27 @@ fn uint32() -> Type {
 }
 
 /// Named memory of this test, removed with the value, whoever has made it.
-struct Name {
+pub struct Name {
     name: CString,
     path: PathBuf,
 }
 
 impl Name {
-    fn new(word: &str) -> Name {
+    pub fn new(word: &str) -> Name {
         let name = format!("mba-faults-{word}-{}", std::process::id());
         Name { path: Path::new("/dev/shm").join(&name), name: CString::new(format!("/{name}")).unwrap() }
     }
 
-    fn open(&self, flags: u32) -> Result<Raw, i32> {
-        Raw::shared(&self.name, uint32(), flags)
+    pub fn open(&self, flags: u32) -> Result<Raw, i32> {
+        self.open_as(uint32(), flags)
+    }
+
+    pub fn open_as(&self, ty: Type, flags: u32) -> Result<Raw, i32> {
+        Raw::shared(&self.name, ty, flags)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -356,7 +364,7 @@ fn permissions(cases: &mut Cases) {
 }
 
 /// Every way to open an array, by name.
-const WAYS: [&str; 12] = [
+pub const WAYS: [&str; 12] = [
     "read-only",
     "read-write",
     "private",
@@ -372,7 +380,7 @@ const WAYS: [&str; 12] = [
 ];
 
 /// Opens an array in one of the ways, and does what makes it open whatever else it needs.
-fn open_and_use(way: &str, path: &Path, name: &Name) -> Vec<Raw> {
+pub fn open_and_use(way: &str, path: &Path, name: &Name) -> Vec<Raw> {
     let ty = uint32();
     let of_path = |flags| Raw::open(path, ty, flags).unwrap();
     let of_fd = |flags| {
@@ -411,7 +419,7 @@ fn open_and_use(way: &str, path: &Path, name: &Name) -> Vec<Raw> {
     arrays
 }
 
-fn open_descriptors() -> Vec<(c_int, PathBuf)> {
+pub fn open_descriptors() -> Vec<(c_int, PathBuf)> {
     let entries = fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap());
     let number = |entry: &fs::DirEntry| entry.file_name().to_str().unwrap().parse().unwrap();
     // The one that lists them is gone afterwards.

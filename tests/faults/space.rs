@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
-use crate::campaign::{Cases, Fault, ending, in_child};
+use crate::campaign::{Cases, Fault, Forked, ending, in_child};
 use crate::common::space::{Small, check, check_closed, fill, number};
 use crate::common::{Place, fail_always, fail_from, file_size, output_of, writable};
 use crate::filesystem::{Kind, Mounted};
@@ -21,6 +21,11 @@ pub const FAULTS: &[Fault] = &[
         name: "rewriting a grown array on a full disk",
         answer: "no signal on ext4, xfs, tmpfs; btrfs can send SIGBUS",
         cases: rewriting,
+    },
+    Fault {
+        name: "shorter arrays on a full disk, alone and beside others",
+        answer: "alone it works; beside others ENOSPC if there is no footer, and nothing is lost",
+        cases: becoming_shorter,
     },
     Fault {
         name: "no-fallocate, and the disk full",
@@ -268,6 +273,94 @@ fn rewriting(cases: &mut Cases) {
         }
     }
     tell_of_btrfs();
+}
+
+/// Who else has the file open when elements are taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beside {
+    Nobody,
+    AReader,
+    AWriter,
+    AChild,
+}
+
+/// A file without spare room, whose last page is full, on a full disk: there is no place for a footer to publish a shorter
+/// length in, and without one nobody else would learn of it.
+fn becoming_shorter(cases: &mut Cases) {
+    let pages = cases.scale(vec![16], vec![1, 16, 300], vec![1, 2, 16, 100, 300, 1000]);
+    for kind in Kind::ALL.into_iter().chain([Kind::Ext2]) {
+        let Some(mounted) = kind.mount(32) else { continue };
+        let small = small(&mounted);
+        for pages in &pages {
+            for beside in [Beside::Nobody, Beside::AReader, Beside::AWriter, Beside::AChild] {
+                for exact in [false, true] {
+                    let path = small.path("array");
+                    let len = pages * 512;
+                    let bytes: Vec<u8> = (0..len).flat_map(|at| number(at).to_ne_bytes()).collect();
+                    std::fs::write(&path, &bytes).unwrap();
+                    small.leave(0);
+                    let label = format!("{}, {pages} pages, {beside:?}, exact: {exact}", kind.name());
+                    attempt(cases, &label, kind, || shortened(&path, len, beside, exact, kind));
+                    std::fs::remove_file(&path).unwrap();
+                    small.give_back();
+                }
+            }
+        }
+    }
+}
+
+fn shortened(path: &Path, len: usize, beside: Beside, exact: bool, kind: Kind) {
+    let mut array = MmapArray::<u64>::open_with(path, &options(exact)).unwrap();
+    let other = match beside {
+        Beside::AReader => Some(MmapArray::<u64>::open(path).unwrap()),
+        Beside::AWriter => Some(MmapArray::<u64>::open_with(path, &writable()).unwrap()),
+        _ => None,
+    };
+    let child = (beside == Beside::AChild).then(|| {
+        Forked::start(|| {
+            loop {
+                std::thread::park();
+            }
+        })
+    });
+    let popped = array.pop();
+    let mut left = len;
+    if popped == Err(FULL) {
+        // Some file systems find a page more than they said.
+        assert_ne!(beside, Beside::Nobody, "a handle that is alone");
+        for result in [
+            array.resize(len - 5),
+            array.clear(),
+            array.remove(3).map(drop),
+            array.splice(3..9, &[1]),
+            array.insert(0, 7),
+            array.push(7),
+        ] {
+            assert_eq!(result, Err(FULL));
+        }
+        assert_eq!(file_size(path), len as u64 * 8, "the file is as it was");
+    } else {
+        assert_eq!(popped, Ok(Some(number(len - 1))));
+        left -= 1;
+        assert!(beside == Beside::Nobody || kind != Kind::Tmpfs, "there is no page left");
+    }
+    check(&array, left, "as it is");
+    check(&MmapArray::<u64>::open(path).unwrap(), left, "as others see it");
+    if let Some(mut other) = other {
+        other.refresh().unwrap();
+        check(&other, left, "the other one");
+        drop(other);
+    }
+    // When they have gone there is nobody to tell.
+    drop(child);
+    if popped == Err(FULL) {
+        assert_eq!(array.pop(), Ok(Some(number(left - 1))));
+        left -= 1;
+    }
+    array.resize(left - 2).unwrap();
+    array.shrink_to_fit().unwrap();
+    array.close().unwrap();
+    check_closed(path, left - 2);
 }
 
 /// ext2 has no fallocate that keeps the size; elsewhere it is made to fail.
