@@ -19,7 +19,7 @@ enum { FEW = 20, MOST_CHILDREN = 1 << 20, MOST_IDLE = 4 };
 static mba_array *array;
 /* How many appends of each child are acknowledged, in memory that all share. */
 static _Atomic uint32_t *acknowledged;
-static atomic_int is_over;
+static atomic_int is_over, has_begun;
 static const char *manner, *kind, *habit;
 
 /* An element says who appended it, from 0 for the thread, and which of his it is. */
@@ -48,6 +48,7 @@ static void *append_all_the_time(void *unused)
             }
             number++;
         }
+        atomic_store(&has_begun, 1);
         if (in_turns) {
             OK(mba_unlock(array));
         }
@@ -300,6 +301,9 @@ int main(int argc, char **argv)
         OK(mba_unlock(array));
     }
     EQ(pthread_create(&thread, NULL, append_all_the_time, NULL), 0);
+    while (!atomic_load(&has_begun)) {
+        sched_yield();
+    }
     if (in_handler) {
         beside_a_signal(thread, rounds);
     } else {

@@ -352,7 +352,8 @@ fn descriptors(cases: &mut Cases) {
                 match opened {
                     Err(error) => {
                         assert_eq!(error, Error::Os(libc::EMFILE));
-                        assert_eq!(left, 0);
+                        // A file that may grow takes two, so that growing needs none.
+                        assert_eq!(left, if kind == 1 { left.min(1) } else { 0 });
                     }
                     Ok(mut array) if kind < 2 => {
                         use_array(&mut array, 20_000);
