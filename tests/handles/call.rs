@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::FileExt;
 
-use mmap_backed_array::{Kind as TypeKind, Type};
 use mmap_backed_array::capi::*;
+use mmap_backed_array::{Kind as TypeKind, Type};
 
 use super::board::MOST;
 use super::calls::Status;
@@ -104,8 +104,18 @@ impl Lead<'_> {
         use Call::*;
         let happens_wholly = matches!(
             call,
-            Append(_) | Push(..) | Extend(..) | Pop(1) | Resize(_) | Clear | Reserve(_) | Commit(..) | Shrink | Lock
-                | Unlock | Refresh
+            Append(_)
+                | Push(..)
+                | Extend(..)
+                | Pop(1)
+                | Resize(_)
+                | Clear
+                | Reserve(_)
+                | Commit(..)
+                | Shrink
+                | Lock
+                | Unlock
+                | Refresh
         );
         if !happens_wholly {
             return Ok(false);
@@ -178,9 +188,8 @@ impl Lead<'_> {
             Append(_) | Push(..) | Extend(..) | ExtendOwn(..) | Reserve(_) | Commit(..) | Shrink => {
                 self.plan_to_grow(at, call)
             }
-            Pop(_) | Insert(..) | InsertBeyond | Remove(_) | RemoveBeyond | Splice(..) | Resize(_) | Clear => {
-                self.plan_to_change(at, call)
-            }
+            Pop(_) | Insert(..) | InsertBeyond | Remove(_) | RemoveBeyond | Splice(..) | Resize(_)
+            | Clear => self.plan_to_change(at, call),
             Lock | LockWithin | Unlock | Refresh | Flush => {
                 let slot = self.model.handles[at].slot;
                 let (what, milliseconds, sort) = match call {
@@ -235,7 +244,8 @@ impl Lead<'_> {
             }
             Call::Extend(length, content) => {
                 let target = length.of(len, model.reach(), size);
-                let count = if target > len { target - len } else { target.min(7).min(most.saturating_sub(len)) };
+                let count =
+                    if target > len { target - len } else { target.min(7).min(most.saturating_sub(len)) };
                 if count == 0 {
                     return None;
                 }
@@ -271,7 +281,9 @@ impl Lead<'_> {
                 let sort = longer(&values);
                 Some(Plan::new(What::Commit, slot, [count * size, 0, 0], &codes, sort).values(values))
             }
-            Call::Shrink => Some(Plan::new(What::Shrink, slot, [0; 3], &self.growth_codes(at, 0), Sort::Changes(None))),
+            Call::Shrink => {
+                Some(Plan::new(What::Shrink, slot, [0; 3], &self.growth_codes(at, 0), Sort::Changes(None)))
+            }
             _ => None,
         }
     }
@@ -338,7 +350,10 @@ impl Lead<'_> {
                 }
                 let values = self.content(content, start * size, count * size);
                 let (sort, codes) = (spliced(start, removed, &values), codes(len - removed + count));
-                Some(Plan::new(What::Splice, slot, [start, removed, count * size], &codes, sort).values(values))
+                Some(
+                    Plan::new(What::Splice, slot, [start, removed, count * size], &codes, sort)
+                        .values(values),
+                )
             }
             Call::Resize(_) | Call::Clear => {
                 let after = match *call {
@@ -518,7 +533,11 @@ impl Lead<'_> {
         let reached = plan.codes.contains(&said) && refusal.is_none() && said != locked;
         if said == 0 || said == MBA_EEMPTY && reached {
             if let Some(value) = plan.value {
-                ensure!(answer.value == value, "{name}: {what:?} gives {}, and should give {value}", answer.value);
+                ensure!(
+                    answer.value == value,
+                    "{name}: {what:?} gives {}, and should give {value}",
+                    answer.value
+                );
             }
             if let Some(out) = &plan.out {
                 ensure!(self.board.out(out.len()) == out, "{name}: {what:?} gives other elements");
@@ -642,8 +661,7 @@ impl Lead<'_> {
     /// Whether no other handle is open, and no descriptor was duplicated.
     fn is_alone(&self, at: usize) -> bool {
         let id = self.model.handles[at].id;
-        self.model.handles.iter().all(|handle| handle.id == id)
-            && !self.somebody_has_duplicates()
+        self.model.handles.iter().all(|handle| handle.id == id) && !self.somebody_has_duplicates()
     }
 
     /// What a handle shows after a call is what the model says.
@@ -654,13 +672,27 @@ impl Lead<'_> {
         let handle = &self.model.handles[at];
         let name = handle.name();
         ensure!(answer.data == handle.data, "{name}: the address has changed");
-        ensure!(answer.len == handle.len as u64, "{name}: knows {}, and should know {}", answer.len, handle.len);
-        ensure!(answer.capacity >= answer.len, "{name}: a capacity of {} for {}", answer.capacity, answer.len);
+        ensure!(
+            answer.len == handle.len as u64,
+            "{name}: knows {}, and should know {}",
+            answer.len,
+            handle.len
+        );
+        ensure!(
+            answer.capacity >= answer.len,
+            "{name}: a capacity of {} for {}",
+            answer.capacity,
+            answer.len
+        );
         let has_lock = u64::from(self.model.holds(at));
         ensure!(answer.has_lock == has_lock, "{name}: has_lock says {}", answer.has_lock);
         let epoch = handle.looked.epoch;
         let are_unsettled = is_unsettled(epoch) && is_unsettled(answer.epoch);
-        ensure!(answer.epoch == epoch || are_unsettled, "{name}: its epoch has become {}, from {epoch}", answer.epoch);
+        ensure!(
+            answer.epoch == epoch || are_unsettled,
+            "{name}: its epoch has become {}, from {epoch}",
+            answer.epoch
+        );
         Ok(())
     }
 
@@ -725,7 +757,10 @@ impl Lead<'_> {
             Holder::Handle(_) => Some(true),
             Holder::Lingers => None,
         };
-        ensure!(locked.is_none_or(|locked| status.is_locked == u64::from(locked)), "locked {locked:?}, {status:?}");
+        ensure!(
+            locked.is_none_or(|locked| status.is_locked == u64::from(locked)),
+            "locked {locked:?}, {status:?}"
+        );
         // A child shares what its parent's presence is by, and so does a duplicate.
         let shared = match what {
             What::Info => Some(true),
@@ -733,7 +768,10 @@ impl Lead<'_> {
             _ if self.is_alone(at) => Some(false),
             _ => None,
         };
-        ensure!(shared.is_none_or(|shared| status.is_shared == u64::from(shared)), "shared {shared:?}, {status:?}");
+        ensure!(
+            shared.is_none_or(|shared| status.is_shared == u64::from(shared)),
+            "shared {shared:?}, {status:?}"
+        );
         Ok(())
     }
 }

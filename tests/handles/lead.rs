@@ -15,7 +15,7 @@ use super::footer::{self, FOOTER, PAGE, Reading};
 use super::model::{Checked, Handle, Holder, Look, Model, ensure};
 use super::steps::{Case, Content, From, Kind, Step};
 use super::talk::{Answer, BY_DESCRIPTOR, BY_HANDLE, BY_PATH, Channel, Order, What};
-use super::worker::{Fork, PROCESSES, SLOTS, Worker};
+use super::worker::{ForkCall, PROCESSES, SLOTS, Worker};
 use crate::common::Numbers;
 
 /// How many handles are open at once, those of children counted.
@@ -365,7 +365,8 @@ impl<'a> Lead<'a> {
                 }
             }
         }
-        let order = Order::new(What::Open, slot).with(flags as usize, reservation as usize, from_number as usize);
+        let order =
+            Order::new(What::Open, slot).with(flags as usize, reservation as usize, from_number as usize);
         let answer = self.order(process, order)?;
         self.tell(&format!("p{process}.h{slot}: open {kind:?} {from:?} = {}", answer.code));
         if may_be_refused && answer.code == libc::EACCES {
@@ -470,23 +471,23 @@ impl<'a> Lead<'a> {
         Ok(true)
     }
 
-    fn fork(&mut self, process: u8, how: Fork) -> Checked<bool> {
+    fn fork(&mut self, process: u8, how: ForkCall) -> Checked<bool> {
         let Some(process) = self.any_process(process)? else { return Ok(false) };
         let child = self.processes.len();
         let count = self.model.handles.iter().filter(|handle| handle.process == process).count();
         if child == PROCESSES || self.live().len() == LIVE || self.model.handles.len() + count > COPIES {
             return Ok(false);
         }
-        let number = Fork::ALL.iter().position(|other| *other == how).expect("it is one of them");
+        let number = ForkCall::ALL.iter().position(|other| *other == how).expect("it is one of them");
         let answer = self.order(process, Order::new(What::Fork, 0).with(number, child, 0))?;
         self.add_process(answer.value as libc::pid_t, Some(process));
         self.processes[child].duplicates = self.processes[process].duplicates;
-        self.tell(&format!("p{process}: {how:?} makes p{child}"));
+        self.tell(&format!("p{process}: {} makes p{child}", how.name()));
         let copies: Vec<Handle> =
             self.model.handles.iter().filter(|handle| handle.process == process).cloned().collect();
         for handle in copies {
             let id = self.model.number();
-            let family = if how == Fork::Fork { self.model.number() } else { handle.family };
+            let family = if how == ForkCall::WithHandlers { self.model.number() } else { handle.family };
             let copy = Handle {
                 id,
                 process: child,
@@ -582,7 +583,8 @@ impl<'a> Lead<'a> {
         self.must_be_exact = false;
         self.check()?;
         if self.reading.has_footer {
-            let code = crate::common::raw::Raw::open(&self.path, self.ty, MBA_RDWR).and_then(|raw| raw.close());
+            let code =
+                crate::common::raw::Raw::open(&self.path, self.ty, MBA_RDWR).and_then(|raw| raw.close());
             self.tell(&format!("a writer opens and closes = {code:?}"));
             ensure!(code == Ok(()), "opening and closing a writer says {code:?}");
             self.must_be_exact = true;
@@ -620,7 +622,9 @@ impl<'a> Lead<'a> {
                     _ => {}
                 }
                 for (offset, byte) in last.into_iter().enumerate() {
-                    if let Some(place) = (start + offset).checked_sub(at).and_then(|place| bytes.get_mut(place)) {
+                    if let Some(place) =
+                        (start + offset).checked_sub(at).and_then(|place| bytes.get_mut(place))
+                    {
                         *place = byte;
                     }
                 }

@@ -5,7 +5,7 @@ use mmap_backed_array::Type;
 
 use super::board::MOST;
 use super::footer::{FOOTER, PAGE};
-use super::worker::Fork;
+use super::worker::ForkCall;
 use crate::common::{Numbers, Place};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +75,7 @@ impl At {
             At::Start(at) => at.into(),
             At::End(back) => end.saturating_sub(1 + usize::from(back)),
             At::Anywhere(at) => at as usize % end.max(1),
-            At::PageEnd(page, delta) => {
-                (usize::from(page) * PAGE).saturating_add_signed(delta.into()) / size
-            }
+            At::PageEnd(page, delta) => (usize::from(page) * PAGE).saturating_add_signed(delta.into()) / size,
             At::Length(delta) => len.saturating_add_signed(delta.into()),
         };
         at.min(end.saturating_sub(1))
@@ -141,7 +139,7 @@ pub enum Step {
     Close(u8),
     /// Handles of different processes close at once: those whose bit is set.
     CloseTogether(u16),
-    Fork(u8, Fork),
+    Fork(u8, ForkCall),
     Program(u8, bool),
     EndProgram(u8),
     Exit(u8, bool),
@@ -203,8 +201,8 @@ impl Weights {
 }
 
 const CALLS: [u64; 35] = [
-    30, 30, 40, 8, 30, 8, 2, 8, 2, 15, 30, 8, 8, 15, 12, 15, 12, 5, 8, 12, 12, 4, 4, 3, 5, 5, 3, 12, 3, 20, 8, 1, 3,
-    5, 10,
+    30, 30, 40, 8, 30, 8, 2, 8, 2, 15, 30, 8, 8, 15, 12, 15, 12, 5, 8, 12, 12, 4, 4, 3, 5, 5, 3, 12, 3, 20,
+    8, 1, 3, 5, 10,
 ];
 const STEPS: [u64; 15] = [2, 90, 45, 10, 14, 2, 2, 8, 8, 10, 4, 3, 3, 6, 2];
 const KINDS: [u64; 4] = [10, 20, 6, 5];
@@ -232,7 +230,9 @@ impl Case {
         let mut numbers = Numbers(seed);
         let types = ["B", "H", "I", "Q", "D", "3", "24", "100", "5000"];
         let ty = match types[numbers.below(types.len() as u64) as usize] {
-            code if code.chars().all(char::is_alphabetic) => Type::from_char(code.chars().next().unwrap()).unwrap(),
+            code if code.chars().all(char::is_alphabetic) => {
+                Type::from_char(code.chars().next().unwrap()).unwrap()
+            }
             size => Type::record(size.parse().unwrap()).unwrap(),
         };
         let place = if numbers.below(3) == 0 { Place::Disk } else { Place::Memory };
@@ -299,7 +299,7 @@ impl Drawing {
             let kind = if self.below(4) == 0 { Kind::Exact } else { Kind::Writable };
             steps.push(Step::Open(self.byte(), kind, From::Path));
             steps.push(Step::Call(self.byte(), Call::Extend(self.length(), self.content())));
-            steps.push(Step::Fork(self.byte(), Fork::ALL[self.below(3) as usize]));
+            steps.push(Step::Fork(self.byte(), ForkCall::ALL[self.below(3) as usize]));
             let shorter = match self.below(4) {
                 0 => Call::Pop(self.few()),
                 1 => Call::Clear,
@@ -332,7 +332,7 @@ impl Drawing {
             1 => self.open(),
             2 => Step::Close(self.byte()),
             3 => Step::CloseTogether(self.below(1 << 16) as u16),
-            4 => Step::Fork(self.byte(), Fork::ALL[self.below(3) as usize]),
+            4 => Step::Fork(self.byte(), ForkCall::ALL[self.below(3) as usize]),
             5 => Step::Program(self.byte(), self.below(2) == 0),
             6 => Step::EndProgram(self.byte()),
             7 => Step::Exit(self.byte(), self.below(2) == 0),
