@@ -10,7 +10,7 @@ use super::calls::Status;
 use super::footer::{self, PAGE};
 use super::lead::Lead;
 use super::model::{Checked, Holder, ensure, is_unsettled};
-use super::steps::{Call, Kind};
+use super::steps::{Call, Content, Kind};
 use super::talk::{Answer, Order, What};
 
 /// Whether a call takes elements away or moves some.
@@ -77,6 +77,22 @@ impl Lead<'_> {
             return self.look_at_status(at).map(|()| true);
         }
         let Some(plan) = self.plan(at, call) else { return Ok(false) };
+        self.make(at, plan)?;
+        Ok(true)
+    }
+
+    /// The last elements are replaced, whatever they may read as then.
+    pub(super) fn write_last(&mut self, at: usize, count: u16, content: Content) -> Checked {
+        let (slot, len, size) = (self.model.handles[at].slot, self.model.len(), self.model.size);
+        let count = usize::from(count);
+        let start = len - count;
+        let values = self.content(content, start * size, count * size);
+        let sort = Sort::Stores(start * size, values.clone());
+        let plan = Plan::new(What::Write, slot, [start, count * size, 0], &[0], sort).values(values);
+        self.make(at, plan)
+    }
+
+    fn make(&mut self, at: usize, plan: Plan) -> Checked {
         self.put_values(&plan.values);
         let process = self.model.handles[at].process;
         let answer = match self.order(process, plan.order) {
@@ -87,8 +103,7 @@ impl Lead<'_> {
             }
         };
         self.tell_call(at, &plan, &answer.code.to_string());
-        self.settle(at, plan, &answer)?;
-        Ok(true)
+        self.settle(at, plan, &answer)
     }
 
     fn tell_call(&self, at: usize, plan: &Plan, said: &str) {

@@ -13,7 +13,7 @@ use mmap_backed_array::capi::*;
 use super::board::{Board, GO, MOST, READY};
 use super::footer::{self, FOOTER, PAGE, Reading};
 use super::model::{Checked, Handle, Holder, Look, Model, ensure};
-use super::steps::{Case, Content, From, Kind, Step};
+use super::steps::{Call, Case, Content, From, Kind, Step};
 use super::talk::{Answer, BY_DESCRIPTOR, BY_HANDLE, BY_PATH, Channel, Order, What};
 use super::worker::{ForkCall, PROCESSES, SLOTS, Worker};
 use crate::common::Numbers;
@@ -239,12 +239,7 @@ impl<'a> Lead<'a> {
             Step::Open(process, kind, from) => self.open(*process, *kind, *from),
             Step::Close(who) => {
                 let Some(at) = self.any_handle(*who) else { return Ok(false) };
-                let handle = &self.model.handles[at];
-                let (process, slot) = (handle.process, handle.slot);
-                let answer = self.order(process, Order::new(What::Close, slot))?;
-                self.tell(&format!("p{process}.h{slot}: close = {}", answer.code));
-                self.closed(&[at], &[answer])?;
-                Ok(true)
+                self.close(at)
             }
             Step::CloseTogether(mask) => self.close_together(*mask),
             Step::Fork(process, how) => self.fork(*process, *how),
@@ -315,6 +310,10 @@ impl<'a> Lead<'a> {
             }
             Step::Tidy(process) => self.tidy(*process),
             Step::Replace => self.replace(),
+            Step::Mimic(who, closes) => {
+                let Some(at) = self.any_handle(*who) else { return Ok(false) };
+                self.mimic(at, *closes)
+            }
             Step::Call(who, call) => {
                 let Some(at) = self.any_handle(*who) else { return Ok(false) };
                 self.call(at, call)
@@ -434,6 +433,15 @@ impl<'a> Lead<'a> {
         Ok(())
     }
 
+    fn close(&mut self, at: usize) -> Checked<bool> {
+        let handle = &self.model.handles[at];
+        let (process, slot) = (handle.process, handle.slot);
+        let answer = self.order(process, Order::new(What::Close, slot))?;
+        self.tell(&format!("p{process}.h{slot}: close = {}", answer.code));
+        self.closed(&[at], &[answer])?;
+        Ok(true)
+    }
+
     fn close_together(&mut self, mask: u16) -> Checked<bool> {
         let mut all: Vec<usize> = Vec::new();
         for at in 0..self.model.handles.len() {
@@ -515,6 +523,21 @@ impl<'a> Lead<'a> {
         ensure!(expected.contains(&answer.code), "tidy says {}", answer.code);
         self.must_be_exact = answer.code == 0 && !self.somebody_is_there();
         Ok(true)
+    }
+
+    /// Nobody looks at the file before the lock is given back: till then nobody could open it.
+    fn mimic(&mut self, at: usize, closes: bool) -> Checked<bool> {
+        let end = self.model.elements.len();
+        let is_free = self.model.is_free() || self.model.holds(at);
+        let has_end = end > 0 && end.is_multiple_of(PAGE) && !self.reading.has_footer;
+        if !has_end || !is_free || !self.model.handles[at].is_writer() || self.model.handles[at].is_small {
+            return Ok(false);
+        }
+        self.call(at, &Call::Lock)?;
+        self.reading = footer::read(&self.file, self.ty)?;
+        let count = FOOTER.div_ceil(self.model.size) as u16;
+        self.write_last(at, count, Content::Alike(2))?;
+        if closes { self.close(at) } else { self.call(at, &Call::Unlock) }
     }
 
     /// Another file has the array's name for a while.

@@ -151,6 +151,9 @@ pub enum Step {
     CloseDuplicate(u8),
     Tidy(u8),
     Replace,
+    /// Who has the lock makes the last elements of a file without spare room read as a footer, and gives the lock back:
+    /// by closing, or not.
+    Mimic(u8, bool),
     Call(u8, Call),
 }
 
@@ -204,7 +207,7 @@ const CALLS: [u64; 35] = [
     30, 30, 40, 8, 30, 8, 2, 8, 2, 15, 30, 8, 8, 15, 12, 15, 12, 5, 8, 12, 12, 4, 4, 3, 5, 5, 3, 12, 3, 20,
     8, 1, 3, 5, 10,
 ];
-const STEPS: [u64; 15] = [2, 90, 45, 10, 14, 2, 2, 8, 8, 10, 4, 3, 3, 6, 2];
+const STEPS: [u64; 16] = [2, 90, 45, 10, 14, 2, 2, 8, 8, 10, 4, 3, 3, 6, 2, 6];
 const KINDS: [u64; 4] = [10, 20, 6, 5];
 const FROMS: [u64; 4] = [10, 2, 3, 3];
 const LENGTHS: [u64; 6] = [6, 4, 12, 8, 6, 2];
@@ -256,6 +259,7 @@ impl Case {
         let steps = match drawing.below(12) {
             0 | 1 if several => drawing.rounds_of_closing(),
             2 | 3 => drawing.rounds_with_children(),
+            4 | 5 => drawing.rounds_at_the_end_of_pages(),
             _ => {
                 let count = 20 + drawing.below(130);
                 let mut steps: Vec<Step> = (0..2).map(|_| drawing.open()).collect();
@@ -323,6 +327,41 @@ impl Drawing {
         steps
     }
 
+    /// The elements end where a page ends, often so that they would read as a footer there.
+    fn rounds_at_the_end_of_pages(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        // Of elements of 24 bytes three pages hold a whole number, of others that divide a page, each.
+        let pages = |pages: u64| Length::PageEnd(3 * pages as u8, 0);
+        for _ in 0..10 + self.below(15) {
+            let (who, seed) = (self.byte(), 4 * self.below(1 << 20) as u32 + self.below(4) as u32);
+            let content = Content::Alike(seed);
+            let page = 1 + self.below(4);
+            match self.below(9) {
+                0 | 1 => {
+                    let kind = if self.below(2) == 0 { Kind::Exact } else { Kind::Writable };
+                    steps.push(Step::Open(self.byte(), kind, From::Path));
+                }
+                2 => {
+                    steps.push(Step::Call(who, Call::Extend(pages(page), content)));
+                    steps.push(Step::Call(who, Call::Pop(1)));
+                    steps.push(Step::Call(who, Call::Append(content)));
+                }
+                3 => steps.push(Step::Call(who, Call::Resize(pages(page)))),
+                4 => {
+                    steps.push(Step::Call(who, Call::Extend(pages(page), content)));
+                    // A footer's worth of elements in the midst goes, and what was before the end is the end.
+                    let removed = (3 * PAGE / self.size) as u16;
+                    steps.push(Step::Call(who, Call::Splice(At::Start(0), removed, 0, content)));
+                }
+                5 => steps.push(Step::Close(who)),
+                6 => steps.push(Step::Mimic(who, self.below(2) == 0)),
+                7 => steps.push(Step::Call(who, Call::Extend(pages(page), content))),
+                _ => steps.push(self.step()),
+            }
+        }
+        steps
+    }
+
     fn step(&mut self) -> Step {
         if self.below(100) < self.calls_share {
             return Step::Call(self.byte(), self.call());
@@ -342,7 +381,8 @@ impl Drawing {
             11 => Step::Duplicate(self.byte()),
             12 => Step::CloseDuplicate(self.byte()),
             13 => Step::Tidy(self.byte()),
-            _ => Step::Replace,
+            14 => Step::Replace,
+            _ => Step::Mimic(self.byte(), self.below(2) == 0),
         }
     }
 
