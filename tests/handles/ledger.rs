@@ -174,6 +174,17 @@ impl Ledger {
                 return Ok(());
             }
         }
-        Err(format!("{len} elements, where {known} were acknowledged, and nobody was about to change that"))
+        let intents: Vec<String> = (0..ACTORS)
+            .map(|actor| [0, 1, 2, 3].map(|at| self.0[INTENTS + WORDS * actor + at].load(Acquire)))
+            .enumerate()
+            .filter(|(_, [count, _, cut, _])| *count > 0 || *cut > 0)
+            .map(|(actor, [count, first, cut, dead])| {
+                format!("actor {actor} (dead: {dead}): to append {count} from nonce {first:x}, to cut to {cut} - 1")
+            })
+            .collect();
+        let names: Vec<String> = (known..len.min(known + 40)).map(|at| format!("{:x}", found(at))).collect();
+        Err(format!(
+            "{len} elements, where {known} were acknowledged, and nobody was about to change that: {intents:?}, {names:?}"
+        ))
     }
 }
