@@ -6,8 +6,8 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 use mmap_backed_array::Type;
@@ -18,7 +18,7 @@ use super::calls;
 use super::footer;
 use super::ledger::{COUNTS, GATHERED, Ledger, MOST, STAGE, ZEROS, is_anybodys, is_word, name, word};
 use super::model::is_unsettled;
-use super::worker::Fork;
+use super::worker::ForkCall;
 use crate::common::raw::{Code, Raw};
 use crate::common::{Numbers, Place};
 
@@ -122,8 +122,7 @@ pub fn play(board: Board, directory: &Path, scene: &Scene) -> Result<(), String>
         board.put_group(pid);
         Acting { pid, number, seat }
     };
-    let mut acting: Vec<Acting> =
-        (0..scene.processes).map(|seat| start(seat, numbers.next())).collect();
+    let mut acting: Vec<Acting> = (0..scene.processes).map(|seat| start(seat, numbers.next())).collect();
     let mut orphans = Vec::new();
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(scene.milliseconds) {
@@ -217,7 +216,10 @@ fn check_end(path: &Path, scene: &Scene, ledger: &Ledger) -> Result<(), String> 
             let found = u64::from_ne_bytes(contents[index * size + at * 8..][..8].try_into().unwrap());
             let expected = word(ledger.name_at(index), at);
             if found != expected {
-                return Err(format!("element {index} of {} is {found:x} instead of {expected:x}", reading.len));
+                return Err(format!(
+                    "element {index} of {} is {found:x} instead of {expected:x}",
+                    reading.len
+                ));
             }
         }
     }
@@ -260,6 +262,8 @@ struct Actor<'a> {
     handles: VecDeque<Open>,
     is_first: bool,
     is_child: bool,
+    /// Another thread uses the same handle.
+    is_beside: bool,
 }
 
 impl<'a> Actor<'a> {
@@ -276,6 +280,7 @@ impl<'a> Actor<'a> {
             handles: VecDeque::new(),
             is_first: false,
             is_child: false,
+            is_beside: false,
         }
     }
 
@@ -349,7 +354,8 @@ impl<'a> Actor<'a> {
             Kind::Writable => MBA_RDWR,
             Kind::Exact => MBA_RDWR | MBA_EXACT,
         };
-        let raw = Raw::open(&self.path, self.scene.ty, flags).unwrap_or_else(|code| panic!("open says {code}"));
+        let raw =
+            Raw::open(&self.path, self.scene.ty, flags).unwrap_or_else(|code| panic!("open says {code}"));
         let seen = raw.len();
         self.handles.push_back(Open { raw, kind, seen, copied: None });
     }
@@ -405,8 +411,12 @@ impl<'a> Actor<'a> {
         self.ledger.count(LOCKS);
         let at = self.handles.len() - 1;
         self.check_all(at);
-        for _ in 0..self.below(6) {
-            self.change(at);
+        if self.scene.have_threads && !self.is_child && self.handles[at].kind == Kind::Writable {
+            self.change_beside_another(at);
+        } else {
+            for _ in 0..self.below(6) {
+                self.change(at);
+            }
         }
         self.check_all(at);
         if self.below(3) == 0 {
@@ -415,6 +425,20 @@ impl<'a> Actor<'a> {
         } else {
             assert_eq!(self.handles[at].raw.unlock(), Ok(()), "unlocking");
         }
+    }
+
+    /// Changes the length while another thread uses the same handle for what is allowed beside.
+    fn change_beside_another(&mut self, at: usize) {
+        let other = Beside { raw: &raw const self.handles[at].raw, scene: *self.scene };
+        let (changes, seed) = (self.below(6), self.numbers.next());
+        let is_over = AtomicBool::new(false);
+        self.is_beside = true;
+        std::thread::scope(|scope| {
+            scope.spawn(|| other.use_until(&is_over, seed, self.ledger));
+            (0..changes).for_each(|_| self.change(at));
+            is_over.store(true, Release);
+        });
+        self.is_beside = false;
     }
 
     /// Elements to be appended at an index.
@@ -520,7 +544,9 @@ impl<'a> Actor<'a> {
                 assert_eq!(self.handles[at].raw.resize(len + count), Ok(()), "resize");
                 self.ledger.append(ZEROS, count);
             }
-            9 => assert_eq!(self.handles[at].raw.shrink_to_fit(), Ok(()), "shrink_to_fit"),
+            9 if !self.is_beside => {
+                assert_eq!(self.handles[at].raw.shrink_to_fit(), Ok(()), "shrink_to_fit");
+            }
             10 => assert_eq!(self.handles[at].raw.refresh(), Ok(()), "refresh"),
             11 if len > 0 => {
                 self.ledger.is_about_to_cut(self.number, len - 1);
@@ -665,7 +691,7 @@ impl<'a> Actor<'a> {
         let number = self.ledger.new_actor();
         self.ledger.count(CHILDREN);
         // With threads only the C library's own fork leaves its memory in order.
-        let how = if self.scene.have_threads { Fork::Fork } else { Fork::ALL[self.below(3)] };
+        let how = if self.scene.have_threads { ForkCall::WithHandlers } else { ForkCall::ALL[self.below(3)] };
         let (seed, steps) = (self.numbers.next(), self.below(12));
         let is_killed = self.scene.are_killed && self.below(3) == 0;
         // SAFETY: the process has one thread, or the child is one whose memory is in order.
@@ -695,6 +721,57 @@ impl<'a> Actor<'a> {
         self.ledger.is_dead(number);
         let killed = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGKILL;
         assert!(status == 0 || is_killed && killed, "a child {}", super::lead::ending(status));
+    }
+}
+
+/// What another thread may do with a handle while one changes the length.
+struct Beside {
+    raw: *const Raw,
+    scene: Scene,
+}
+
+// SAFETY: the handle exists until the threads have met again, and the calls below are those that may run beside.
+unsafe impl Send for Beside {}
+// SAFETY: as above.
+unsafe impl Sync for Beside {}
+
+impl Beside {
+    fn use_until(&self, is_over: &AtomicBool, seed: u64, ledger: &Ledger) {
+        // SAFETY: as said above.
+        let raw = unsafe { &*self.raw };
+        let size = self.scene.ty.size();
+        let mut numbers = Numbers(seed);
+        let place = |index: usize| (!self.scene.are_moved).then_some(index);
+        while !is_over.load(Acquire) {
+            let len = raw.len();
+            assert!(raw.has_lock() && raw.capacity() >= raw.len().min(len));
+            calls::epoch(raw);
+            for _ in 0..20 {
+                if len == 0 {
+                    break;
+                }
+                let index = (len - 1).saturating_sub(numbers.below(60) as usize);
+                match raw.get(index) {
+                    Ok(value) => {
+                        for (at, bytes) in value.chunks_exact(8).enumerate() {
+                            let found = u64::from_ne_bytes(bytes.try_into().unwrap());
+                            if !is_word(place(index), at, found) {
+                                // A copy under way; then the word itself must be right.
+                                check_word(raw, index, at, size, &self.scene);
+                            }
+                        }
+                    }
+                    Err(code) => assert_eq!(code, MBA_EINDEX, "get"),
+                }
+                if is_anybodys(index) && !self.scene.are_moved {
+                    let first = ledger.nonces(1);
+                    let value: Vec<u8> =
+                        (0..size / 8).flat_map(|at| word(name(index, first, 0), at).to_ne_bytes()).collect();
+                    let code = raw.set(index, &value);
+                    assert!(matches!(code, Ok(()) | Err(MBA_EINDEX)), "set says {code:?}");
+                }
+            }
+        }
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::os::unix::fs::FileExt;
 
-use mmap_backed_array::{Kind as TypeKind, Type};
 use mmap_backed_array::capi::*;
+use mmap_backed_array::{Kind as TypeKind, Type};
 
 use super::board::MOST;
 use super::calls::Status;
 use super::footer::{self, PAGE};
 use super::lead::Lead;
 use super::model::{Checked, Holder, ensure, is_unsettled};
-use super::steps::{Call, Kind};
+use super::steps::{Call, Content, Kind};
 use super::talk::{Answer, Order, What};
 
 /// Whether a call takes elements away or moves some.
@@ -77,6 +77,22 @@ impl Lead<'_> {
             return self.look_at_status(at).map(|()| true);
         }
         let Some(plan) = self.plan(at, call) else { return Ok(false) };
+        self.make(at, plan)?;
+        Ok(true)
+    }
+
+    /// The last elements are replaced, whatever they may read as then.
+    pub(super) fn write_last(&mut self, at: usize, count: u16, content: Content) -> Checked {
+        let (slot, len, size) = (self.model.handles[at].slot, self.model.len(), self.model.size);
+        let count = usize::from(count);
+        let start = len - count;
+        let values = self.content(content, start * size, count * size);
+        let sort = Sort::Stores(start * size, values.clone());
+        let plan = Plan::new(What::Write, slot, [start, count * size, 0], &[0], sort).values(values);
+        self.make(at, plan)
+    }
+
+    fn make(&mut self, at: usize, plan: Plan) -> Checked {
         self.put_values(&plan.values);
         let process = self.model.handles[at].process;
         let answer = match self.order(process, plan.order) {
@@ -87,8 +103,7 @@ impl Lead<'_> {
             }
         };
         self.tell_call(at, &plan, &answer.code.to_string());
-        self.settle(at, plan, &answer)?;
-        Ok(true)
+        self.settle(at, plan, &answer)
     }
 
     fn tell_call(&self, at: usize, plan: &Plan, said: &str) {
@@ -104,8 +119,18 @@ impl Lead<'_> {
         use Call::*;
         let happens_wholly = matches!(
             call,
-            Append(_) | Push(..) | Extend(..) | Pop(1) | Resize(_) | Clear | Reserve(_) | Commit(..) | Shrink | Lock
-                | Unlock | Refresh
+            Append(_)
+                | Push(..)
+                | Extend(..)
+                | Pop(1)
+                | Resize(_)
+                | Clear
+                | Reserve(_)
+                | Commit(..)
+                | Shrink
+                | Lock
+                | Unlock
+                | Refresh
         );
         if !happens_wholly {
             return Ok(false);
@@ -178,9 +203,8 @@ impl Lead<'_> {
             Append(_) | Push(..) | Extend(..) | ExtendOwn(..) | Reserve(_) | Commit(..) | Shrink => {
                 self.plan_to_grow(at, call)
             }
-            Pop(_) | Insert(..) | InsertBeyond | Remove(_) | RemoveBeyond | Splice(..) | Resize(_) | Clear => {
-                self.plan_to_change(at, call)
-            }
+            Pop(_) | Insert(..) | InsertBeyond | Remove(_) | RemoveBeyond | Splice(..) | Resize(_)
+            | Clear => self.plan_to_change(at, call),
             Lock | LockWithin | Unlock | Refresh | Flush => {
                 let slot = self.model.handles[at].slot;
                 let (what, milliseconds, sort) = match call {
@@ -235,7 +259,8 @@ impl Lead<'_> {
             }
             Call::Extend(length, content) => {
                 let target = length.of(len, model.reach(), size);
-                let count = if target > len { target - len } else { target.min(7).min(most.saturating_sub(len)) };
+                let count =
+                    if target > len { target - len } else { target.min(7).min(most.saturating_sub(len)) };
                 if count == 0 {
                     return None;
                 }
@@ -271,7 +296,9 @@ impl Lead<'_> {
                 let sort = longer(&values);
                 Some(Plan::new(What::Commit, slot, [count * size, 0, 0], &codes, sort).values(values))
             }
-            Call::Shrink => Some(Plan::new(What::Shrink, slot, [0; 3], &self.growth_codes(at, 0), Sort::Changes(None))),
+            Call::Shrink => {
+                Some(Plan::new(What::Shrink, slot, [0; 3], &self.growth_codes(at, 0), Sort::Changes(None)))
+            }
             _ => None,
         }
     }
@@ -338,7 +365,10 @@ impl Lead<'_> {
                 }
                 let values = self.content(content, start * size, count * size);
                 let (sort, codes) = (spliced(start, removed, &values), codes(len - removed + count));
-                Some(Plan::new(What::Splice, slot, [start, removed, count * size], &codes, sort).values(values))
+                Some(
+                    Plan::new(What::Splice, slot, [start, removed, count * size], &codes, sort)
+                        .values(values),
+                )
             }
             Call::Resize(_) | Call::Clear => {
                 let after = match *call {
@@ -518,7 +548,11 @@ impl Lead<'_> {
         let reached = plan.codes.contains(&said) && refusal.is_none() && said != locked;
         if said == 0 || said == MBA_EEMPTY && reached {
             if let Some(value) = plan.value {
-                ensure!(answer.value == value, "{name}: {what:?} gives {}, and should give {value}", answer.value);
+                ensure!(
+                    answer.value == value,
+                    "{name}: {what:?} gives {}, and should give {value}",
+                    answer.value
+                );
             }
             if let Some(out) = &plan.out {
                 ensure!(self.board.out(out.len()) == out, "{name}: {what:?} gives other elements");
@@ -642,8 +676,7 @@ impl Lead<'_> {
     /// Whether no other handle is open, and no descriptor was duplicated.
     fn is_alone(&self, at: usize) -> bool {
         let id = self.model.handles[at].id;
-        self.model.handles.iter().all(|handle| handle.id == id)
-            && !self.somebody_has_duplicates()
+        self.model.handles.iter().all(|handle| handle.id == id) && !self.somebody_has_duplicates()
     }
 
     /// What a handle shows after a call is what the model says.
@@ -654,13 +687,27 @@ impl Lead<'_> {
         let handle = &self.model.handles[at];
         let name = handle.name();
         ensure!(answer.data == handle.data, "{name}: the address has changed");
-        ensure!(answer.len == handle.len as u64, "{name}: knows {}, and should know {}", answer.len, handle.len);
-        ensure!(answer.capacity >= answer.len, "{name}: a capacity of {} for {}", answer.capacity, answer.len);
+        ensure!(
+            answer.len == handle.len as u64,
+            "{name}: knows {}, and should know {}",
+            answer.len,
+            handle.len
+        );
+        ensure!(
+            answer.capacity >= answer.len,
+            "{name}: a capacity of {} for {}",
+            answer.capacity,
+            answer.len
+        );
         let has_lock = u64::from(self.model.holds(at));
         ensure!(answer.has_lock == has_lock, "{name}: has_lock says {}", answer.has_lock);
         let epoch = handle.looked.epoch;
         let are_unsettled = is_unsettled(epoch) && is_unsettled(answer.epoch);
-        ensure!(answer.epoch == epoch || are_unsettled, "{name}: its epoch has become {}, from {epoch}", answer.epoch);
+        ensure!(
+            answer.epoch == epoch || are_unsettled,
+            "{name}: its epoch has become {}, from {epoch}",
+            answer.epoch
+        );
         Ok(())
     }
 
@@ -725,7 +772,10 @@ impl Lead<'_> {
             Holder::Handle(_) => Some(true),
             Holder::Lingers => None,
         };
-        ensure!(locked.is_none_or(|locked| status.is_locked == u64::from(locked)), "locked {locked:?}, {status:?}");
+        ensure!(
+            locked.is_none_or(|locked| status.is_locked == u64::from(locked)),
+            "locked {locked:?}, {status:?}"
+        );
         // A child shares what its parent's presence is by, and so does a duplicate.
         let shared = match what {
             What::Info => Some(true),
@@ -733,7 +783,10 @@ impl Lead<'_> {
             _ if self.is_alone(at) => Some(false),
             _ => None,
         };
-        ensure!(shared.is_none_or(|shared| status.is_shared == u64::from(shared)), "shared {shared:?}, {status:?}");
+        ensure!(
+            shared.is_none_or(|shared| status.is_shared == u64::from(shared)),
+            "shared {shared:?}, {status:?}"
+        );
         Ok(())
     }
 }

@@ -81,7 +81,9 @@ impl Stage {
 
     /// A scene, in which processes act at once.
     pub fn try_scene(&self, seed: u64, scene: &Scene) {
-        if let Some(failure) = self.apart(scene.place, |directory| at_once::play(self.board, directory, scene)) {
+        if let Some(failure) =
+            self.apart(scene.place, |directory| at_once::play(self.board, directory, scene))
+        {
             self.fail(seed, &failure);
         }
         let mut counts = self.counts.get();

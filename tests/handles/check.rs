@@ -71,7 +71,10 @@ impl Lead<'_> {
         if self.must_be_exact {
             if footer::ends_alike(&self.model.elements) {
                 let sound = reading.has_footer && reading.size == end + PAGE;
-                ensure!(sound, "{end} bytes that look like a footer should have a page behind them: {reading:?}");
+                ensure!(
+                    sound,
+                    "{end} bytes that look like a footer should have a page behind them: {reading:?}"
+                );
             } else {
                 ensure!(!reading.has_footer, "the file should be its {end} bytes: {reading:?}");
             }
@@ -121,14 +124,19 @@ impl Lead<'_> {
 
     /// A new handle for reading sees what there is.
     fn check_reader(&self) -> Checked {
-        let raw = Raw::open(&self.path, self.ty, MBA_RDONLY).map_err(|code| format!("a reader gets {code}"))?;
+        let raw =
+            Raw::open(&self.path, self.ty, MBA_RDONLY).map_err(|code| format!("a reader gets {code}"))?;
         let (len, bytes) = (raw.len(), self.model.elements.len());
         ensure!(len == self.model.len(), "a reader sees {len} elements instead of {}", self.model.len());
         // SAFETY: the handle has so many elements, and nobody changes them now.
         let found = unsafe { std::slice::from_raw_parts(raw.data(), bytes) };
         ensure!(found == self.model.elements, "a reader sees other elements");
         let epoch = calls::epoch(&raw);
-        ensure!(epoch == self.reading.epoch || self.reading.is_unsettled(), "a reader's epoch is {epoch}: {:?}", self.reading);
+        ensure!(
+            epoch == self.reading.epoch || self.reading.is_unsettled(),
+            "a reader's epoch is {epoch}: {:?}",
+            self.reading
+        );
         ensure!(raw.close() == Ok(()), "a reader can't be closed");
         Ok(())
     }
@@ -178,7 +186,8 @@ impl Lead<'_> {
         let (known, there) = (handle.len * self.model.size, self.model.elements.len());
         let view = self.view(at, known);
         let mut pieces: Vec<(usize, usize)> = vec![(0, known.min(there))];
-        let own = self.model.handles[at].pages.keys().map(|page| (page * PAGE, ((page + 1) * PAGE).min(known)));
+        let own =
+            self.model.handles[at].pages.keys().map(|page| (page * PAGE, ((page + 1) * PAGE).min(known)));
         pieces.extend(own.filter(|(start, end)| end > start));
         self.put_values(&view);
         for (start, end) in pieces {

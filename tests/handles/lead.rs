@@ -13,9 +13,9 @@ use mmap_backed_array::capi::*;
 use super::board::{Board, GO, MOST, READY};
 use super::footer::{self, FOOTER, PAGE, Reading};
 use super::model::{Checked, Handle, Holder, Look, Model, ensure};
-use super::steps::{Case, Content, From, Kind, Step};
+use super::steps::{Call, Case, Content, From, Kind, Step};
 use super::talk::{Answer, BY_DESCRIPTOR, BY_HANDLE, BY_PATH, Channel, Order, What};
-use super::worker::{Fork, PROCESSES, SLOTS, Worker};
+use super::worker::{ForkCall, PROCESSES, SLOTS, Worker};
 use crate::common::Numbers;
 
 /// How many handles are open at once, those of children counted.
@@ -239,12 +239,7 @@ impl<'a> Lead<'a> {
             Step::Open(process, kind, from) => self.open(*process, *kind, *from),
             Step::Close(who) => {
                 let Some(at) = self.any_handle(*who) else { return Ok(false) };
-                let handle = &self.model.handles[at];
-                let (process, slot) = (handle.process, handle.slot);
-                let answer = self.order(process, Order::new(What::Close, slot))?;
-                self.tell(&format!("p{process}.h{slot}: close = {}", answer.code));
-                self.closed(&[at], &[answer])?;
-                Ok(true)
+                self.close(at)
             }
             Step::CloseTogether(mask) => self.close_together(*mask),
             Step::Fork(process, how) => self.fork(*process, *how),
@@ -315,6 +310,10 @@ impl<'a> Lead<'a> {
             }
             Step::Tidy(process) => self.tidy(*process),
             Step::Replace => self.replace(),
+            Step::Mimic(who, closes) => {
+                let Some(at) = self.any_handle(*who) else { return Ok(false) };
+                self.mimic(at, *closes)
+            }
             Step::Call(who, call) => {
                 let Some(at) = self.any_handle(*who) else { return Ok(false) };
                 self.call(at, call)
@@ -365,7 +364,8 @@ impl<'a> Lead<'a> {
                 }
             }
         }
-        let order = Order::new(What::Open, slot).with(flags as usize, reservation as usize, from_number as usize);
+        let order =
+            Order::new(What::Open, slot).with(flags as usize, reservation as usize, from_number as usize);
         let answer = self.order(process, order)?;
         self.tell(&format!("p{process}.h{slot}: open {kind:?} {from:?} = {}", answer.code));
         if may_be_refused && answer.code == libc::EACCES {
@@ -433,6 +433,15 @@ impl<'a> Lead<'a> {
         Ok(())
     }
 
+    fn close(&mut self, at: usize) -> Checked<bool> {
+        let handle = &self.model.handles[at];
+        let (process, slot) = (handle.process, handle.slot);
+        let answer = self.order(process, Order::new(What::Close, slot))?;
+        self.tell(&format!("p{process}.h{slot}: close = {}", answer.code));
+        self.closed(&[at], &[answer])?;
+        Ok(true)
+    }
+
     fn close_together(&mut self, mask: u16) -> Checked<bool> {
         let mut all: Vec<usize> = Vec::new();
         for at in 0..self.model.handles.len() {
@@ -470,23 +479,23 @@ impl<'a> Lead<'a> {
         Ok(true)
     }
 
-    fn fork(&mut self, process: u8, how: Fork) -> Checked<bool> {
+    fn fork(&mut self, process: u8, how: ForkCall) -> Checked<bool> {
         let Some(process) = self.any_process(process)? else { return Ok(false) };
         let child = self.processes.len();
         let count = self.model.handles.iter().filter(|handle| handle.process == process).count();
         if child == PROCESSES || self.live().len() == LIVE || self.model.handles.len() + count > COPIES {
             return Ok(false);
         }
-        let number = Fork::ALL.iter().position(|other| *other == how).expect("it is one of them");
+        let number = ForkCall::ALL.iter().position(|other| *other == how).expect("it is one of them");
         let answer = self.order(process, Order::new(What::Fork, 0).with(number, child, 0))?;
         self.add_process(answer.value as libc::pid_t, Some(process));
         self.processes[child].duplicates = self.processes[process].duplicates;
-        self.tell(&format!("p{process}: {how:?} makes p{child}"));
+        self.tell(&format!("p{process}: {} makes p{child}", how.name()));
         let copies: Vec<Handle> =
             self.model.handles.iter().filter(|handle| handle.process == process).cloned().collect();
         for handle in copies {
             let id = self.model.number();
-            let family = if how == Fork::Fork { self.model.number() } else { handle.family };
+            let family = if how == ForkCall::WithHandlers { self.model.number() } else { handle.family };
             let copy = Handle {
                 id,
                 process: child,
@@ -514,6 +523,21 @@ impl<'a> Lead<'a> {
         ensure!(expected.contains(&answer.code), "tidy says {}", answer.code);
         self.must_be_exact = answer.code == 0 && !self.somebody_is_there();
         Ok(true)
+    }
+
+    /// Nobody looks at the file before the lock is given back: till then nobody could open it.
+    fn mimic(&mut self, at: usize, closes: bool) -> Checked<bool> {
+        let end = self.model.elements.len();
+        let is_free = self.model.is_free() || self.model.holds(at);
+        let has_end = end > 0 && end.is_multiple_of(PAGE) && !self.reading.has_footer;
+        if !has_end || !is_free || !self.model.handles[at].is_writer() || self.model.handles[at].is_small {
+            return Ok(false);
+        }
+        self.call(at, &Call::Lock)?;
+        self.reading = footer::read(&self.file, self.ty)?;
+        let count = FOOTER.div_ceil(self.model.size) as u16;
+        self.write_last(at, count, Content::Alike(2))?;
+        if closes { self.close(at) } else { self.call(at, &Call::Unlock) }
     }
 
     /// Another file has the array's name for a while.
@@ -582,7 +606,8 @@ impl<'a> Lead<'a> {
         self.must_be_exact = false;
         self.check()?;
         if self.reading.has_footer {
-            let code = crate::common::raw::Raw::open(&self.path, self.ty, MBA_RDWR).and_then(|raw| raw.close());
+            let code =
+                crate::common::raw::Raw::open(&self.path, self.ty, MBA_RDWR).and_then(|raw| raw.close());
             self.tell(&format!("a writer opens and closes = {code:?}"));
             ensure!(code == Ok(()), "opening and closing a writer says {code:?}");
             self.must_be_exact = true;
@@ -620,7 +645,9 @@ impl<'a> Lead<'a> {
                     _ => {}
                 }
                 for (offset, byte) in last.into_iter().enumerate() {
-                    if let Some(place) = (start + offset).checked_sub(at).and_then(|place| bytes.get_mut(place)) {
+                    if let Some(place) =
+                        (start + offset).checked_sub(at).and_then(|place| bytes.get_mut(place))
+                    {
                         *place = byte;
                     }
                 }

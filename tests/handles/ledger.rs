@@ -159,21 +159,76 @@ impl Ledger {
         if len == known {
             return Ok(());
         }
-        for actor in 0..ACTORS {
-            let [count, first, cut] = [0, 1, 2].map(|at| self.0[INTENTS + WORDS * actor + at].load(Acquire));
-            if len > known && (len - known) as u64 <= count {
-                // Not those that anybody may have set since.
-                let is_its = |at: &usize| found(*at) == word(name(known, first, *at - known), 0);
-                if (known..len).filter(|at| !is_anybodys(*at)).all(|at| is_its(&at)) {
-                    self.append(first, len - known);
-                    return Ok(());
+        let intents: Vec<Intent> = (0..ACTORS)
+            .map(|actor| [0, 1, 2].map(|at| self.0[INTENTS + WORDS * actor + at].load(Acquire)))
+            .filter(|[count, _, cut]| *count > 0 || *cut > 0)
+            .map(|[count, first, cut]| Intent { count: count as usize, first, cut: cut as usize })
+            .collect();
+        let names: Vec<u64> = (0..known).map(|index| self.name_at(index)).collect();
+        // Elements that anybody may set say nothing.
+        let is_it = |names: &[u64]| {
+            names.len() == len
+                && (0..len).all(|index| is_anybodys(index) || found(index) == word(names[index], 0))
+        };
+        if let Some(names) = after_some(&names, &intents, &is_it, 3) {
+            self.splice(0, known, &names);
+            return Ok(());
+        }
+        let told: Vec<String> = (0..ACTORS)
+            .map(|actor| [0, 1, 2, 3].map(|at| self.0[INTENTS + WORDS * actor + at].load(Acquire)))
+            .enumerate()
+            .filter(|(_, [count, _, cut, _])| *count > 0 || *cut > 0)
+            .map(|(actor, [count, first, cut, dead])| {
+                format!("actor {actor} (dead: {dead}): to append {count} from nonce {first:x}, to cut to {cut} - 1")
+            })
+            .collect();
+        let seen: Vec<String> = (known..len.min(known + 40)).map(|at| format!("{:x}", found(at))).collect();
+        Err(format!(
+            "{len} elements, where {known} were acknowledged, and nobody was about to change that: {told:?}, {seen:?}"
+        ))
+    }
+}
+
+/// What a killed actor was about to do.
+#[derive(Clone, Copy)]
+struct Intent {
+    count: usize,
+    first: u64,
+    /// The length, and 1; or 0.
+    cut: usize,
+}
+
+/// The names of elements after some of the intents, such that they are what was found: one killed actor can have come after
+/// another before anybody saw to it.
+fn after_some(
+    names: &[u64],
+    intents: &[Intent],
+    is_it: &impl Fn(&[u64]) -> bool,
+    most: usize,
+) -> Option<Vec<u64>> {
+    if is_it(names) {
+        return Some(names.to_vec());
+    }
+    if most == 0 {
+        return None;
+    }
+    for (at, intent) in intents.iter().enumerate() {
+        let others = [&intents[..at], &intents[at + 1..]].concat();
+        let mut next = names.to_vec();
+        if intent.cut > 0 && intent.cut <= names.len() {
+            next.truncate(intent.cut - 1);
+            if let Some(found) = after_some(&next, &others, is_it, most - 1) {
+                return Some(found);
+            }
+        } else {
+            // One by one, it may have come to some of them only.
+            for element in 0..intent.count {
+                next.push(name(names.len(), intent.first, element));
+                if let Some(found) = after_some(&next, &others, is_it, most - 1) {
+                    return Some(found);
                 }
             }
-            if cut == len as u64 + 1 && len < known {
-                self.cut(len);
-                return Ok(());
-            }
         }
-        Err(format!("{len} elements, where {known} were acknowledged, and nobody was about to change that"))
     }
+    None
 }

@@ -5,7 +5,7 @@ use mmap_backed_array::Type;
 
 use super::board::MOST;
 use super::footer::{FOOTER, PAGE};
-use super::worker::Fork;
+use super::worker::ForkCall;
 use crate::common::{Numbers, Place};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +75,7 @@ impl At {
             At::Start(at) => at.into(),
             At::End(back) => end.saturating_sub(1 + usize::from(back)),
             At::Anywhere(at) => at as usize % end.max(1),
-            At::PageEnd(page, delta) => {
-                (usize::from(page) * PAGE).saturating_add_signed(delta.into()) / size
-            }
+            At::PageEnd(page, delta) => (usize::from(page) * PAGE).saturating_add_signed(delta.into()) / size,
             At::Length(delta) => len.saturating_add_signed(delta.into()),
         };
         at.min(end.saturating_sub(1))
@@ -141,7 +139,7 @@ pub enum Step {
     Close(u8),
     /// Handles of different processes close at once: those whose bit is set.
     CloseTogether(u16),
-    Fork(u8, Fork),
+    Fork(u8, ForkCall),
     Program(u8, bool),
     EndProgram(u8),
     Exit(u8, bool),
@@ -153,6 +151,9 @@ pub enum Step {
     CloseDuplicate(u8),
     Tidy(u8),
     Replace,
+    /// Who has the lock makes the last elements of a file without spare room read as a footer, and gives the lock back:
+    /// by closing, or not.
+    Mimic(u8, bool),
     Call(u8, Call),
 }
 
@@ -203,10 +204,10 @@ impl Weights {
 }
 
 const CALLS: [u64; 35] = [
-    30, 30, 40, 8, 30, 8, 2, 8, 2, 15, 30, 8, 8, 15, 12, 15, 12, 5, 8, 12, 12, 4, 4, 3, 5, 5, 3, 12, 3, 20, 8, 1, 3,
-    5, 10,
+    30, 30, 40, 8, 30, 8, 2, 8, 2, 15, 30, 8, 8, 15, 12, 15, 12, 5, 8, 12, 12, 4, 4, 3, 5, 5, 3, 12, 3, 20,
+    8, 1, 3, 5, 10,
 ];
-const STEPS: [u64; 15] = [2, 90, 45, 10, 14, 2, 2, 8, 8, 10, 4, 3, 3, 6, 2];
+const STEPS: [u64; 16] = [2, 90, 45, 10, 14, 2, 2, 8, 8, 10, 4, 3, 3, 6, 2, 6];
 const KINDS: [u64; 4] = [10, 20, 6, 5];
 const FROMS: [u64; 4] = [10, 2, 3, 3];
 const LENGTHS: [u64; 6] = [6, 4, 12, 8, 6, 2];
@@ -232,7 +233,9 @@ impl Case {
         let mut numbers = Numbers(seed);
         let types = ["B", "H", "I", "Q", "D", "3", "24", "100", "5000"];
         let ty = match types[numbers.below(types.len() as u64) as usize] {
-            code if code.chars().all(char::is_alphabetic) => Type::from_char(code.chars().next().unwrap()).unwrap(),
+            code if code.chars().all(char::is_alphabetic) => {
+                Type::from_char(code.chars().next().unwrap()).unwrap()
+            }
             size => Type::record(size.parse().unwrap()).unwrap(),
         };
         let place = if numbers.below(3) == 0 { Place::Disk } else { Place::Memory };
@@ -256,6 +259,7 @@ impl Case {
         let steps = match drawing.below(12) {
             0 | 1 if several => drawing.rounds_of_closing(),
             2 | 3 => drawing.rounds_with_children(),
+            4 | 5 => drawing.rounds_at_the_end_of_pages(),
             _ => {
                 let count = 20 + drawing.below(130);
                 let mut steps: Vec<Step> = (0..2).map(|_| drawing.open()).collect();
@@ -299,7 +303,7 @@ impl Drawing {
             let kind = if self.below(4) == 0 { Kind::Exact } else { Kind::Writable };
             steps.push(Step::Open(self.byte(), kind, From::Path));
             steps.push(Step::Call(self.byte(), Call::Extend(self.length(), self.content())));
-            steps.push(Step::Fork(self.byte(), Fork::ALL[self.below(3) as usize]));
+            steps.push(Step::Fork(self.byte(), ForkCall::ALL[self.below(3) as usize]));
             let shorter = match self.below(4) {
                 0 => Call::Pop(self.few()),
                 1 => Call::Clear,
@@ -323,6 +327,41 @@ impl Drawing {
         steps
     }
 
+    /// The elements end where a page ends, often so that they would read as a footer there.
+    fn rounds_at_the_end_of_pages(&mut self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        // Of elements of 24 bytes three pages hold a whole number, of others that divide a page, each.
+        let pages = |pages: u64| Length::PageEnd(3 * pages as u8, 0);
+        for _ in 0..10 + self.below(15) {
+            let (who, seed) = (self.byte(), 4 * self.below(1 << 20) as u32 + self.below(4) as u32);
+            let content = Content::Alike(seed);
+            let page = 1 + self.below(4);
+            match self.below(9) {
+                0 | 1 => {
+                    let kind = if self.below(2) == 0 { Kind::Exact } else { Kind::Writable };
+                    steps.push(Step::Open(self.byte(), kind, From::Path));
+                }
+                2 => {
+                    steps.push(Step::Call(who, Call::Extend(pages(page), content)));
+                    steps.push(Step::Call(who, Call::Pop(1)));
+                    steps.push(Step::Call(who, Call::Append(content)));
+                }
+                3 => steps.push(Step::Call(who, Call::Resize(pages(page)))),
+                4 => {
+                    steps.push(Step::Call(who, Call::Extend(pages(page), content)));
+                    // A footer's worth of elements in the midst goes, and what was before the end is the end.
+                    let removed = (3 * PAGE / self.size) as u16;
+                    steps.push(Step::Call(who, Call::Splice(At::Start(0), removed, 0, content)));
+                }
+                5 => steps.push(Step::Close(who)),
+                6 => steps.push(Step::Mimic(who, self.below(2) == 0)),
+                7 => steps.push(Step::Call(who, Call::Extend(pages(page), content))),
+                _ => steps.push(self.step()),
+            }
+        }
+        steps
+    }
+
     fn step(&mut self) -> Step {
         if self.below(100) < self.calls_share {
             return Step::Call(self.byte(), self.call());
@@ -332,7 +371,7 @@ impl Drawing {
             1 => self.open(),
             2 => Step::Close(self.byte()),
             3 => Step::CloseTogether(self.below(1 << 16) as u16),
-            4 => Step::Fork(self.byte(), Fork::ALL[self.below(3) as usize]),
+            4 => Step::Fork(self.byte(), ForkCall::ALL[self.below(3) as usize]),
             5 => Step::Program(self.byte(), self.below(2) == 0),
             6 => Step::EndProgram(self.byte()),
             7 => Step::Exit(self.byte(), self.below(2) == 0),
@@ -342,7 +381,8 @@ impl Drawing {
             11 => Step::Duplicate(self.byte()),
             12 => Step::CloseDuplicate(self.byte()),
             13 => Step::Tidy(self.byte()),
-            _ => Step::Replace,
+            14 => Step::Replace,
+            _ => Step::Mimic(self.byte(), self.below(2) == 0),
         }
     }
 

@@ -146,11 +146,8 @@ impl Channel {
 
     /// The answer, or `None` if the process ends without one.
     pub fn answer(&self, pidfd: RawFd) -> Option<Answer> {
-        let mut polls = [self.lead.as_raw_fd(), pidfd].map(|fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        });
+        let mut polls =
+            [self.lead.as_raw_fd(), pidfd].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         loop {
             // SAFETY: two structures, which are there to be read and filled.
             let ready = unsafe { libc::poll(polls.as_mut_ptr(), 2, PATIENCE_MS) };
@@ -179,8 +176,9 @@ impl Channel {
     pub fn next_order(&self) -> Order {
         let mut poll = libc::pollfd { fd: self.worker.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         loop {
-            // SAFETY: one structure, which is there to be read and filled; _exit ends the process.
+            // SAFETY: one structure, which is there to be read and filled.
             match unsafe { libc::poll(&raw mut poll, 1, PATIENCE_MS) } {
+                // SAFETY: ends the process.
                 0 => unsafe { libc::_exit(0) },
                 1 => return receive(self.worker.as_raw_fd()).expect("an order"),
                 _ => {}

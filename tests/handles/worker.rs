@@ -49,26 +49,33 @@ impl Row {
     }
 
     fn get(board: &Board, process: usize, slot: usize) -> Row {
-        let [is_open, same, seen, len, has_lock, epoch, data] = std::array::from_fn(|at| {
-            board.word(TABLE + (process * SLOTS + slot) * ROW + at).load(Relaxed)
-        });
+        let [is_open, same, seen, len, has_lock, epoch, data] =
+            std::array::from_fn(|at| board.word(TABLE + (process * SLOTS + slot) * ROW + at).load(Relaxed));
         Row { is_open, same, seen, len, has_lock, epoch, data }
     }
 }
 
-/// How a child comes about.
+/// The call by which a child comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fork {
-    /// With the handlers that the library has registered.
-    Fork,
-    /// `_Fork` of the C library, which calls no handlers.
+pub enum ForkCall {
+    /// `fork`, which calls the handlers that the library has registered.
+    WithHandlers,
+    /// `_Fork` of the C library, which calls none.
     Bare,
-    /// The system call by itself.
+    /// The system call `clone` by itself.
     Clone,
 }
 
-impl Fork {
-    pub const ALL: [Fork; 3] = [Fork::Fork, Fork::Bare, Fork::Clone];
+impl ForkCall {
+    pub const ALL: [ForkCall; 3] = [ForkCall::WithHandlers, ForkCall::Bare, ForkCall::Clone];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ForkCall::WithHandlers => "fork",
+            ForkCall::Bare => "_Fork",
+            ForkCall::Clone => "clone",
+        }
+    }
 
     /// # Safety
     /// As for fork(2): the process has one thread.
@@ -76,14 +83,14 @@ impl Fork {
         // SAFETY: the caller's promise; `_Fork` has this form where the C library has it.
         unsafe {
             match self {
-                Fork::Fork => libc::fork(),
-                Fork::Bare => match libc::dlsym(libc::RTLD_DEFAULT, c"_Fork".as_ptr()) {
+                ForkCall::WithHandlers => libc::fork(),
+                ForkCall::Bare => match libc::dlsym(libc::RTLD_DEFAULT, c"_Fork".as_ptr()) {
                     bare if !bare.is_null() => {
                         std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> libc::pid_t>(bare)()
                     }
-                    _ => Fork::Clone.fork(),
+                    _ => ForkCall::Clone.fork(),
                 },
-                Fork::Clone => libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t,
+                ForkCall::Clone => libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) as libc::pid_t,
             }
         }
     }
@@ -150,7 +157,7 @@ impl<'a> Worker<'a> {
                 Ok(())
             }
             What::Close => self.handles[slot].take().expect("an open handle").close(),
-            What::Fork => self.fork(Fork::ALL[a], b, value),
+            What::Fork => self.fork(ForkCall::ALL[a], b, value),
             What::Start => {
                 let mut command = Command::new("sleep");
                 command.arg("120");
@@ -220,7 +227,7 @@ impl<'a> Worker<'a> {
     }
 
     /// The parent's answer is the child's number; the child answers for itself, when it is there.
-    fn fork(&mut self, how: Fork, number: usize, value: &mut u64) -> Code<()> {
+    fn fork(&mut self, how: ForkCall, number: usize, value: &mut u64) -> Code<()> {
         // SAFETY: the process has one thread.
         let child = unsafe { how.fork() };
         assert!(child >= 0, "{}", std::io::Error::last_os_error());
