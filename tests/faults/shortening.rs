@@ -249,7 +249,7 @@ fn after_each_instruction(cases: &mut Cases) {
         for before in BEFORE {
             for call in CALLS {
                 turn += 1;
-                if turn % some == 0 {
+                if turn.is_multiple_of(some) {
                     let label = format!("{place:?}, {before:?}, {call:?}");
                     let mut steps = 0;
                     cases.case(label, || steps = one_by_one(&path, before, call));
@@ -327,7 +327,7 @@ fn killed_at_instructions(cases: &mut Cases) {
         for before in BEFORE {
             for call in calls {
                 turn += 1;
-                if turn % some != 0 {
+                if !turn.is_multiple_of(some) {
                     continue;
                 }
                 let steps = steps_of(&path, before, call);
