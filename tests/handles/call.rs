@@ -612,7 +612,7 @@ impl Lead<'_> {
         if has_asked && handle.is_writer() && !handle.has_own_lock {
             (handle.has_own_lock, handle.family) = (true, number);
         }
-        if answer.has_lock == 1 && handle.kind == Kind::Exact && is_alone {
+        if answer.has_lock == 1 && (handle.kind == Kind::Exact || handle.is_small) && is_alone {
             // It is that handle's own call that cuts.
             handle.seen = len;
         }
