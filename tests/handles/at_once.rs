@@ -78,7 +78,9 @@ pub const CONFIRMED: usize = 3;
 pub const SETS: usize = 4;
 pub const CHILDREN: usize = 5;
 pub const KILLS: usize = 6;
-pub const NAMES: [&str; 7] = ["locks", "changes", "looks", "confirmed copies", "stores", "children", "kills"];
+pub const CHECKS: usize = 7;
+pub const NAMES: [&str; 8] =
+    ["locks", "changes", "looks", "confirmed copies", "stores", "children", "kills", "checks"];
 
 /// An actor's process, which is the first of a group.
 #[derive(Clone, Copy)]
@@ -124,13 +126,16 @@ pub fn play(board: Board, directory: &Path, scene: &Scene) -> Result<(), String>
     };
     let mut acting: Vec<Acting> = (0..scene.processes).map(|seat| start(seat, numbers.next())).collect();
     let mut orphans = Vec::new();
+    let mut last_checks = u64::MAX;
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(scene.milliseconds) {
         std::thread::sleep(Duration::from_micros(500 + numbers.below(15_000)));
         if let Some(complaint) = board.complaint() {
             return Err(complaint);
         }
-        if scene.are_killed {
+        // One after the other: whoever takes the lock after one was killed says what he has found.
+        let checks = ledger.word(COUNTS + CHECKS).load(Acquire);
+        if scene.are_killed && checks != last_checks {
             let at = numbers.below(acting.len() as u64) as usize;
             let Acting { pid, number, seat } = acting[at];
             // A child that no handler has heard of would keep the lock, which the only one who takes it can't know.
@@ -143,6 +148,7 @@ pub fn play(board: Board, directory: &Path, scene: &Scene) -> Result<(), String>
             }
             ledger.is_dead(number);
             ledger.count(KILLS);
+            last_checks = ledger.word(COUNTS + CHECKS).load(Acquire);
             orphans.push(pid);
             if scene.is_sole {
                 wait_for_group(pid)?;
@@ -486,6 +492,7 @@ impl<'a> Actor<'a> {
         self.ledger
             .reconcile(len, |index| load(raw, index * self.size))
             .unwrap_or_else(|error| panic!("{error}"));
+        self.ledger.count(CHECKS);
         open.seen = if open.kind == Kind::Exact { len } else { open.seen.max(len) };
         for index in (0..len).filter(|index| self.scene.are_moved || !is_anybodys(*index)) {
             let name = self.ledger.name_at(index);

@@ -188,11 +188,7 @@ impl Lead<'_> {
         let there = bytes.min(self.reading.size);
         self.file.read_exact_at(&mut view[..there], 0).unwrap();
         for (page, contents) in &self.model.handles[at].pages {
-            for (offset, byte) in contents.iter().enumerate() {
-                if let Some(place) = view.get_mut(page * PAGE + offset) {
-                    *place = *byte;
-                }
-            }
+            put(&mut view, page * PAGE, contents);
         }
         view
     }
@@ -308,8 +304,9 @@ impl Lead<'_> {
         let (slot, size, len) = (handle.slot, model.size, model.len());
         let most = MOST * 3 / 4 / size;
         let spliced = |start: usize, removed: usize, values: &[u8]| {
-            let mut elements = model.elements.clone();
-            elements.splice(start * size..(start + removed) * size, values.iter().copied());
+            let (before, behind) =
+                (&model.elements[..start * size], &model.elements[(start + removed) * size..]);
+            let elements = [before, values, behind].concat();
             let count = values.len() / size;
             let moves = if count < removed || count > removed && start + removed < len {
                 Moves::Yes
@@ -446,12 +443,15 @@ impl Lead<'_> {
                 let view = self.view(at, known * size);
                 let is_record = self.ty.kind() == TypeKind::Record;
                 let part = if self.ty.kind() == TypeKind::Complex { size / 2 } else { size };
-                let (what, bytes): (What, Vec<u8>) = match call {
-                    Call::Reverse => (What::Reverse, view.chunks(size).rev().flatten().copied().collect()),
-                    _ => (
-                        What::Byteswap,
-                        view.chunks(part).flat_map(|part| part.iter().rev()).copied().collect(),
-                    ),
+                let mut bytes = view.clone();
+                let what = if matches!(call, Call::Reverse) {
+                    for (to, from) in bytes.chunks_exact_mut(size).zip(view.chunks_exact(size).rev()) {
+                        to.copy_from_slice(from);
+                    }
+                    What::Reverse
+                } else {
+                    bytes.chunks_exact_mut(part).for_each(<[u8]>::reverse);
+                    What::Byteswap
                 };
                 if what == What::Byteswap && is_record {
                     let codes: Vec<i32> = [MBA_ETYPE].into_iter().chain(refusal).collect();
@@ -500,9 +500,15 @@ impl Lead<'_> {
         if self.reading.has_footer || self.model.handles[at].kind == Kind::Private {
             return false;
         }
-        let mut elements = self.model.elements.clone();
-        put(&mut elements, from, bytes);
-        footer::ends_alike(&elements)
+        // What comes before the last page doesn't matter.
+        let end = self.model.elements.len();
+        let Some(last) = end.checked_sub(PAGE).filter(|_| end.is_multiple_of(PAGE)) else { return false };
+        let mut page = self.model.elements[last..].to_vec();
+        match from.checked_sub(last) {
+            Some(at) => put(&mut page, at, bytes),
+            None => put(&mut page, 0, bytes.get(last - from..).unwrap_or_default()),
+        }
+        footer::ends_alike(&page)
     }
 
     /// Compares what a call said and gave, and follows it in the model.
@@ -612,7 +618,7 @@ impl Lead<'_> {
         if has_asked && handle.is_writer() && !handle.has_own_lock {
             (handle.has_own_lock, handle.family) = (true, number);
         }
-        if answer.has_lock == 1 && handle.kind == Kind::Exact && is_alone {
+        if answer.has_lock == 1 && (handle.kind == Kind::Exact || handle.is_small) && is_alone {
             // It is that handle's own call that cuts.
             handle.seen = len;
         }
@@ -726,9 +732,12 @@ impl Lead<'_> {
                 self.model.handles[at].pages.insert(page, contents);
             }
         }
-        for (offset, byte) in bytes.iter().enumerate() {
-            let place = from + offset;
-            self.model.handles[at].pages.get_mut(&(place / PAGE)).unwrap()[place % PAGE] = *byte;
+        let mut place = from;
+        while place < from + bytes.len() {
+            let next = ((place / PAGE + 1) * PAGE).min(from + bytes.len());
+            let contents = self.model.handles[at].pages.get_mut(&(place / PAGE)).expect("its own by now");
+            put(contents, place % PAGE, &bytes[place - from..next - from]);
+            place = next;
         }
     }
 
