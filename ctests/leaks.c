@@ -32,5 +32,10 @@ int main(int argc, char **argv)
             OK(mba_extend(arrays[at], values, MANY));
         }
     }
+    /* One was made shorter, for which its file is mapped once more. */
+    OK(mba_pop(arrays[1], NULL));
+    OK(mba_shrink_to_fit(arrays[1]));
+    /* A child ends with all of them too; of anonymous ones it has a mapping of its own. */
+    IN_A_CHILD();
     return 0;
 }
