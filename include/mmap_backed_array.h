@@ -23,7 +23,8 @@
  *
  * FILES. A closed file is just its elements: byte 0 is element 0, and the size is length times item
  * size. While a handle grows it, spare room follows the elements, and the last 128 bytes of the file,
- * the footer, hold the true length. Any file of numbers can be opened.
+ * the footer, hold the true length. Any file of numbers can be opened. End every handle by mba_close() or
+ * mba_free(): a process that ends without it leaves the spare room in the file.
  *
  * LENGTH. Each handle has its own view of the length. mba_refresh() takes up what others have
  * published; every call that changes the length does so too. One handle at a time can change the
@@ -31,17 +32,21 @@
  * mba_unlock(), the handle's end or the process's end, be it by kill -9. Setting elements and reading
  * need no lock.
  *
- * OTHERS. No handle can hurt another by calls of this library, whatever its length: what an open handle
- * has ever seen as an element stays mapped for it, also when others make the array shorter; what it
- * stores there beyond the present length is lost, and touches nothing else. mba_epoch() changes when
- * elements were taken away or moved. The price: as long as others have the file open, a file that was
- * made shorter keeps what they may have seen, and its footer. It is exactly its elements once a handle
- * that may write closes as the last one; a file that is only appended to is so after each writer's close,
- * whoever else has it open. A file without spare room that is made shorter while others have it open needs
- * room for a footer, or it is ENOSPC. mba_tidy() puts in order what a killed process has left.
+ * OTHERS. No handle can hurt another by calls of this library, whatever its length. What an open handle
+ * has ever seen as an element stays mapped for it, also when others make the array shorter. A call with an old
+ * length reads and stores at its index: if the array was made shorter and grew again, or elements were moved,
+ * that is another element. Beyond the present length, what is read means nothing, and what is stored is lost.
+ * mba_epoch() tells a follower that elements were taken away or moved.
+ *
+ * If elements were only ever appended, the file is exactly its elements when a handle that has changed the
+ * length closes and no other one holds the growth lock; others may still have it open. If elements were taken
+ * away or moved, the file keeps what others may have seen as long as they have it open, and its footer. It is
+ * exactly its elements when the last handle closes, if that one is MBA_RDWR. A file without spare room that is
+ * made shorter while others have it open needs room for a footer, or the call fails with ENOSPC. mba_tidy()
+ * puts in order what a process has left that ended without closing.
  *
  * POINTERS. mba_data_ptr() is the same from opening to freeing, however much the array grows. The
- * library never keeps a pointer of the caller's after the call, but that of mba_from_memory().
+ * library never keeps a pointer of the caller's after the call, except the one given to mba_from_memory().
  *
  * THREADS. Functions that take const mba_array *, and mba_set() and mba_write(), may run beside any
  * call on the same handle but mba_free(), mba_close() and mba_shrink_to_fit(), and, with MBA_EXACT,
@@ -54,9 +59,10 @@
  * FORK. A child keeps its parent's handles with their pointers, and neither the growth lock nor
  * the right to trim: its first change of the length takes the lock for itself, or says MBA_ELOCKED. A
  * child that exits or frees its copy leaves the parent's array alone. Descriptors are close-on-exec, and
- * never 0, 1 or 2. That holds for children by _Fork() and clone() too, but that such a child keeps its
- * parent's lock alive until it ends or uses the array, and that a signal handler's child that returns into
- * an interrupted append publishes an old length. A child is one of the others who have the file open.
+ * never 0, 1 or 2. All that holds for children by _Fork() and clone() also, with two exceptions. Such a child
+ * keeps its parent's lock alive until it ends or uses the array. If a signal handler makes the child and it
+ * returns into an interrupted append, it publishes an old length. A child is one of the others who have the
+ * file open.
  *
  * WHAT SURVIVES. Under kill -9 at any moment, append, extend, pop, resize, commit and clear have
  * happened wholly or not at all. After power loss the elements up to the last mba_flush() are intact,
@@ -67,11 +73,12 @@
  * WHAT IS NOT PROMISED. Calls that move or rewrite elements (insert, remove, splice, reverse, byteswap,
  * fill, write) can be half done after a kill. Stores into holes of a sparse file, into reflinked files,
  * and on btrfs and ZFS can meet a full disk as SIGBUS. A program that doesn't use the library and truncates
- * the file makes the part given up fault (SIGBUS): for pointers into it, and for calls that reach elements
- * there. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that. Anonymous arrays can't be cut. Who
- * stores in the last 128 bytes of a file without spare room what reads as a footer, without holding the
- * growth lock, makes it one. An fcntl(2) lock on the whole file counts as one on ours, and closing any
- * descriptor of a file, as ours do, drops the process's own fcntl(2) locks on it. Writers that don't
+ * the file makes the lost part fault (SIGBUS): for pointers into it, and for calls that reach elements
+ * there. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that. Anonymous arrays can't be cut. If someone
+ * who doesn't hold the growth lock stores what looks like a footer in the last 128 bytes of a file without spare
+ * room whose size is a multiple of 4096, the library takes it for one. An application's fcntl(2) lock on the
+ * whole file blocks the library's locks (MBA_ELOCKED), and the reverse. Closing any descriptor of a file drops
+ * the process's own fcntl(2) locks on it, and the library closes descriptors too. Writers that don't
  * use the library may collide with ours. The kernel's out-of-memory killer and network file systems are
  * beyond us. Elements of 16 bytes, and records whose size isn't 1, 2, 4 or 8, can be read half written.
  *
@@ -305,7 +312,8 @@
 #define MBA_EREADONLY (-105)
 
 /*
- Another handle holds the growth lock, so the length can't change through this one now.
+ Another handle holds the growth lock, so the length can't change through this one now; or a program has locked the
+ whole file by fcntl(2).
  */
 #define MBA_ELOCKED (-106)
 
@@ -376,6 +384,11 @@
 #define MBA_EXACT 16
 
 /*
+ What kind of file it is.
+ */
+typedef struct Traits Traits;
+
+/*
  One process's view of an array. Opaque.
  */
 typedef struct mba_array mba_array;
@@ -419,8 +432,8 @@ typedef struct mba_status {
      */
     uint32_t size;
     /*
-     The element type; 0 if the file doesn't say and no handle knows. Types that are alike, such as `MBA_LONG` and
-     `MBA_INT64`, are one to a file.
+     The element type. A file without a footer doesn't tell it: 0, unless a handle was asked. Types that are alike, such
+     as `MBA_LONG` and `MBA_INT64`, are one to a file.
      */
     mba_type type;
     /*
@@ -428,7 +441,7 @@ typedef struct mba_status {
      */
     uint64_t itemsize;
     /*
-     The number of elements; 0 if the type isn't known.
+     The number of elements; 0 if the type isn't known: it is `file_size` divided by your item size then.
      */
     uint64_t len;
     /*
@@ -436,15 +449,16 @@ typedef struct mba_status {
      */
     uint64_t file_size;
     /*
-     Where element 0 begins in the file, in bytes.
+     Where element 0 begins in the file, in bytes. Always 0 in this version.
      */
     uint64_t offset;
     /*
-     The footer's epoch: 0 if no elements were taken away or moved, as far as the file can tell.
+     The footer's epoch: 0 if no elements were taken away or moved since the file got its footer. It doesn't tell whether
+     the file changed between two openings.
      */
     uint64_t epoch;
     /*
-     The process that holds the growth lock, or held it last, by its number; 0 if the file doesn't say.
+     The number of the process that holds the growth lock, or held it last; 0 if the file has no footer.
      */
     uint64_t holder;
     /*
@@ -456,7 +470,8 @@ typedef struct mba_status {
      */
     uint32_t is_locked;
     /*
-     1 if others have the file open, else 0; for `mba_array_info` others than this handle.
+     1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one, and doesn't see children
+     and duplicates of this handle's own descriptor. Of anonymous memory it means nothing.
      */
     uint32_t is_shared;
     /*
@@ -464,7 +479,8 @@ typedef struct mba_status {
      */
     uint32_t reserved;
     /*
-     The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit.
+     The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit. Always empty in this
+     version.
      */
     char format[MBA_STATUS_FORMAT];
 } mba_status;
@@ -498,6 +514,8 @@ typedef struct mba_head {
      */
     size_t itemsize;
 } mba_head;
+
+
 
 #ifdef __cplusplus
 extern "C" {
@@ -631,8 +649,8 @@ int mba_guard_disable(void);
  Opens a file of elements; makes it if it is told to.
 
  `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
- `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call later fails. A file with a
- lease is waited for. The length is the one published in the file; if it ends
+ `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call later fails. If another process has a
+ lease on the file, the call waits. The length is the one published in the file; if it ends
  inside an element, it is the number of whole ones.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
@@ -736,12 +754,13 @@ void mba_free(struct mba_array *array);
 
 /*
  Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
- case, all pointers into the array end, and nothing is lost: whoever closes next tries again.
+ case, all pointers into the array end, and nothing is lost: the next `MBA_RDWR` handle that closes tries again, and so
+ does `mba_tidy`.
 
  A handle that has held the growth lock gives back the file's spare room, unless another one holds the lock now: an array
  that was only appended to is then exactly its elements. Where elements were taken away, the file keeps as
- much as others who have it open can have seen; it is exactly its elements when a handle that may write closes as the
- last one. In a forked child a handle that hasn't changed the length there leaves the file
+ much as others who have it open may have seen; it is exactly its elements when the last handle closes, if that one is
+ `MBA_RDWR`. In a forked child a handle that hasn't changed the length there leaves the file
  alone. Data is not forced to the disk; `mba_flush` does that.
 
  Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if
@@ -769,8 +788,10 @@ int mba_append(struct mba_array *array,
 /*
  Takes the last element away, and copies it to `out` unless that is NULL.
 
- Errors: `MBA_EEMPTY`; as `mba_append`. A file without spare room gets some here, so that `ENOSPC` means
- that the file was cut instead; it isn't an error.
+ A file without spare room gets a footer here. If there is no room for that, the file is cut instead; if others have it
+ open it can't be cut, and the call fails with `ENOSPC`.
+
+ Errors: `MBA_EEMPTY`; as `mba_append`.
  */
 int mba_pop(struct mba_array *array,
             void *out);
@@ -844,7 +865,8 @@ int mba_reserve(struct mba_array *array,
 
 /*
  Gives spare room back, so that the file is exactly its elements; anonymous memory gives back memory and
- keeps its size. No other call may run on this handle meanwhile.
+ keeps its size. If elements were taken away and others have the file open, it gives back only what they can't have seen,
+ and returns `MBA_OK` all the same. No other call may run on this handle meanwhile.
 
  Errors: as `mba_append`.
  */
@@ -883,8 +905,9 @@ const char *mba_type_name(mba_type type);
 /*
  A descriptor of the file or memory behind the array, to send to another process, which opens it by
  `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
- that carries the growth lock. Whoever has a duplicate counts as one who has the file open. -1 where there is none: NULL,
- and the caller's memory; and of anonymous memory if no descriptor is left, or no /proc.
+ that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change the file's size through it.
+ Whoever has a duplicate counts as one who has the file open. -1 for NULL and for the caller's memory; for anonymous
+ memory also if the process has no free descriptor, or no /proc.
  */
 int mba_fd(const struct mba_array *array);
 
@@ -903,24 +926,27 @@ int mba_flush(struct mba_array *array);
 
  Errors: `MBA_ELIMIT` if the array has outgrown this handle's reservation, whose length then stays as it was;
  `MBA_ECORRUPT`, `MBA_ETYPE`; `MBA_ETRUNCATED` if this handle holds the lock and the file is shorter than it
- left it; `EBUSY` if the file changes so fast that no state of it can be read; `EINVAL` for NULL.
+ left it; `EBUSY` if the file changes so fast that no state of it can be read: try again; `EINVAL` for NULL.
  */
 int mba_refresh(struct mba_array *array);
 
 /*
- A number that changes when elements have been taken away or moved (by shortening, insert, remove, and a splice before
- the end that changes the length), as far as this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
+ A number that changes when elements have been taken away or moved (by a call that makes the
+ array shorter, by an insert before the end, and by a splice there that changes the length), as far as this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
 
- So that whoever follows an array knows when to begin anew: copy what is needed, refresh, and compare the epoch with the
- one before. If it is the same, what was copied was there. Epochs of different openings don't compare.
+ To follow an array: 1. Note the epoch, then the length. 2. Copy the new elements. 3. Call `mba_refresh`. 4. If the epoch
+ is the same, use the copies; if not, drop all that you have taken, and begin at element 0. Don't act on a copy before
+ step 4. The length gets smaller only when the epoch changes. Calls that set elements don't change it. Compare
+ for equality only: the number itself means nothing, also to other openings.
  */
 uint64_t mba_epoch(const struct mba_array *array);
 
 /*
- Tells by `*replaced` whether the path by which the array was opened leads to another file now, or to none: 1 or 0.
- Always 0 for anonymous memory, a descriptor's and the caller's.
+ Sets `*replaced` to 1 if the path by which the array was opened now leads to another file or to none, else to 0. A file
+ that was overwritten in its place, as cp(1) does, is the same file. Always 0 for anonymous memory, a descriptor's and
+ the caller's.
 
- Errors: those of stat(2), but not `ENOENT` and `ENOTDIR`, by which the file is replaced; `EINVAL` for NULL.
+ Errors: those of stat(2), except `ENOENT` and `ENOTDIR`, which mean 1; `EINVAL` for NULL.
  */
 int mba_is_replaced(const struct mba_array *array,
                     int *replaced);
@@ -931,11 +957,11 @@ int mba_is_replaced(const struct mba_array *array,
  this is for waiting, and for a read and a change that belong together.
 
  `timeout_ms`: 0 doesn't wait, -1 waits for ever, also for another handle of this very process; other
- negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A handle that has given the lock back
- and locks again lets those go first who wait, for 100 ms at most.
+ negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A second handle of the same thread waits
+ for ever, too. A handle that has given the lock back and locks again lets waiting handles go first, for 100 ms at most.
 
- Errors: `MBA_ELOCKED` if it was not to wait; `ETIMEDOUT`; `EINTR` if a signal handler ended the wait, which one that was
- installed with `SA_RESTART` doesn't; as `mba_append`.
+ Errors: `MBA_ELOCKED` if `timeout_ms` is 0; `ETIMEDOUT`; `EINTR` if a signal handler without `SA_RESTART` ran; as
+ `mba_append`.
  */
 int mba_lock(struct mba_array *array,
              int timeout_ms);
@@ -968,7 +994,8 @@ int mba_advise(const struct mba_array *array,
                int advice);
 
 /*
- Tells what a file says of itself. Opens it for reading only, changes nothing, and is in nobody's way.
+ Reports a file's type, length, size and state. It opens the file for reading and closes it again. It changes no byte, and
+ takes no lock. As with any close, the process then loses its own fcntl(2) locks on this file.
 
  Errors: those of open(2); `EISDIR` for a directory, `ENODEV` for what else is no regular file; `MBA_ECORRUPT` if the
  file's footer contradicts the file; `EINVAL` for NULL, and for a size under 4 or over 65536.
@@ -985,12 +1012,13 @@ int mba_array_info(const struct mba_array *array,
                    struct mba_status *out);
 
 /*
- Puts a file in order that a killed process has left: gives its spare room back, as the close of the last handle would
- do. If others have the file open, it does so as far as they allow. `type` is what the file must be made of; 0 for
- anything.
+ Puts a file in order that a process has left which ended without closing: gives its spare room back. If others have the file
+ open, it gives back what they can't have seen, and returns `MBA_OK`; call it again when they have closed. If the file has
+ a footer, that must name `type`, or any type if that is 0. A file without a footer has nothing to put in order.
 
  `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its length is then the
- footer's if it fits, else all that lies before the footer.
+ footer's if it fits, else all that lies before the footer, spare room too. Make a copy first. As with any close, the
+ process then loses its own fcntl(2) locks on this file.
 
  Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or with
  `MBA_TIDY_FORCE` if others have a file open whose footer is unsound; `MBA_ETYPE`; `MBA_ECORRUPT` without

@@ -18,7 +18,8 @@ pub const MBA_EEMPTY: i32 = -103;
 pub const MBA_ENOTFOUND: i32 = -104;
 /// The handle is read-only: neither elements nor the length can change through it.
 pub const MBA_EREADONLY: i32 = -105;
-/// Another handle holds the growth lock, so the length can't change through this one now.
+/// Another handle holds the growth lock, so the length can't change through this one now; or a program has locked the
+/// whole file by fcntl(2).
 pub const MBA_ELOCKED: i32 = -106;
 /// The length would go beyond the address range that the handle reserved when it was opened.
 pub const MBA_ELIMIT: i32 = -107;

@@ -29,8 +29,8 @@ pub struct mba_options {
 /// Opens a file of elements; makes it if it is told to.
 ///
 /// `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
-/// `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call later fails. A file with a
-/// lease is waited for. The length is the one published in the file; if it ends
+/// `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call later fails. If another process has a
+/// lease on the file, the call waits. The length is the one published in the file; if it ends
 /// inside an element, it is the number of whole ones.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
@@ -190,12 +190,13 @@ pub unsafe extern "C" fn mba_free(array: *mut mba_array) {
 }
 
 /// Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
-/// case, all pointers into the array end, and nothing is lost: whoever closes next tries again.
+/// case, all pointers into the array end, and nothing is lost: the next `MBA_RDWR` handle that closes tries again, and so
+/// does `mba_tidy`.
 ///
 /// A handle that has held the growth lock gives back the file's spare room, unless another one holds the lock now: an array
 /// that was only appended to is then exactly its elements. Where elements were taken away, the file keeps as
-/// much as others who have it open can have seen; it is exactly its elements when a handle that may write closes as the
-/// last one. In a forked child a handle that hasn't changed the length there leaves the file
+/// much as others who have it open may have seen; it is exactly its elements when the last handle closes, if that one is
+/// `MBA_RDWR`. In a forked child a handle that hasn't changed the length there leaves the file
 /// alone. Data is not forced to the disk; `mba_flush` does that.
 ///
 /// Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if

@@ -24,8 +24,10 @@ pub unsafe extern "C" fn mba_append(array: *mut mba_array, value: *const c_void)
 
 /// Takes the last element away, and copies it to `out` unless that is NULL.
 ///
-/// Errors: `MBA_EEMPTY`; as `mba_append`. A file without spare room gets some here, so that `ENOSPC` means
-/// that the file was cut instead; it isn't an error.
+/// A file without spare room gets a footer here. If there is no room for that, the file is cut instead; if others have it
+/// open it can't be cut, and the call fails with `ENOSPC`.
+///
+/// Errors: `MBA_EEMPTY`; as `mba_append`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_pop(array: *mut mba_array, out: *mut c_void) -> c_int {
     // SAFETY: the caller promises a place for an element, or NULL.
@@ -106,7 +108,8 @@ pub unsafe extern "C" fn mba_reserve(array: *mut mba_array, capacity: usize) -> 
 }
 
 /// Gives spare room back, so that the file is exactly its elements; anonymous memory gives back memory and
-/// keeps its size. No other call may run on this handle meanwhile.
+/// keeps its size. If elements were taken away and others have the file open, it gives back only what they can't have seen,
+/// and returns `MBA_OK` all the same. No other call may run on this handle meanwhile.
 ///
 /// Errors: as `mba_append`.
 #[unsafe(no_mangle)]

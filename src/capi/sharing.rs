@@ -20,8 +20,9 @@ pub const MBA_ADVICE_DONTNEED: i32 = 4;
 
 /// A descriptor of the file or memory behind the array, to send to another process, which opens it by
 /// `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
-/// that carries the growth lock. Whoever has a duplicate counts as one who has the file open. -1 where there is none: NULL,
-/// and the caller's memory; and of anonymous memory if no descriptor is left, or no /proc.
+/// that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change the file's size through it.
+/// Whoever has a duplicate counts as one who has the file open. -1 for NULL and for the caller's memory; for anonymous
+/// memory also if the process has no free descriptor, or no /proc.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_fd(array: *const mba_array) -> c_int {
     ask(array, -1, |array| array.fd().unwrap_or(-1))
@@ -42,26 +43,29 @@ pub unsafe extern "C" fn mba_flush(array: *mut mba_array) -> c_int {
 ///
 /// Errors: `MBA_ELIMIT` if the array has outgrown this handle's reservation, whose length then stays as it was;
 /// `MBA_ECORRUPT`, `MBA_ETYPE`; `MBA_ETRUNCATED` if this handle holds the lock and the file is shorter than it
-/// left it; `EBUSY` if the file changes so fast that no state of it can be read; `EINVAL` for NULL.
+/// left it; `EBUSY` if the file changes so fast that no state of it can be read: try again; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_refresh(array: *mut mba_array) -> c_int {
     with(array, |array| array.refresh())
 }
 
-/// A number that changes when elements have been taken away or moved (by shortening, insert, remove, and a splice before
-/// the end that changes the length), as far as this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
+/// A number that changes when elements have been taken away or moved (by a call that makes the
+/// array shorter, by an insert before the end, and by a splice there that changes the length), as far as this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
 ///
-/// So that whoever follows an array knows when to begin anew: copy what is needed, refresh, and compare the epoch with the
-/// one before. If it is the same, what was copied was there. Epochs of different openings don't compare.
+/// To follow an array: 1. Note the epoch, then the length. 2. Copy the new elements. 3. Call `mba_refresh`. 4. If the epoch
+/// is the same, use the copies; if not, drop all that you have taken, and begin at element 0. Don't act on a copy before
+/// step 4. The length gets smaller only when the epoch changes. Calls that set elements don't change it. Compare
+/// for equality only: the number itself means nothing, also to other openings.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_epoch(array: *const mba_array) -> u64 {
     ask(array, 0, |array| array.epoch())
 }
 
-/// Tells by `*replaced` whether the path by which the array was opened leads to another file now, or to none: 1 or 0.
-/// Always 0 for anonymous memory, a descriptor's and the caller's.
+/// Sets `*replaced` to 1 if the path by which the array was opened now leads to another file or to none, else to 0. A file
+/// that was overwritten in its place, as cp(1) does, is the same file. Always 0 for anonymous memory, a descriptor's and
+/// the caller's.
 ///
-/// Errors: those of stat(2), but not `ENOENT` and `ENOTDIR`, by which the file is replaced; `EINVAL` for NULL.
+/// Errors: those of stat(2), except `ENOENT` and `ENOTDIR`, which mean 1; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_is_replaced(array: *const mba_array, replaced: *mut c_int) -> c_int {
     with(array, |array| {
@@ -78,11 +82,11 @@ pub unsafe extern "C" fn mba_is_replaced(array: *const mba_array, replaced: *mut
 /// this is for waiting, and for a read and a change that belong together.
 ///
 /// `timeout_ms`: 0 doesn't wait, -1 waits for ever, also for another handle of this very process; other
-/// negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A handle that has given the lock back
-/// and locks again lets those go first who wait, for 100 ms at most.
+/// negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A second handle of the same thread waits
+/// for ever, too. A handle that has given the lock back and locks again lets waiting handles go first, for 100 ms at most.
 ///
-/// Errors: `MBA_ELOCKED` if it was not to wait; `ETIMEDOUT`; `EINTR` if a signal handler ended the wait, which one that was
-/// installed with `SA_RESTART` doesn't; as `mba_append`.
+/// Errors: `MBA_ELOCKED` if `timeout_ms` is 0; `ETIMEDOUT`; `EINTR` if a signal handler without `SA_RESTART` ran; as
+/// `mba_append`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_lock(array: *mut mba_array, timeout_ms: c_int) -> c_int {
     with(array, |array| {

@@ -22,30 +22,33 @@ pub const MBA_STATUS_FORMAT: usize = 256;
 pub struct mba_status {
     /// `sizeof(mba_status)` as the caller knows it.
     pub size: u32,
-    /// The element type; 0 if the file doesn't say and no handle knows. Types that are alike, such as `MBA_LONG` and
-    /// `MBA_INT64`, are one to a file.
+    /// The element type. A file without a footer doesn't tell it: 0, unless a handle was asked. Types that are alike, such
+    /// as `MBA_LONG` and `MBA_INT64`, are one to a file.
     pub r#type: mba_type,
     /// Bytes in an element; 0 if the type isn't known.
     pub itemsize: u64,
-    /// The number of elements; 0 if the type isn't known.
+    /// The number of elements; 0 if the type isn't known: it is `file_size` divided by your item size then.
     pub len: u64,
     /// The file's size in bytes.
     pub file_size: u64,
-    /// Where element 0 begins in the file, in bytes.
+    /// Where element 0 begins in the file, in bytes. Always 0 in this version.
     pub offset: u64,
-    /// The footer's epoch: 0 if no elements were taken away or moved, as far as the file can tell.
+    /// The footer's epoch: 0 if no elements were taken away or moved since the file got its footer. It doesn't tell whether
+    /// the file changed between two openings.
     pub epoch: u64,
-    /// The process that holds the growth lock, or held it last, by its number; 0 if the file doesn't say.
+    /// The number of the process that holds the growth lock, or held it last; 0 if the file has no footer.
     pub holder: u64,
     /// 1 if the file has spare room and a footer, else 0.
     pub has_footer: u32,
     /// 1 if a handle holds the growth lock, else 0.
     pub is_locked: u32,
-    /// 1 if others have the file open, else 0; for `mba_array_info` others than this handle.
+    /// 1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one, and doesn't see children
+    /// and duplicates of this handle's own descriptor. Of anonymous memory it means nothing.
     pub is_shared: u32,
     /// 0.
     pub reserved: u32,
-    /// The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit.
+    /// The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit. Always empty in this
+    /// version.
     pub format: [c_char; MBA_STATUS_FORMAT],
 }
 
@@ -90,7 +93,8 @@ unsafe fn size_of_status(out: *mut mba_status) -> Result<usize> {
     if (size_of::<u32>()..=LARGEST).contains(&size) { Ok(size) } else { Err(Error::INVALID) }
 }
 
-/// Tells what a file says of itself. Opens it for reading only, changes nothing, and is in nobody's way.
+/// Reports a file's type, length, size and state. It opens the file for reading and closes it again. It changes no byte, and
+/// takes no lock. As with any close, the process then loses its own fcntl(2) locks on this file.
 ///
 /// Errors: those of open(2); `EISDIR` for a directory, `ENODEV` for what else is no regular file; `MBA_ECORRUPT` if the
 /// file's footer contradicts the file; `EINVAL` for NULL, and for a size under 4 or over 65536.
@@ -121,12 +125,13 @@ pub unsafe extern "C" fn mba_array_info(array: *const mba_array, out: *mut mba_s
     })
 }
 
-/// Puts a file in order that a killed process has left: gives its spare room back, as the close of the last handle would
-/// do. If others have the file open, it does so as far as they allow. `type` is what the file must be made of; 0 for
-/// anything.
+/// Puts a file in order that a process has left which ended without closing: gives its spare room back. If others have the file
+/// open, it gives back what they can't have seen, and returns `MBA_OK`; call it again when they have closed. If the file has
+/// a footer, that must name `type`, or any type if that is 0. A file without a footer has nothing to put in order.
 ///
 /// `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its length is then the
-/// footer's if it fits, else all that lies before the footer.
+/// footer's if it fits, else all that lies before the footer, spare room too. Make a copy first. As with any close, the
+/// process then loses its own fcntl(2) locks on this file.
 ///
 /// Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or with
 /// `MBA_TIDY_FORCE` if others have a file open whose footer is unsound; `MBA_ETYPE`; `MBA_ECORRUPT` without
