@@ -20,7 +20,8 @@ pub const MBA_ADVICE_DONTNEED: i32 = 4;
 
 /// A descriptor of the file or memory behind the array, to send to another process, which opens it by
 /// `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
-/// that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change the file's size through it.
+/// that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change the file's size through it. A
+/// call that makes the array shorter may open the file anew behind the same number: an flock(2) lock on it goes then.
 /// Whoever has a duplicate counts as one who has the file open. -1 for NULL and for the caller's memory; for anonymous
 /// memory also if the process has no free descriptor, or no /proc.
 #[unsafe(no_mangle)]
@@ -116,7 +117,7 @@ pub unsafe extern "C" fn mba_has_lock(array: *const mba_array) -> c_int {
 }
 
 /// Tells the system how `count` elements from `start` on will be used: one of `MBA_ADVICE_...`. Does nothing
-/// where the length is fixed. No advice changes an element.
+/// where the length is fixed. No advice changes an element. Advice can be forgotten when a call makes the array shorter.
 ///
 /// Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for unknown advice and NULL; those
 /// of madvise(2).

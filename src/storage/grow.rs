@@ -121,14 +121,16 @@ impl Storage {
         // On a disk that is nearly full the next step starts from what fitted.
         state.step.set(step.min(target.saturating_sub(old)));
         state.footer.set(true);
-        self.open_room(file);
         if target <= old {
+            self.open_room(file);
             return Ok(NOTHING_ZERO);
         }
         file.mapping.reservation.use_up_to(target);
         if pace == Pace::Amortized {
             self.warm(file, old.next_multiple_of(GRAIN), (target - GRAIN).min(old + MOST_WARMED));
         }
+        // Last: other threads may store up to the capacity through the pointer as soon as they know it.
+        self.open_room(file);
         Ok(old.next_multiple_of(GRAIN))
     }
 

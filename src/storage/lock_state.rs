@@ -64,6 +64,8 @@ pub(super) struct LockState {
     pub reach: Cell<u64>,
     /// The footer's epoch.
     pub epoch: Cell<u64>,
+    /// What this handle has taken for elements before it took the lock. Only a call that makes the array shorter cuts below.
+    pub floor: Cell<usize>,
     /// A number that no epoch of the file has had: where it begins, if the file has none.
     pub first_epoch: Cell<u64>,
     /// The footer's bell.
@@ -94,8 +96,10 @@ impl Storage {
         if let Presence::Impossible(error) = mapping.presence {
             return Err(error);
         }
-        let fd = mapping.lock_fd()?;
         let place = &mapping.place;
+        // Before it is asked whether a fork has happened: a child that is forked in between lets go.
+        place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
+        let fd = mapping.lock_fd().inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
         place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
         lock::take(fd, wait, mapping.led.get())
             .inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
@@ -173,6 +177,8 @@ impl Storage {
             return Err(Error::Limit);
         }
         let (is_copy, size) = (found.is_copy(), found.stat.size);
+        // What this handle has seen stays, too: others may be reading it through the pointer.
+        state.floor.set(self.len());
         state.size.set(size);
         state.backed.set(size);
         state.step.set(0);

@@ -57,7 +57,11 @@ impl Mapping {
             if fd != CLOSED {
                 return Ok(fd & !HANDED_OUT);
             }
-            let new = sys::reopen(self.place.any(), libc::O_RDWR)?.into_raw_fd();
+            let new = match sys::reopen(self.place.any(), libc::O_RDWR) {
+                // Another thread has put one there, and closed the one that was to be opened anew.
+                Err(_) if self.place.fd.load(Relaxed) != CLOSED => continue,
+                new => new?.into_raw_fd(),
+            };
             if self.place.fd.compare_exchange(CLOSED, new, Relaxed, Relaxed).is_err() {
                 // Another thread was quicker.
                 sys::close(new);
@@ -143,8 +147,8 @@ impl Mapping {
         Slot::close(&place.fd);
         let fd = place.lock_fd.load(Relaxed);
         if !tidies || !own || fd == CLOSED || presence != Presence::Held || !access.can_change_length() {
-            // The lock goes with its description.
-            return Ok(());
+            // The lock goes with its description, which a child that is being forked may have for a little longer.
+            return if own && held { lock::release(fd) } else { Ok(()) };
         }
         Leaving { fd, identity, shape, led: led.get(), forked: forked.get() }.leave(held)
     }

@@ -41,8 +41,10 @@ pub(super) fn take(fd: RawFd) -> Result<Presence> {
             Err(Error::Locked) if started.get_or_insert_with(Instant::now).elapsed() < MOMENT => {
                 std::thread::sleep(Duration::from_micros(200));
             }
-            Err(Error::Locked) => return Err(Error::Locked),
-            Err(error) => return Ok(Presence::Impossible(error)),
+            Err(error @ Error::Os(libc::EINVAL | libc::ENOLCK | libc::ENOSYS | libc::EOPNOTSUPP)) => {
+                return Ok(Presence::Impossible(error));
+            }
+            Err(error) => return Err(error),
         }
     }
     fence(SeqCst);
@@ -63,14 +65,16 @@ impl Mapping {
     /// lock is one that the question ignores. So it gets a description that is its own, and what is left of the old one
     /// shows. A child that is forked after that has the shorter length.
     pub fn is_alone(&self) -> Result<bool> {
+        if self.are_others_seen()? || self.renew().is_err() {
+            return Ok(false);
+        }
+        Ok(!are_others(self.place.plain())?)
+    }
+
+    /// Whether others are seen at a first look, which doesn't see those who share the description.
+    pub fn are_others_seen(&self) -> Result<bool> {
         let fd = self.place.plain();
-        if self.presence != Presence::Held || self.check(fd).is_err() || are_others(fd)? {
-            return Ok(false);
-        }
-        if self.renew().is_err() {
-            return Ok(false);
-        }
-        Ok(!are_others(fd)?)
+        Ok(self.presence != Presence::Held || self.check(fd).is_err() || are_others(fd)?)
     }
 
     /// Puts a description of its own in the place of the one that is mapped, at the same address and by the same number.

@@ -8,7 +8,7 @@
 
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
-use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
 use super::{Storage, fork, sys};
@@ -234,7 +234,11 @@ impl Slot {
     /// and may carry the parent's lock. Makes only calls that a signal handler may make.
     pub fn leave_parent(&self) -> Result<()> {
         let (base, bytes) = (self.base.load(Relaxed), self.bytes.load(Relaxed));
-        let own = sys::reopen(self.lock_fd.load(Relaxed), libc::O_RDWR)?;
+        let former = self.lock_fd.load(Relaxed);
+        if former == CLOSED {
+            return Err(Error::Os(libc::EBADF));
+        }
+        let own = sys::reopen(former, libc::O_RDWR)?;
         if bytes > 0 {
             let at = core::ptr::with_exposed_provenance_mut::<c_void>(base);
             let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -270,13 +274,14 @@ impl Slot {
 impl Drop for Place {
     fn drop(&mut self) {
         self.hide();
+        // First what a child that is forked in between goes by.
+        self.slot.is_held_on_mapped_one.store(false, SeqCst);
+        self.slot.is_mapped_one.store(false, SeqCst);
         Slot::close(&self.slot.fd);
         Slot::close(&self.slot.lock_fd);
         self.gate.room.store(0, Relaxed);
         self.gate.held.store(false, Relaxed);
         self.gate.own.store(false, Relaxed);
-        self.slot.is_mapped_one.store(false, Relaxed);
-        self.slot.is_held_on_mapped_one.store(false, Relaxed);
         let mut head = FREE.load(Relaxed);
         loop {
             self.slot.next.store(head as u32, Relaxed);

@@ -111,6 +111,9 @@ fn open_leased(open: impl Fn() -> RawFd) -> Result<OwnedFd> {
 /// Opens the file behind a descriptor anew: the result shares neither locks, offset nor status flags
 /// with it. Needs no memory, so that it can run in a forked child.
 pub(super) fn reopen(fd: RawFd, flags: i32) -> Result<OwnedFd> {
+    if fd < 0 {
+        return Err(Error::Os(libc::EBADF));
+    }
     open(&descriptor_path(fd), flags, 0)
 }
 
@@ -161,10 +164,12 @@ pub(super) fn replace(number: RawFd, by: OwnedFd) -> Result<()> {
     retry(|| unsafe { libc::dup3(by.as_raw_fd(), number, libc::O_CLOEXEC) }).map(drop)
 }
 
-/// Closes a descriptor by its number.
+/// Closes a descriptor by its number; a negative one is none.
 pub(super) fn close(fd: RawFd) {
-    // SAFETY: the callers own the descriptor, and forget it.
-    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    if fd >= 0 {
+        // SAFETY: the callers own the descriptor, and forget it.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
 }
 
 /// The access mode and status flags of a descriptor; `EBADF` if it is none.

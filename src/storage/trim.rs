@@ -25,7 +25,7 @@ enum End {
 /// Where a file may be cut whose footer says this. `may_cut` says that nobody can miss what is cut beyond the length.
 fn plan(fd: RawFd, shape: &Shape, len: u64, reach: u64, may_cut: bool) -> Result<End> {
     let end_of = |len| shape.end_of(len).ok_or(Error::Limit);
-    if may_cut {
+    if may_cut && reach <= len {
         let end = end_of(len)?;
         return Ok(if seems_to_have_footer(fd, end)? { End::Footer(end + GRAIN) } else { End::Exact(end) });
     }
@@ -33,7 +33,11 @@ fn plan(fd: RawFd, shape: &Shape, len: u64, reach: u64, may_cut: bool) -> Result
     Ok(End::Footer(size))
 }
 
+/// How often a file is looked at again for others who have left.
+const TRIES: usize = 4;
+
 /// What of the spare room is left when a file was trimmed.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     /// Nothing, or a page that the file needs since its elements would read as a footer.
     Nothing,
@@ -53,10 +57,10 @@ pub(super) fn trim_left_file(fd: RawFd, identity: Identity, shape: &Shape) -> Re
     };
     let Some(footer) = state.footer else { return Ok(Left::Nothing) };
     let may_cut = footer.epoch == 0 || state.is_copy() || !presence::are_others(fd)?;
-    match plan(fd, shape, state.len as u64, footer.reach, may_cut)? {
+    let reach = if may_cut { 0 } else { footer.reach };
+    match plan(fd, shape, state.len as u64, reach, may_cut)? {
         End::Exact(end) => sys::ftruncate(fd, end)?,
         End::Footer(size) if size < state.stat.size => {
-            let reach = if may_cut { 0 } else { footer.reach };
             let stamp = sys::fresh_number();
             let shorter = Footer { file_size: size, identity, stamp, reach, ..footer };
             grow::check_limit(size)?;
@@ -90,7 +94,19 @@ pub(crate) fn tidy(path: &core::ffi::CStr, shape: Option<&Shape>, force: bool) -
                 return Err(Error::Type);
             }
             let shape = elements.shape();
-            trim_left_file(fd, stat.identity, &shape).map(drop)
+            let mut left = trim_left_file(fd, stat.identity, &shape)?;
+            // Others may have left meanwhile, and left the trimming to whoever holds the lock.
+            for _ in 0..TRIES {
+                if left == Left::Nothing {
+                    break;
+                }
+                lock::release_all(fd)?;
+                if presence::are_others(fd)? || lock::take_to_tidy(fd)? != Tidying::May {
+                    break;
+                }
+                left = trim_left_file(fd, stat.identity, &shape)?;
+            }
+            Ok(())
         }
         Err(error) if !force => Err(error),
         // Nobody knows what others may have seen.
@@ -133,6 +149,7 @@ impl Storage {
     pub fn shorten(&self, len: usize) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
+        file.state.floor.set(0);
         if !file.state.footer.get() && !file.state.excludes.get() {
             // A file without spare room is cut at once, if it must be without and nobody else has it open.
             let fd = file.mapping.lock_fd()?;
@@ -154,6 +171,9 @@ impl Storage {
     /// Keeps others from opening the file, if nobody else has it open, so that it can be cut without a footer. The handle
     /// has the shorter length from now on, for a child that is forked in between.
     fn exclude(&self, file: &File, len: usize) -> Result<bool> {
+        if file.mapping.are_others_seen()? {
+            return Ok(false);
+        }
         let before = self.len.swap(len, Release);
         let alone = file.mapping.exclude();
         file.state.excludes.set(alone == Ok(true));
@@ -213,6 +233,7 @@ impl Storage {
         self.lock(Wait::No)?;
         let file = self.growable()?;
         let fd = file.mapping.lock_fd()?;
+        file.state.floor.set(0);
         if !file.state.footer.get() {
             // Blocks that a killed process had reserved beyond the end, for a step that didn't come about.
             self.check_file(file)?;
@@ -226,7 +247,9 @@ impl Storage {
         let state = &file.state;
         self.check_file(file)?;
         let may_cut = is_nobodys || state.epoch.get() == 0 || file.mapping.is_alone()?;
-        match plan(fd, &self.shape, self.len() as u64, state.reach.get(), may_cut)? {
+        let floor = state.floor.get() as u64;
+        let reach = if may_cut { floor } else { state.reach.get().max(floor) };
+        match plan(fd, &self.shape, self.len() as u64, reach, may_cut)? {
             End::Exact(end) => {
                 self.close_room();
                 sys::ftruncate(fd, end).inspect_err(|_| self.open_room(file))?;
@@ -234,9 +257,7 @@ impl Storage {
                 Ok(())
             }
             End::Footer(size) => {
-                if may_cut {
-                    state.reach.set(0);
-                }
+                state.reach.set(reach);
                 self.move_footer_back(file, fd, size)
             }
         }
