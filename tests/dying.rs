@@ -17,7 +17,7 @@ use mmap_backed_array::capi::*;
 use mmap_backed_array::{Array, MmapArray, OpenOptions, Type, Wait};
 
 fn kill_at_every_system_call(exact: bool, prepare: fn()) {
-    kill_at_system_calls(Place::Memory.directory().path(), exact, prepare, (0, 1));
+    kill_at_system_calls(Place::Memory.directory().path(), exact, false, prepare, (0, 1));
 }
 
 #[test]

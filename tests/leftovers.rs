@@ -200,3 +200,64 @@ fn unlocking_what_reads_as_a_record_needs_room() {
         assert_eq!((other.len(), other.get(AT)), (1024, Some(1)));
     });
 }
+
+/// A time long ago.
+fn old() -> std::time::SystemTime {
+    std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000)
+}
+
+/// Gives a file an old time of change.
+fn make_old(path: &std::path::Path) {
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_modified(old()).unwrap();
+}
+
+/// Whether it has that still, as backups see it.
+fn is_old(path: &std::path::Path) -> bool {
+    std::fs::metadata(path).unwrap().modified().unwrap() == old()
+}
+
+/// The system doesn't see stores through a mapping that is there already. Without our help a copy that was made by the
+/// file's time of change would stay what it was for ever.
+#[test]
+fn what_was_stored_shows_in_the_files_time_of_change() {
+    type Act = fn(&mut MmapArray<u64>);
+    let stores: [(&str, Act); 5] = [
+        ("set", |array| array.set(5, 222).unwrap()),
+        ("write", |array| array.write(5, &[1, 2, 3]).unwrap()),
+        ("fill", |array| array.fill(2..9, 7).unwrap()),
+        ("push", |array| array.push(5).unwrap()),
+        ("pop", |array| assert!(array.pop().unwrap().is_some())),
+    ];
+    for place in [Place::Disk, Place::Memory] {
+        for (name, store) in stores {
+            for end in ["flush", "unlock", "close"] {
+                let directory = place.directory();
+                let path = directory.path().join("array");
+                std::fs::write(&path, [1; 8000]).unwrap();
+                let mut array = MmapArray::<u64>::open_with(&path, &writable()).unwrap();
+                array.reserve(1100).unwrap();
+                // All pages are there, and dirty.
+                array.fill(.., 1).unwrap();
+                store(&mut array);
+                make_old(&path);
+                store(&mut array);
+                match end {
+                    "flush" => array.flush().unwrap(),
+                    "unlock" => array.unlock().unwrap(),
+                    _ => array.close().unwrap(),
+                }
+                assert!(!is_old(&path), "{place:?}: {name}, then {end}");
+            }
+        }
+        // Who has stored nothing leaves it alone.
+        let directory = place.directory();
+        let path = directory.path().join("array");
+        std::fs::write(&path, [1; 8000]).unwrap();
+        make_old(&path);
+        let array = MmapArray::<u64>::open_with(&path, &writable()).unwrap();
+        assert_eq!(array.count(0x0101_0101_0101_0101), 1000);
+        array.close().unwrap();
+        MmapArray::<u64>::open(&path).unwrap().close().unwrap();
+        assert!(is_old(&path), "{place:?}: nothing was stored");
+    }
+}

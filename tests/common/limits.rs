@@ -15,6 +15,16 @@ pub fn set_limit(resource: libc::__rlimit_resource_t, soft: u64) {
     }
 }
 
+/// Sets a soft limit of this process, and returns what it was.
+pub fn set_limit_of_this_process(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is there to be filled.
+    assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);
+    let before = limit.rlim_cur;
+    set_limit(resource, soft);
+    before
+}
+
 /// Lets this process have so many descriptors.
 pub fn raise_descriptor_limit(least: usize) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

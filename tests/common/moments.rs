@@ -172,10 +172,36 @@ fn check_after_kill(path: &Path, done: usize, story: &str) {
     assert!(std::fs::read(path).unwrap() == bytes, "{story}: the closed file isn't its elements");
 }
 
-/// Kills at stop `first` and at each `step`th after it; `prepare` is called in the child first. Returns how often.
+/// A reader that has the file open all the while. What it has seen can be read, whatever becomes of the writer.
+struct Follower {
+    array: MmapArray<u64>,
+    seen: usize,
+}
+
+impl Follower {
+    fn new(path: &Path) -> Follower {
+        Follower { array: MmapArray::open(path).unwrap(), seen: 0 }
+    }
+
+    fn look(&mut self) {
+        self.array.refresh().unwrap();
+        self.seen = self.seen.max(self.array.len());
+    }
+
+    fn touch(&self) {
+        for at in 0..self.seen {
+            // SAFETY: it was an element; that it is mapped still is what is tried here.
+            std::hint::black_box(unsafe { self.array.as_ptr().add(at).read_volatile() });
+        }
+    }
+}
+
+/// Kills at stop `first` and at each `step`th after it, alone or beside a reader; `prepare` is called in the child
+/// first. Returns how often.
 pub fn kill_at_system_calls(
     directory: &Path,
     exact: bool,
+    beside_a_reader: bool,
     prepare: fn(),
     (first, step): (usize, usize),
 ) -> u64 {
@@ -190,7 +216,14 @@ pub fn kill_at_system_calls(
             prepare();
             make_all_changes(&path, exact, &done);
         });
-        let stop = (0..=moment).map_while(|_| child.next_stop()).last();
+        // Opened only now, so that the child has nothing of it.
+        let mut follower = beside_a_reader.then(|| Follower::new(&path));
+        let mut stop = None;
+        for _ in 0..=moment {
+            let Some(next) = child.next_stop() else { break };
+            stop = Some(next);
+            follower.iter_mut().for_each(Follower::look);
+        }
         let ended = child.has_ended();
         drop(child);
         let changes = done[0].load(Acquire) as usize;
@@ -198,6 +231,11 @@ pub fn kill_at_system_calls(
         let story = format!(
             "exact: {exact}, killed at stop {moment}, {stop:?}, after {changes} changes, in {under_way:?}"
         );
+        if let Some(mut follower) = follower {
+            follower.touch();
+            follower.look();
+            follower.touch();
+        }
         check_after_kill(&path, changes, &story);
         if ended {
             assert_eq!(changes, CHANGES.len());

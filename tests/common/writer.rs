@@ -7,9 +7,9 @@
 
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mmap_backed_array::capi::{MBA_EXACT, MBA_RDWR};
+use mmap_backed_array::capi::{MBA_EXACT, MBA_RDONLY, MBA_RDWR};
 use mmap_backed_array::{Array, OpenOptions, Type};
 
 use super::moments::GETS_IN;
@@ -191,6 +191,35 @@ pub fn change_for_ever(arguments: &[String]) {
     }
 }
 
+/// Others who have the file open meanwhile.
+struct Company {
+    reader: Raw,
+    /// The longest that it has seen, in bytes.
+    seen: usize,
+}
+
+impl Company {
+    fn until(end: Instant, path: &Path, ty: Type) -> Company {
+        let reader = Raw::open(path, ty, MBA_RDONLY).unwrap();
+        let mut seen = reader.len() * ty.size();
+        while Instant::now() < end {
+            reader.refresh().unwrap();
+            seen = seen.max(reader.len() * ty.size());
+            let passing = Raw::open(path, ty, MBA_RDWR).unwrap();
+            passing.close().unwrap();
+        }
+        Company { reader, seen }
+    }
+
+    /// What it has seen can be read, now that the writer is dead; then it goes.
+    fn touch(self) {
+        for at in (0..self.seen).step_by(512) {
+            // SAFETY: it was a part of an element; that it is mapped still is what is tried here.
+            std::hint::black_box(unsafe { self.reader.data().add(at).read_volatile() });
+        }
+    }
+}
+
 /// The parent's part of one round, whose child is started as this part of the binary. Returns how many changes the
 /// child had made.
 pub fn round(test: &str, directory: &Path, seed: u64, pattern: &[u8]) -> u64 {
@@ -211,9 +240,15 @@ pub fn round(test: &str, directory: &Path, seed: u64, pattern: &[u8]) -> u64 {
     // The moment is what is random here: in the first growth, or well under way.
     let mut moment = Numbers::any();
     let longest = if plan.habit != Habit::Breathing && moment.below(2) == 0 { 300 } else { 6000 };
-    std::thread::sleep(Duration::from_micros(moment.below(longest)));
+    let moment_of_death = Instant::now() + Duration::from_micros(moment.below(longest));
+    // Every other one has company: a reader that looks all the time, and writers that come and go.
+    let company = seed.is_multiple_of(2).then(|| Company::until(moment_of_death, &path, ty));
+    std::thread::sleep(moment_of_death.saturating_duration_since(Instant::now()));
     assert!(child.ended().is_none(), "the child of seed {seed} ended by itself");
     child.kill();
+    if let Some(company) = company {
+        company.touch();
+    }
 
     let done = words[DONE].load(Acquire);
     let mut before = plan.start.clone();

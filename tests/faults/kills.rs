@@ -38,17 +38,21 @@ const SIZE: u64 = 64;
 
 /// All kinds of changes, killed at each stop in turn; at a smaller scale at some of them, others in each run.
 fn at_system_calls(cases: &mut Cases) {
-    let step = cases.scale(61, 7, 1);
+    let step = cases.scale(101, 13, 1);
     // The last of them can't reserve blocks, so that spare room comes by writing zeros.
     for kind in Kind::ALL.into_iter().chain([Kind::Ext2]) {
         let Some(mounted) = kind.mount(SIZE) else { continue };
         for exact in [false, true] {
-            let first = Numbers::any().below(step) as usize;
-            let mut times = 1;
-            cases.case(format!("{:?}", mounted.kind), || {
-                times = kill_at_system_calls(mounted.path(), exact, || {}, (first, step as usize));
-            });
-            cases.add(times - 1, None);
+            for beside_a_reader in [false, true] {
+                let first = Numbers::any().below(step) as usize;
+                let mut times = 1;
+                let label = format!("{:?}, exact: {exact}, beside a reader: {beside_a_reader}", mounted.kind);
+                cases.case(label, || {
+                    let moments = (first, step as usize);
+                    times = kill_at_system_calls(mounted.path(), exact, beside_a_reader, || {}, moments);
+                });
+                cases.add(times - 1, None);
+            }
         }
     }
 }

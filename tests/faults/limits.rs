@@ -7,7 +7,7 @@ use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 use crate::campaign::{Cases, Fault};
 use crate::common::Place;
-use crate::common::limits::{many_at_once, raise_descriptor_limit, set_limit};
+use crate::common::limits::{many_at_once, raise_descriptor_limit, set_limit, set_limit_of_this_process};
 use crate::common::space::{check, number};
 
 pub const FAULTS: &[Fault] = &[
@@ -118,6 +118,16 @@ fn address_space(cases: &mut Cases) {
                 malloc_works(size as usize / 4);
             });
         }
+        cases.child(format!("{size} bytes, and then no limit"), || {
+            let limit = set_limit_of_this_process(libc::RLIMIT_AS, size);
+            let small = MmapArray::<u64>::anonymous().unwrap().reserved();
+            set_limit_of_this_process(libc::RLIMIT_AS, limit);
+            let large = MmapArray::<u64>::anonymous().unwrap().reserved();
+            assert!(
+                small * 8 < size as usize && large * 8 > 1 << 33,
+                "{small}, and {large} without the limit"
+            );
+        });
         // With hardly anything left: an error, or an array that works.
         cases.child(format!("{size} bytes, nearly all taken"), || {
             let directory = Place::Memory.directory();
@@ -332,6 +342,7 @@ fn open_descriptors() -> usize {
 
 /// So many descriptors are left when an array is opened, and when it is first appended to.
 fn descriptors(cases: &mut Cases) {
+    taken(cases);
     for kind in 0..3 {
         for left in 0..cases.scale(5, 8, 12) {
             cases.child(format!("kind {kind}, {left} descriptors left"), || {
@@ -380,6 +391,35 @@ fn descriptors(cases: &mut Cases) {
 fn is_open(fd: i32) -> bool {
     // SAFETY: no memory is passed.
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
+/// How many descriptors an array takes, so that it can be said how many arrays a process can have.
+fn taken(cases: &mut Cases) {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("array");
+    std::fs::write(&path, number(0).to_ne_bytes()).unwrap();
+    let open = |write: bool| MmapArray::<u64>::open_with(&path, OpenOptions::new().write(write)).unwrap();
+    let kinds: [(&str, usize, &dyn Fn() -> MmapArray<u64>); 4] = [
+        ("anonymous, which nobody shares", 1, &|| MmapArray::anonymous().unwrap()),
+        ("for reading", 1, &|| open(false)),
+        ("for writing", 2, &|| open(true)),
+        ("private", 1, &|| MmapArray::open_with(&path, OpenOptions::new().private(true)).unwrap()),
+    ];
+    for (label, most, make) in kinds {
+        cases.case(format!("descriptors of an array {label}"), || {
+            let before = open_descriptors();
+            let mut array = make();
+            let _ = array.push(1);
+            let _ = array.extend_from_slice(&[2; 20_000]);
+            let _ = array.resize(3);
+            array.refresh().unwrap();
+            array.unlock().unwrap();
+            let taken = open_descriptors() - before;
+            assert!(taken <= most, "{taken} are taken");
+            array.close().unwrap();
+            assert_eq!(open_descriptors(), before);
+        });
+    }
 }
 
 /// All that is mapped from now on is locked in memory, of which a process without privileges may have so much.

@@ -30,6 +30,11 @@ pub const FAULTS: &[Fault] = &[
         cases: protected,
     },
     Fault {
+        name: "rights and /proc gone after the open",
+        answer: "all works; an idle child doesn't keep the lock",
+        cases: without_rights,
+    },
+    Fault {
         name: "overlay of a lower layer, copied up under a reader",
         answer: "the reader sees what the writer does, at the same address",
         cases: overlay,
@@ -239,6 +244,115 @@ fn become_user(id: u32) {
         assert_eq!(libc::setgid(id), 0);
         assert_eq!(libc::setuid(id), 0);
     }
+}
+
+/// What a process has lost since it opened its arrays, as daemons do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// `chroot` to where there is no `/proc`, before.
+    Proc,
+    /// `setuid` to a user who may not open the file.
+    Rights,
+    Both,
+}
+
+fn without_rights(cases: &mut Cases) {
+    for _ in 0..cases.scale(1, 5, 100) {
+        for place in [Place::Disk, Place::Memory] {
+            for loss in [Loss::Proc, Loss::Rights, Loss::Both] {
+                cases.child(format!("{place:?}, {loss:?}"), || deprived(place, loss));
+                cases.child(format!("{place:?}, {loss:?}, anonymous"), || {
+                    let jail = place.directory();
+                    deprived_of_memory(jail.path(), loss);
+                });
+            }
+        }
+    }
+}
+
+fn enter(jail: &Path) {
+    std::os::unix::fs::chroot(jail).unwrap();
+    std::env::set_current_dir("/").unwrap();
+}
+
+fn deprived(place: Place, loss: Loss) {
+    let jail = place.directory();
+    let path = jail.path().join("array");
+    let (mut told, mut tell) = std::io::pipe().unwrap();
+    let writer = Forked::start(|| {
+        let mut path = path.clone();
+        if loss != Loss::Rights {
+            enter(jail.path());
+            path = Path::new("/array").to_owned();
+        }
+        let array = open(&path, MBA_RDWR | MBA_CREATE).unwrap();
+        if loss != Loss::Proc {
+            become_user(OWNER);
+        }
+        array.append(&bytes_of(0..1)).unwrap();
+        array.flush().unwrap();
+        array.flush().unwrap();
+        array.resize(0).unwrap();
+        array.shrink_to_fit().unwrap();
+        array.extend(&bytes_of(0..10_000)).unwrap();
+        array.unlock().unwrap();
+        array.append(&bytes_of(10_000..10_001)).unwrap();
+        let idle = Forked::start(|| {
+            // It outlives its parent.
+            // SAFETY: no memory is passed.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+            loop {
+                std::thread::park();
+            }
+        });
+        tell.write_all(&idle.id().to_ne_bytes()).unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    let mut id = [0; 4];
+    // The orphan is this process's to wait for, when its parent is gone.
+    // SAFETY: no memory is passed.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) }, 0);
+    told.read_exact(&mut id).unwrap();
+    let next = open(&path, MBA_RDWR).unwrap();
+    assert_eq!(next.lock(0), Err(MBA_ELOCKED));
+    // The child stays behind for a moment, and has nothing of the lock.
+    drop(writer);
+    next.lock(1000).unwrap();
+    next.append(&bytes_of(10_001..10_002)).unwrap();
+    next.close().unwrap();
+    // SAFETY: the orphan isn't waited for yet, so the number is its; its status isn't asked for.
+    unsafe {
+        libc::kill(i32::from_ne_bytes(id), libc::SIGKILL);
+        libc::waitpid(i32::from_ne_bytes(id), std::ptr::null_mut(), 0);
+    }
+    let alone = open(&path, MBA_RDWR).unwrap();
+    alone.close().unwrap();
+    assert!(fs::read(&path).unwrap() == bytes_of(0..10_002), "the file is its elements");
+}
+
+fn deprived_of_memory(jail: &Path, loss: Loss) {
+    if loss != Loss::Rights {
+        enter(jail);
+    }
+    let array = Raw::anonymous(uint64()).unwrap();
+    if loss != Loss::Proc {
+        become_user(OWNER);
+    }
+    array.extend(&bytes_of(0..10_000)).unwrap();
+    // A child has the elements, and the parent's appends.
+    let (status, text) = in_child(|| {
+        // Without /proc nothing leads to memory that has no name.
+        let code = if loss == Loss::Rights { MBA_ELOCKED } else { libc::ENOENT };
+        assert_eq!(array.append(&bytes_of(0..1)), Err(code));
+        assert_eq!(array.read(0, 10_000), Ok(bytes_of(0..10_000)));
+        array.refresh().unwrap();
+    });
+    assert_eq!(status, 0, "{text}");
+    array.append(&bytes_of(10_000..10_001)).unwrap();
+    assert_eq!(array.read(0, array.len()), Ok(bytes_of(0..10_001)));
+    array.close().unwrap();
 }
 
 fn overlay(cases: &mut Cases) {

@@ -4,10 +4,11 @@ use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
 
 use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, Wait};
 
-use crate::campaign::{Cases, Fault, in_child};
+use crate::campaign::{Cases, Fault, Forked, in_child};
 use crate::common::raw::Raw;
 use crate::common::space::{check_closed, number};
 use crate::common::trace::{Stop, Traced};
@@ -18,6 +19,11 @@ pub const FAULTS: &[Fault] = &[
         name: "turns of two growing processes",
         answer: "all appends of both are there, once",
         cases: turns,
+    },
+    Fault {
+        name: "impatient process beside one that locks again at once",
+        answer: "a wait with a limit gets the lock as one without",
+        cases: impatience,
     },
     Fault {
         name: "follow-readers beside a writer",
@@ -109,6 +115,48 @@ fn turns(cases: &mut Cases) {
             check_appends(&MmapArray::open(&path).unwrap(), rounds, 2);
         });
         cases.add(2 * rounds - 1, None);
+    }
+}
+
+/// One process has the lock nearly always: it gives it back and takes it again at once. Whoever waits gets it all the
+/// same, also with a limit, which the system's locks know nothing of.
+fn impatience(cases: &mut Cases) {
+    let rounds = cases.scale(10, 200, 5_000);
+    for place in [Place::Disk, Place::Memory] {
+        let directory = place.directory();
+        let path = directory.path().join("array");
+        drop(MmapArray::<u64>::open_or_create(&path).unwrap());
+        let busy = Forked::start(|| {
+            let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+            loop {
+                array.lock(Wait::Forever).unwrap();
+                array.push(1).unwrap();
+                // Work, which takes a millisecond.
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(1) {}
+                array.unlock().unwrap();
+            }
+        });
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        while array.is_empty() {
+            array.refresh().unwrap();
+        }
+        for wait in [Wait::For(Duration::from_secs(10)), Wait::Forever] {
+            cases.case(format!("{place:?}, {wait:?}"), || {
+                for round in 0..rounds {
+                    array.lock(wait).unwrap_or_else(|error| panic!("round {round}: {error}"));
+                    array.push(2).unwrap();
+                    array.unlock().unwrap();
+                }
+            });
+            cases.add(rounds - 1, None);
+        }
+        drop(busy);
+        cases.case(format!("{place:?}, what they have appended"), || {
+            array.refresh().unwrap();
+            assert_eq!(array.count(2), 2 * rounds as usize);
+            array.close().unwrap();
+        });
     }
 }
 

@@ -340,8 +340,8 @@ impl World {
             self.close(holder);
         }
         (0..SLOTS).for_each(|slot| self.close(slot));
-        let was_shortened = self.home.reading(self.ty).1.is_ok_and(|reading| reading.is_shortened);
-        if writers == 0 && was_shortened && !self.is_frozen {
+        let has_room = self.home.reading(self.ty).1.is_ok_and(|reading| reading.has_footer);
+        if writers == 0 && has_room && !self.is_frozen {
             // The last one to close could only read; the next one who may write leaves just the elements.
             self.open(0, How { flags: MBA_RDWR, by_fd: true, reservation: 0 });
             self.close(0);
