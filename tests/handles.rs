@@ -5,6 +5,7 @@
 //! cargo test --test handles                                    some seconds for each test
 //! MBA_HANDLES=ci cargo test --release --test handles           minutes
 //! MBA_HANDLES=full cargo test --release --test handles         hours
+//! MBA_HANDLES_SECONDS=600 cargo test --test handles            so long
 //! MBA_HANDLES_SEED=7 cargo test --test handles -- several      one case again
 //! ```
 

@@ -372,7 +372,7 @@ impl<'a> Actor<'a> {
         let path = std::ffi::CString::new(self.path.as_os_str().as_bytes()).unwrap();
         let status = calls::status_of_path(&path).unwrap_or_else(|code| panic!("info says {code}"));
         assert!(status.len as usize <= MOST);
-        let code = calls::tidy(&self.path, self.scene.ty);
+        let code = calls::tidy(&self.path, self.scene.ty, 0);
         assert!(matches!(code, Ok(()) | Err(MBA_ELOCKED)), "tidy says {code:?}");
     }
 

@@ -68,10 +68,10 @@ pub fn status_of_path(path: &CStr) -> Code<Status> {
     status(|out| unsafe { mba_info(path.as_ptr(), out) })
 }
 
-pub fn tidy(path: &Path, ty: Type) -> Code<()> {
+pub fn tidy(path: &Path, ty: Type, flags: u32) -> Code<()> {
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
     // SAFETY: a C string.
-    code(unsafe { mba_tidy(path.as_ptr(), ty.code(), 0) })
+    code(unsafe { mba_tidy(path.as_ptr(), ty.code(), flags) })
 }
 
 /// `mba_head_push` of the header: appends an element if there is room; else nothing has changed.

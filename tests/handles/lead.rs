@@ -308,7 +308,7 @@ impl<'a> Lead<'a> {
                 self.tell(&format!("p{process}: closes a duplicated descriptor"));
                 Ok(true)
             }
-            Step::Tidy(process) => self.tidy(*process),
+            Step::Tidy(process, by_force) => self.tidy(*process, *by_force),
             Step::Replace => self.replace(),
             Step::Mimic(who, closes) => {
                 let Some(at) = self.any_handle(*who) else { return Ok(false) };
@@ -511,9 +511,10 @@ impl<'a> Lead<'a> {
         Ok(true)
     }
 
-    fn tidy(&mut self, process: u8) -> Checked<bool> {
+    fn tidy(&mut self, process: u8, by_force: bool) -> Checked<bool> {
         let Some(process) = self.any_process(process)? else { return Ok(false) };
-        let answer = self.order(process, Order::new(What::Tidy, 0))?;
+        let flags = if by_force { MBA_TIDY_FORCE } else { 0 };
+        let answer = self.order(process, Order::new(What::Tidy, 0).with(flags as usize, 0, 0))?;
         self.tell(&format!("p{process}: tidy = {}", answer.code));
         let expected: &[i32] = match self.model.holder {
             Holder::Nobody => &[0],

@@ -149,7 +149,8 @@ pub enum Step {
     KillClosing(u8, u16),
     Duplicate(u8),
     CloseDuplicate(u8),
-    Tidy(u8),
+    /// With force, which changes nothing where the footer is sound.
+    Tidy(u8, bool),
     Replace,
     /// Who has the lock makes the last elements of a file without spare room read as a footer, and gives the lock back:
     /// by closing, or not.
@@ -380,7 +381,7 @@ impl Drawing {
             10 => Step::KillClosing(self.byte(), self.delay()),
             11 => Step::Duplicate(self.byte()),
             12 => Step::CloseDuplicate(self.byte()),
-            13 => Step::Tidy(self.byte()),
+            13 => Step::Tidy(self.byte(), self.below(2) == 0),
             14 => Step::Replace,
             _ => Step::Mimic(self.byte(), self.below(2) == 0),
         }

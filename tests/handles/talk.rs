@@ -64,6 +64,7 @@ pub enum What {
     /// What `mba_array_info` says, and what `mba_info` says of the path.
     ArrayInfo,
     Info,
+    /// [flags]
     Tidy,
     /// Compares what all handles of the process show with the board.
     CheckAll,

@@ -198,7 +198,7 @@ impl<'a> Worker<'a> {
                 Ok(())
             }
             What::Info => self.put_status(calls::status_of_path(&self.c_path())),
-            What::Tidy => calls::tidy(&self.path, self.ty),
+            What::Tidy => calls::tidy(&self.path, self.ty, a as u32),
             What::CheckAll => {
                 self.check_all(a);
                 Ok(())
