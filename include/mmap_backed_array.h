@@ -49,8 +49,9 @@
  * library never keeps a pointer of the caller's after the call, except the one given to mba_from_memory().
  *
  * THREADS. Functions that take const mba_array *, and mba_set() and mba_write(), may run beside any
- * call on the same handle but mba_free(), mba_close() and mba_shrink_to_fit(), and, with MBA_EXACT,
- * those that make the array shorter, since these give pages back. One thread at a time may make the
+ * call on the same handle but mba_free(), mba_close() and mba_shrink_to_fit(), and, with MBA_EXACT or on a
+ * disk that is too full for a footer, those that make the array shorter, since these give pages back.
+ * One thread at a time may make the
  * calls that take a non-const handle, which change the length or the lock. Different handles, also of
  * the same array, are independent. An element of 1, 2, 4 or 8 bytes is read and set whole; mba_read() and
  * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and what
@@ -384,11 +385,6 @@
 #define MBA_EXACT 16
 
 /*
- What kind of file it is.
- */
-typedef struct Traits Traits;
-
-/*
  One process's view of an array. Opaque.
  */
 typedef struct mba_array mba_array;
@@ -514,8 +510,6 @@ typedef struct mba_head {
      */
     size_t itemsize;
 } mba_head;
-
-
 
 #ifdef __cplusplus
 extern "C" {
@@ -905,7 +899,8 @@ const char *mba_type_name(mba_type type);
 /*
  A descriptor of the file or memory behind the array, to send to another process, which opens it by
  `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
- that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change the file's size through it.
+ that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change the file's size through it. A
+ call that makes the array shorter may open the file anew behind the same number: an flock(2) lock on it goes then.
  Whoever has a duplicate counts as one who has the file open. -1 for NULL and for the caller's memory; for anonymous
  memory also if the process has no free descriptor, or no /proc.
  */
@@ -983,7 +978,7 @@ int mba_has_lock(const struct mba_array *array);
 
 /*
  Tells the system how `count` elements from `start` on will be used: one of `MBA_ADVICE_...`. Does nothing
- where the length is fixed. No advice changes an element.
+ where the length is fixed. No advice changes an element. Advice can be forgotten when a call makes the array shorter.
 
  Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for unknown advice and NULL; those
  of madvise(2).

@@ -29,8 +29,9 @@ const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
 
 impl Traits {
     /// Those of memory that `memfd_create` has made and sealed for us.
-    pub const OF_ANONYMOUS: Traits =
-        Traits { in_memory: true, in_place: false, sealed: true, no_fallocate: false };
+    pub fn of_anonymous() -> Traits {
+        Traits { in_memory: true, sealed: true, ..Traits::default() }
+    }
 
     pub fn of(fd: RawFd) -> Result<Traits> {
         let file_system = sys::file_system(fd)?;

@@ -163,7 +163,7 @@ impl Storage {
         // In a child that came by a fork the words are the parent's.
         self.close_room();
         match state.traits.get() {
-            _ if self.access == Access::Anonymous => state.traits.set(Some(Traits::OF_ANONYMOUS)),
+            _ if self.access == Access::Anonymous => state.traits.set(Some(Traits::of_anonymous())),
             None => state.traits.set(Some(Traits::of(fd)?)),
             // Seals can come to a file at any time.
             Some(known) => state.traits.set(Some(Traits { sealed: is_sealed(fd)?, ..known })),
