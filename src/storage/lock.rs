@@ -58,7 +58,9 @@ pub(super) fn take(fd: RawFd, wait: Wait, again: bool) -> Result<()> {
     let _ = sys::lock(fd, QUEUE, LockCall::Read);
     let result = match wait {
         Wait::For(limit) => take_within(fd, limit),
-        _ => sys::lock(fd, GROWTH, LockCall::WaitToWrite),
+        _ => sys::lock(fd, GROWTH, LockCall::WaitToWrite).inspect_err(|_| {
+            let _ = release(fd);
+        }),
     };
     let _ = sys::lock(fd, QUEUE, LockCall::Release);
     result

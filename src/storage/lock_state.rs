@@ -114,8 +114,7 @@ impl Storage {
             }
             Err(error) => {
                 self.close_room();
-                let _ = lock::release(fd);
-                place.is_held_on_mapped_one.store(false, SeqCst);
+                mapping.give_lock_back(fd);
                 Err(error)
             }
         }
@@ -130,11 +129,7 @@ impl Storage {
         self.guard_last_elements(file, fd)?;
         self.show_time_of_change(file);
         self.close_room();
-        if lock::release(fd).is_err() {
-            // The lock goes with its description too; the next one opens another.
-            super::Slot::close(&file.mapping.place.lock_fd);
-        }
-        file.mapping.place.is_held_on_mapped_one.store(false, SeqCst);
+        file.mapping.give_lock_back(fd);
         file.mapping.place.gate.held.store(false, Relaxed);
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use core::cell::Cell;
 use core::ffi::CStr;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::backing::Access;
@@ -85,8 +85,10 @@ impl Mapping {
         if is_own && known != CLOSED {
             return Ok(known);
         }
-        self.forked.set(true);
-        self.led.set(false);
+        if !is_own {
+            self.forked.set(true);
+            self.led.set(false);
+        }
         let own = self.open_another()?;
         gate.own.store(true, Relaxed);
         Ok(own)
@@ -118,6 +120,15 @@ impl Mapping {
         Ok(own)
     }
 
+    /// Gives the growth lock back.
+    pub fn give_lock_back(&self, fd: RawFd) {
+        if lock::release(fd).is_err() && !self.place.is_mapped_one.load(Relaxed) {
+            // The lock goes with its description too; the next one opens another.
+            Slot::close(&self.place.lock_fd);
+        }
+        self.place.is_held_on_mapped_one.store(false, SeqCst);
+    }
+
     /// Opens the description for the lock, in a place where a forked child finds and closes it.
     fn open_another(&self) -> Result<RawFd> {
         fork::unseen(|| {
@@ -140,10 +151,11 @@ impl Mapping {
         let (own, held) = (place.gate.own.load(Relaxed), place.gate.held.load(Relaxed));
         place.hide();
         drop(reservation);
-        if !own {
-            // Who starts a program in a child likes to close what he doesn't know: the numbers may be others' by now.
-            place.forget_unless(|fd| sys::stat(fd).is_ok_and(|stat| stat.identity == identity));
-        }
+        // A program may have closed what it didn't know: the numbers may be others' by now.
+        place.forget_unless(|fd| match sys::stat(fd) {
+            Ok(stat) => stat.identity == identity,
+            Err(error) => error != BAD_DESCRIPTOR,
+        });
         Slot::close(&place.fd);
         let fd = place.lock_fd.load(Relaxed);
         if !tidies || !own || fd == CLOSED || presence != Presence::Held || !access.can_change_length() {

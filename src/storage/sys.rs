@@ -167,8 +167,9 @@ pub(super) fn replace(number: RawFd, by: OwnedFd) -> Result<()> {
 /// Closes a descriptor by its number; a negative one is none.
 pub(super) fn close(fd: RawFd) {
     if fd >= 0 {
+        // In a child that was forked while another thread opened it, it isn't there: not a matter for an OwnedFd.
         // SAFETY: the callers own the descriptor, and forget it.
-        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        unsafe { libc::close(fd) };
     }
 }
 
@@ -383,12 +384,15 @@ pub(super) fn lock(fd: RawFd, at: i64, call: LockCall) -> Result<()> {
     };
     let lock = one_byte(kind, at);
     // SAFETY: the structure is a valid flock, which the call only reads.
-    if unsafe { libc::fcntl(fd, command, &raw const lock) } == 0 {
-        return Ok(());
-    }
-    match last_error() {
-        Error::Os(libc::EAGAIN | libc::EACCES) => Err(Error::Locked),
-        error => Err(error),
+    let call_once = || unsafe { libc::fcntl(fd, command, &raw const lock) };
+    let result = match call {
+        LockCall::WaitToWrite if call_once() == 0 => Ok(0),
+        LockCall::WaitToWrite => Err(last_error()),
+        _ => retry(call_once),
+    };
+    match result {
+        Err(Error::Os(libc::EAGAIN | libc::EACCES)) => Err(Error::Locked),
+        result => result.map(drop),
     }
 }
 

@@ -151,13 +151,10 @@ impl Storage {
         let file = self.growable()?;
         file.state.floor.set(0);
         if !file.state.footer.get() && !file.state.excludes.get() {
-            // A file without spare room is cut at once, if it must be without and nobody else has it open.
             let fd = file.mapping.lock_fd()?;
             let looks_like_footer = seems_to_have_footer(fd, self.end_of(len)?)?;
             self.check_file(file)?;
-            if !self.is_exact() || looks_like_footer || !self.exclude(file, len)? {
-                self.prepare_to_shorten(len, looks_like_footer)?;
-            }
+            self.prepare_to_shorten(len, looks_like_footer)?;
         }
         if file.state.excludes.get() {
             return self.cut_excluding(file, len);
