@@ -5,8 +5,8 @@ use core::mem::offset_of;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU64, fence};
 
-use super::Storage;
 use super::footer::{EPOCH_AT, REACH_AT};
+use super::{File, Storage};
 
 /// Where `data`, `len`, `room`, `publish` and the size of an element are in a storage.
 pub(crate) const HEAD: [usize; 5] = [
@@ -39,17 +39,25 @@ impl Storage {
     #[inline]
     pub unsafe fn publish_shorter(&self, len: usize) {
         let before = self.len.load(Relaxed) as u64;
-        if let (Some(file), Some(footer)) = (&self.file, self.footer_words())
+        if let Some(file) = &self.file
             && file.state.reach.get() < before
         {
-            file.state.reach.set(before);
-            // SAFETY: the word lies in the footer.
-            unsafe { (*footer.add(REACH_AT as usize).cast::<AtomicU64>()).store(before, Relaxed) };
+            self.set_reach(file, before);
         }
         self.leave_epoch();
         // SAFETY: the caller promises it.
         unsafe { self.publish(len) };
         self.enter_epoch();
+    }
+
+    /// Says how far handles that are still open can have seen.
+    #[inline]
+    pub(super) fn set_reach(&self, file: &File, reach: u64) {
+        file.state.reach.set(reach);
+        if let Some(footer) = self.footer_words() {
+            // SAFETY: the word lies in the footer.
+            unsafe { (*footer.add(REACH_AT as usize).cast::<AtomicU64>()).store(reach, Relaxed) };
+        }
     }
 
     /// Before elements are taken away or moved: makes the epoch odd, which tells others that what they find meanwhile is

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64,
 use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
-use super::{Storage, fork, sys};
+use super::{Storage, fork, sys, valgrind};
 use crate::error::{Error, Result};
 
 /// The number of a descriptor that isn't open.
@@ -245,6 +245,10 @@ impl Slot {
             // SAFETY: the range is the handle's mapping, of which the library makes no references.
             unsafe { sys::map_over(at, bytes, protection, own.as_raw_fd(), true)? };
             sys::dump_nothing(at, bytes);
+            if valgrind::is_there() {
+                let end = sys::stat(own.as_raw_fd()).map_or(0, |stat| stat.size as usize).min(bytes);
+                valgrind::hide(base + end, bytes - end);
+            }
         }
         self.forks.store(fork::begun(), Relaxed);
         sys::close(self.lock_fd.swap(own.into_raw_fd(), Relaxed));

@@ -254,7 +254,10 @@ impl Storage {
                 Ok(())
             }
             End::Footer(size) => {
-                state.reach.set(reach);
+                if may_cut {
+                    // Nobody has seen more, but this handle itself.
+                    self.set_reach(file, if floor <= self.len() as u64 { 0 } else { floor });
+                }
                 self.move_footer_back(file, fd, size)
             }
         }

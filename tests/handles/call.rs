@@ -612,15 +612,9 @@ impl Lead<'_> {
         // A child that asks for the lock does so through a description of its own, from then on.
         let has_asked = answer.has_lock == 1 || answer.code == MBA_ELOCKED || answer.code == libc::ETIMEDOUT;
         let number = self.model.number();
-        let is_alone = self.is_alone(at);
-        let len = self.model.len();
         let handle = &mut self.model.handles[at];
         if has_asked && handle.is_writer() && !handle.has_own_lock {
             (handle.has_own_lock, handle.family) = (true, number);
-        }
-        if answer.has_lock == 1 && (handle.kind == Kind::Exact || handle.is_small) && is_alone {
-            // It is that handle's own call that cuts.
-            handle.seen = len;
         }
         Ok(())
     }
@@ -652,17 +646,21 @@ impl Lead<'_> {
             Moves::No => {}
         }
         let len = self.model.len();
-        if len < was {
+        // Also where it takes away what others have taken away already.
+        let cuts = matches!(what, What::Pop | What::Remove | What::Resize | What::Clear);
+        if len < was || said == 0 && cuts {
             self.model.handles[at].seen = len;
         }
         let is_exact = self.model.handles[at].kind == Kind::Exact;
         let is_alone = self.is_alone(at);
         let only_appended = self.model.taken == super::model::Taken::No;
         if said == 0 && (what == What::Shrink || is_exact && len != was) {
-            self.must_be_exact = is_alone || only_appended;
-            if is_exact && is_alone || what == What::Shrink {
+            if what == What::Shrink {
                 self.model.handles[at].seen = len;
             }
+            // What the handle itself has seen stays, but for what its own calls have taken away.
+            let has_seen_more = self.model.handles[at].seen > len;
+            self.must_be_exact = (is_alone || only_appended) && !has_seen_more;
         }
         if said == 0 && what == What::Reserve && !is_exact {
             let capacity = answer.capacity;
