@@ -154,8 +154,9 @@ impl Reservation {
             Some(_) => {}
         }
         if valgrind::is_there() {
-            self.shown.set(self.bytes);
-            self.show_up_to(self.dumped.get().unwrap_or(self.bytes));
+            // What is mapped anew is all to be seen at first.
+            let end = self.shown.replace(self.bytes);
+            self.show_up_to(end);
         }
         Ok(())
     }
