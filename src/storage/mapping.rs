@@ -194,6 +194,9 @@ struct Leaving {
     forked: bool,
 }
 
+/// About as long as it takes to start a program.
+const MOMENT_OF_A_START: std::time::Duration = std::time::Duration::from_millis(2);
+
 /// How often a handle looks again. Whoever comes meanwhile and leaves has the same duty.
 const LOOKS: usize = 4;
 
@@ -217,7 +220,11 @@ impl Leaving {
             has_lock = false;
             led = false;
             match trimmed {
-                Ok(Left::WhatOthersSaw) => released?,
+                Ok(Left::WhatOthersSaw) => {
+                    released?;
+                    // A program that is just being started has copies of all descriptors until it runs.
+                    std::thread::sleep(MOMENT_OF_A_START);
+                }
                 result => return result.map(drop).and(released),
             }
         }

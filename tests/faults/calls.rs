@@ -234,7 +234,7 @@ fn play_all<I: Iterator<Item = i32>>(
 ) {
     // At a smaller scale some scenes, others for each kind of fault, and of these some cases, so that each system
     // call and each error has its turn in one or another.
-    let (some_scenes, some_cases) = cases.scale((5, 13), (1, 4), (1, 1));
+    let (some_scenes, some_cases) = cases.scale((5, 17), (1, 7), (1, 1));
     let (disk, memory) = (Place::Disk.directory(), Place::Memory.directory());
     let mut turn = 0;
     for (at, scene) in Scene::all().into_iter().enumerate() {

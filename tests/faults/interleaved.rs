@@ -410,7 +410,7 @@ impl Story {
 const OVER: i32 = 42;
 
 fn all_of(cases: &mut Cases, is_killed: bool) {
-    let step = cases.scale(67, 5, 1);
+    let step = cases.scale(101, 9, 1);
     for place in [Place::Memory, Place::Disk] {
         let directory = place.directory();
         let path = directory.path().join("array");

@@ -162,8 +162,8 @@ fn strangers(cases: &mut Cases) {
     let places: &[Place] =
         cases.scale(&[Place::Memory], &[Place::Memory, Place::Disk], &[Place::Memory, Place::Disk]);
     let rounds = cases.scale(1, 1, 20);
-    // A quarter of them at the smallest scale, others in each run.
-    let some = cases.scale(4, 1, 1);
+    // Some of them at a smaller scale, others in each run.
+    let some = cases.scale(6, 2, 1);
     let mut numbers = Numbers::any();
     for _ in 0..rounds {
         for place in places {

@@ -317,7 +317,7 @@ fn one_by_one(path: &Path, before: Before, call: Call) -> u64 {
 
 fn killed_at_instructions(cases: &mut Cases) {
     // At a smaller scale some of the calls, others in each run.
-    let (some, places) = cases.scale((11, 2), (1, 10), (1, 100_000));
+    let (some, places) = cases.scale((11, 2), (1, 5), (1, 100_000));
     let calls = [Call::Pop, Call::Clear, Call::Insert, Call::Remove, Call::Grow, Call::ClearAndShrink];
     let mut numbers = Numbers::any();
     let mut turn = numbers.below(some);
