@@ -194,9 +194,6 @@ struct Leaving {
     forked: bool,
 }
 
-/// About as long as it takes to start a program.
-const MOMENT_OF_A_START: std::time::Duration = std::time::Duration::from_millis(2);
-
 /// How often a handle looks again. Whoever comes meanwhile and leaves has the same duty.
 const LOOKS: usize = 4;
 
@@ -220,11 +217,7 @@ impl Leaving {
             has_lock = false;
             led = false;
             match trimmed {
-                Ok(Left::WhatOthersSaw) => {
-                    released?;
-                    // A program that is just being started has copies of all descriptors until it runs.
-                    std::thread::sleep(MOMENT_OF_A_START);
-                }
+                Ok(Left::WhatOthersSaw) => released?,
                 result => return result.map(drop).and(released),
             }
         }
