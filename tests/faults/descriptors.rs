@@ -293,7 +293,7 @@ fn reused_numbers(cases: &mut Cases) {
     let places: &[Place] =
         cases.scale(&[Place::Disk], &[Place::Disk, Place::Memory], &[Place::Disk, Place::Memory]);
     // Some of them at a smaller scale, others in each run.
-    let some = cases.scale(16, 2, 1);
+    let some = cases.scale(24, 3, 1);
     let mut numbers = Numbers::any();
     let mut all: Vec<(String, Box<dyn FnOnce()>)> = Vec::new();
     for place in places {

@@ -147,14 +147,22 @@ fn impatience(cases: &mut Cases) {
                     array.lock(wait).unwrap_or_else(|error| panic!("round {round}: {error}"));
                     array.push(2).unwrap();
                     array.unlock().unwrap();
+                    // The next time when the other one has it again.
+                    let known = array.len();
+                    while array.len() == known {
+                        assert!(!busy.has_ended());
+                        array.refresh().unwrap();
+                    }
                 }
             });
             cases.add(rounds - 1, None);
         }
+        let is_busy = !busy.has_ended();
         drop(busy);
         cases.case(format!("{place:?}, what they have appended"), || {
             array.refresh().unwrap();
             assert_eq!(array.count(2), 2 * rounds as usize);
+            assert!(is_busy && array.count(1) >= 2 * rounds as usize, "{} of the other", array.count(1));
             array.close().unwrap();
         });
     }
