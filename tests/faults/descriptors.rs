@@ -12,8 +12,8 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault, in_child};
-use crate::common::Place;
 use crate::common::raw::{Code, Raw, code};
+use crate::common::{Numbers, Place};
 use crate::names::{Name, WAYS, open_and_use, open_descriptors};
 
 pub const FAULTS: &[Fault] = &[
@@ -292,26 +292,31 @@ fn allowed(what: &str, result: Code<()>) {
 fn reused_numbers(cases: &mut Cases) {
     let places: &[Place] =
         cases.scale(&[Place::Disk], &[Place::Disk, Place::Memory], &[Place::Disk, Place::Memory]);
-    // Some of the calls at the smallest scale, others for each handle.
-    let some = cases.scale(4, 1, 1);
-    let mut turn = 0;
+    // Some of them at a smaller scale, others in each run.
+    let some = cases.scale(24, 3, 1);
+    let mut numbers = Numbers::any();
+    let mut all: Vec<(String, Box<dyn FnOnce()>)> = Vec::new();
     for place in places {
         for handle in HANDLES {
             for state in [State::Fresh, State::Growing, State::Unlocked] {
                 for call in CALLS {
-                    turn += 1;
-                    if turn % some != 0 {
-                        continue;
-                    }
                     // One descriptor after the other, and all of them.
                     for which in [Some(0), Some(1), None] {
-                        let label = format!("{place:?}, {handle}, {state:?}, {call}, descriptor {which:?}");
-                        cases.child(label, || one_reused(*place, handle, state, call, which));
+                        if numbers.below(some) == 0 {
+                            let label =
+                                format!("{place:?}, {handle}, {state:?}, {call}, descriptor {which:?}");
+                            let place = *place;
+                            all.push((
+                                label,
+                                Box::new(move || one_reused(place, handle, state, call, which)),
+                            ));
+                        }
                     }
                 }
             }
         }
     }
+    cases.children(all);
 }
 
 fn one_reused(place: Place, handle: &str, state: State, name: &str, which: Option<usize>) {

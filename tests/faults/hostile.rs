@@ -307,7 +307,9 @@ fn bytes(cases: &mut Cases) {
     for place in [Place::Memory, Place::Disk] {
         let directory = place.directory();
         let subject = Subject::new(directory.path());
-        let changes = if place == Place::Disk && changes.len() > 9 { &changes[..16] } else { &changes };
+        // On a disk it is the same code, and slower.
+        let some = if place == Place::Disk { changes.len().div_ceil(16) } else { changes.len() };
+        let changes = &changes[..some];
         for at in 0..footer::SIZE {
             for change in changes {
                 for sworn in [false, true] {
@@ -390,7 +392,7 @@ fn forged(file: &File, numbers: &mut Numbers) -> Bytes {
 }
 
 fn forgeries(cases: &mut Cases) {
-    let rounds = cases.scale(300, 20_000, 500_000);
+    let rounds = cases.scale(300, 10_000, 500_000);
     let mut numbers = Numbers::any();
     let directory = Place::Memory.directory();
     let subject = Subject::new(directory.path());

@@ -21,7 +21,7 @@ pub const FAULTS: &[Fault] = &[
 
 fn arbitrary_bytes(cases: &mut Cases) {
     let kept = kept("open");
-    let random = random(cases.scale(2_000, 100_000, 2_000_000));
+    let random = random(cases.scale(1_000, 40_000, 2_000_000));
     let inputs = || kept.iter().cloned().chain(random.clone());
     try_all(cases, inputs(), |input| {
         open::run(input);
@@ -33,7 +33,7 @@ fn arbitrary_bytes(cases: &mut Cases) {
 }
 
 fn random_calls(cases: &mut Cases) {
-    let random = random(cases.scale(600, 50_000, 1_000_000));
+    let random = random(cases.scale(300, 25_000, 1_000_000));
     try_all(cases, kept("calls").into_iter().chain(random), |input| {
         calls::run(input);
         1

@@ -399,8 +399,8 @@ fn taken(cases: &mut Cases) {
     let path = directory.path().join("array");
     std::fs::write(&path, number(0).to_ne_bytes()).unwrap();
     let open = |write: bool| MmapArray::<u64>::open_with(&path, OpenOptions::new().write(write)).unwrap();
-    type Kind<'a> = (&'a str, usize, &'a dyn Fn() -> MmapArray<u64>);
-    let kinds: [Kind<'_>; 4] = [
+    type Make<'a> = &'a dyn Fn() -> MmapArray<u64>;
+    let kinds: [(&str, usize, Make); 4] = [
         ("anonymous, which nobody shares", 1, &|| MmapArray::anonymous().unwrap()),
         ("for reading", 1, &|| open(false)),
         ("for writing", 2, &|| open(true)),

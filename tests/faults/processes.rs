@@ -118,8 +118,8 @@ fn turns(cases: &mut Cases) {
     }
 }
 
-/// One process has the lock nearly always: it gives it back and takes it again at once. Whoever waits gets it all the
-/// same, also with a limit, which the system's locks know nothing of.
+/// One process has the lock nearly always: it gives it back and takes it again at once. Whoever waits gets it next all
+/// the same, also with a limit, which the system's locks know nothing of.
 fn impatience(cases: &mut Cases) {
     let rounds = cases.scale(10, 200, 5_000);
     for place in [Place::Disk, Place::Memory] {
@@ -143,18 +143,31 @@ fn impatience(cases: &mut Cases) {
         }
         for wait in [Wait::For(Duration::from_secs(10)), Wait::Forever] {
             cases.case(format!("{place:?}, {wait:?}"), || {
+                let mut turns = 0;
                 for round in 0..rounds {
+                    let known = array.len();
                     array.lock(wait).unwrap_or_else(|error| panic!("round {round}: {error}"));
+                    turns += array.len() - known;
                     array.push(2).unwrap();
                     array.unlock().unwrap();
+                    // The next time when the other one has it again.
+                    let known = array.len();
+                    while array.len() == known {
+                        assert!(!busy.has_ended());
+                        array.refresh().unwrap();
+                    }
                 }
+                // Nearly none; hundreds, where the other one doesn't stand aside.
+                assert!(turns <= 10 * rounds as usize, "{turns} turns of the other in {rounds} waits");
             });
             cases.add(rounds - 1, None);
         }
+        let is_busy = !busy.has_ended();
         drop(busy);
         cases.case(format!("{place:?}, what they have appended"), || {
             array.refresh().unwrap();
             assert_eq!(array.count(2), 2 * rounds as usize);
+            assert!(is_busy && array.count(1) >= 2 * rounds as usize, "{} of the other", array.count(1));
             array.close().unwrap();
         });
     }

@@ -380,7 +380,7 @@ fn quota(cases: &mut Cases) {
         quota_of_btrfs(cases, &mounted);
         tell_of_btrfs();
     }
-    let offsets = cases.scale(2, 8, 60);
+    let offsets = cases.scale(2, 5, 60);
     for kind in [Kind::Tmpfs, Kind::Ext4, Kind::Xfs] {
         let Some(mounted) = kind.mount(32) else { continue };
         let path = mounted.path().join("array");

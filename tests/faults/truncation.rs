@@ -383,7 +383,7 @@ fn jvm(cases: &mut Cases) {
     std::fs::copy(library.join("libmmap_backed_array.so"), at(soname)).unwrap();
     cc.arg(sources.join("glue.c")).arg(at(soname)).arg("-Wl,-rpath,$ORIGIN");
     output_of(&mut cc, "gcc");
-    let rounds = cases.scale(20, 100, 1000);
+    let rounds = cases.scale(20, 40, 1000);
     // All code compiled, some of it, none of it, which is slow; with one collector or the other.
     for (options, rounds) in [
         (&["-XX:+UseSerialGC"][..], rounds),
