@@ -227,17 +227,20 @@ fn a_copy_is_cut_to_its_elements_and_a_renamed_file_is_not() {
 /// A copy that nobody appends to is brought back to its elements by the close of a handle that could.
 #[test]
 fn a_copy_that_is_only_opened_is_trimmed_too() {
-    let directory = Place::Memory.directory();
-    let [path, copy] = ["array", "copy"].map(|name| directory.path().join(name));
-    let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
-    array.extend_from_slice(&[1, 2, 3]).unwrap();
-    std::fs::copy(&path, &copy).unwrap();
-    let reader = MmapArray::<u32>::open(&copy).unwrap();
-    assert_eq!(reader.to_vec(..), Ok(vec![1, 2, 3]));
-    reader.close().unwrap();
-    assert!(file_size(&copy) > 12, "a reader leaves the file alone");
-    MmapArray::<u32>::open_with(&copy, &writable()).unwrap().close().unwrap();
-    assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3].map(u32::to_ne_bytes).concat());
+    // A child that another test is starting would have the file open for a moment longer.
+    alone("a_copy_that_is_only_opened_is_trimmed_too", || {
+        let directory = Place::Memory.directory();
+        let [path, copy] = ["array", "copy"].map(|name| directory.path().join(name));
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        array.extend_from_slice(&[1, 2, 3]).unwrap();
+        std::fs::copy(&path, &copy).unwrap();
+        let reader = MmapArray::<u32>::open(&copy).unwrap();
+        assert_eq!(reader.to_vec(..), Ok(vec![1, 2, 3]));
+        reader.close().unwrap();
+        assert!(file_size(&copy) > 12, "a reader leaves the file alone");
+        MmapArray::<u32>::open_with(&copy, &writable()).unwrap().close().unwrap();
+        assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3].map(u32::to_ne_bytes).concat());
+    });
 }
 
 /// Whoever wants no spare room gives back what others have left, as soon as the file is its to change.
