@@ -49,24 +49,38 @@ impl Array {
     /// `itemsize` must be the array's, and `value` be valid for reads of an element.
     #[inline(always)]
     pub(crate) unsafe fn append_sized(&self, value: *const u8, itemsize: usize) -> Result<()> {
-        let storage = self.storage();
-        let len = storage.len();
-        if len < storage.room() {
-            // SAFETY: below `room` there is memory to store in, and a footer to publish in; the caller
-            // promises the value.
-            unsafe {
-                element::store(storage.data().wrapping_add(len * itemsize), value, itemsize);
-                storage.publish(len + 1);
-            }
+        // SAFETY: the caller promises the value.
+        if unsafe { self.append_in_room(value, itemsize) } {
             return Ok(());
         }
         // SAFETY: the caller promises the value.
         unsafe { self.append_slowly(value) }
     }
 
+    /// Appends where that takes no more than to store and to publish, and can't panic; `false` if there is more to do.
+    ///
+    /// # Safety
+    /// As for `append_sized`.
+    #[inline(always)]
+    pub(crate) unsafe fn append_in_room(&self, value: *const u8, itemsize: usize) -> bool {
+        let storage = self.storage();
+        let len = storage.len();
+        // Of a handle that refuses work the room is 0.
+        let has_room = len < storage.room();
+        if has_room {
+            // SAFETY: below `room` there is memory to store in, and a footer to publish in; the caller
+            // promises the value.
+            unsafe {
+                element::store(storage.data().wrapping_add(len * itemsize), value, itemsize);
+                storage.publish(len + 1);
+            }
+        }
+        has_room
+    }
+
     #[cold]
     #[inline(never)]
-    unsafe fn append_slowly(&self, value: *const u8) -> Result<()> {
+    pub(crate) unsafe fn append_slowly(&self, value: *const u8) -> Result<()> {
         let storage = self.storage();
         storage.lock(Wait::No)?;
         // SAFETY: the caller promises the value.
@@ -112,12 +126,30 @@ impl Array {
     #[inline(always)]
     pub(crate) unsafe fn set_sized(&self, index: usize, value: *const u8, itemsize: usize) -> Result<()> {
         let storage = self.storage();
-        storage.begin_store()?;
+        if !storage.has_stored() {
+            // SAFETY: the caller promises the value.
+            return unsafe { self.set_first(index, value) };
+        }
         if index >= storage.len() {
             return Err(Error::Index);
         }
         // SAFETY: there is an element at `index`, and it may be written; the caller promises the value.
         unsafe { element::store(storage.data().wrapping_add(index * itemsize), value, itemsize) };
+        Ok(())
+    }
+
+    /// # Safety
+    /// `value` must be valid for reads of an element.
+    #[cold]
+    #[inline(never)]
+    unsafe fn set_first(&self, index: usize, value: *const u8) -> Result<()> {
+        let storage = self.storage();
+        storage.begin_store()?;
+        if index >= storage.len() {
+            return Err(Error::Index);
+        }
+        // SAFETY: there is an element at `index`, and it may be written; the caller promises the value.
+        unsafe { element::store(storage.element(index), value, storage.shape().itemsize) };
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use core::ffi::{c_int, c_void};
 
-use super::{mba_array, source, sources, with};
+use super::{MBA_OK, mba_array, source, sources, view, with};
 
 /// Appends an element. In the common case this is two stores: no system call, no allocation. `mba_push`, at the end of
 /// the header, does the same without a call.
@@ -18,8 +18,22 @@ use super::{mba_array, source, sources, with};
 /// element either, unless the handle is `MBA_EXACT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_append(array: *mut mba_array, value: *const c_void) -> c_int {
-    // SAFETY: the caller promises an element.
-    with(array, |array| unsafe { array.append_from(source(value)?) })
+    // The quick way first, which needs nobody to catch a panic.
+    if let (Some(array), Ok(value)) = (view(array), source(value)) {
+        // SAFETY: the caller promises an element.
+        if unsafe { array.append_in_room(value, array.itemsize()) } {
+            return MBA_OK;
+        }
+    }
+    append_slowly(array, value)
+}
+
+/// Out of line, so that the quick way is no more than that.
+#[cold]
+#[inline(never)]
+fn append_slowly(array: *mut mba_array, value: *const c_void) -> c_int {
+    // SAFETY: the caller of `mba_append` promises an element.
+    with(array, |array| unsafe { array.append_slowly(source(value)?) })
 }
 
 /// Takes the last element away, and copies it to `out` unless that is NULL.

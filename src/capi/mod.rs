@@ -114,7 +114,24 @@ fn with(array: *const mba_array, f: impl FnOnce(&Array) -> Result<()>) -> c_int 
     if array.storage().refuses() {
         return refusal(&array);
     }
-    let code = run(|| f(&array));
+    // Inside, so that success is a constant from where it is known.
+    let number = || match f(&array) {
+        Ok(()) => MBA_OK,
+        Err(error) => failure(&array, error),
+    };
+    catch_unwind(AssertUnwindSafe(number)).unwrap_or_else(|payload| {
+        // Dropping what a panic carries could panic again.
+        core::mem::forget(payload);
+        failure(&array, Error::Panic)
+    })
+}
+
+/// The number of what went wrong; a bug is the handle's end. A function of its own, since the compiler would lead success
+/// through the same table of numbers.
+#[cold]
+#[inline(never)]
+fn failure(array: &Array, error: Error) -> c_int {
+    let code = error.code();
     if code == MBA_EPANIC {
         array.storage().poison();
     }

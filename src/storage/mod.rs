@@ -366,6 +366,12 @@ impl Storage {
         self.stores.load(Relaxed) != READ_ONLY
     }
 
+    /// Whether a call has stored elements before, so that another one may.
+    #[inline(always)]
+    pub fn has_stored(&self) -> bool {
+        self.stores.load(Relaxed) == STORED
+    }
+
     /// Before a call stores elements: whether it may. Costs no more than that question alone.
     #[inline(always)]
     pub fn begin_store(&self) -> Result<()> {
