@@ -5,7 +5,7 @@ use core::mem::offset_of;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU64, fence};
 
-use super::footer::{EPOCH_AT, REACH_AT};
+use super::footer::{EPOCH_AT, LENGTH_AT, REACH_AT};
 use super::{File, Storage};
 
 /// Where `data`, `len`, `room`, `publish` and the size of an element are in a storage.
@@ -39,15 +39,38 @@ impl Storage {
     #[inline]
     pub unsafe fn publish_shorter(&self, len: usize) {
         let before = self.len.load(Relaxed) as u64;
-        if let Some(file) = &self.file
-            && file.state.reach.get() < before
-        {
-            self.set_reach(file, before);
+        let epoch = self.next_epoch();
+        let (Some(file), Some(footer)) = (&self.file, self.footer_words()) else {
+            // SAFETY: the caller promises it.
+            return unsafe { self.publish_shorter_without_footer(len, epoch) };
+        };
+        // SAFETY: the words lie in the footer, aligned.
+        let word = |at: u64| unsafe { &*footer.add(at as usize).cast::<AtomicU64>() };
+        if file.state.reach.get() < before {
+            file.state.reach.set(before);
+            word(REACH_AT).store(before, Relaxed);
         }
-        self.leave_epoch();
+        // As by `leave_epoch` and `enter_epoch`.
+        word(EPOCH_AT).store(epoch - 1, Relaxed);
+        self.epoch.store(epoch - 1, Relaxed);
+        fence(Release);
+        word(LENGTH_AT).store(len as u64, Release);
+        self.len.store(len, Release);
+        word(EPOCH_AT).store(epoch, Release);
+        self.epoch.store(epoch, Release);
+        file.state.epoch.set(epoch);
+        // Before the first element that is stored in the place of one that is gone.
+        fence(Release);
+    }
+
+    #[cold]
+    unsafe fn publish_shorter_without_footer(&self, len: usize, epoch: u64) {
+        self.epoch.store(epoch - 1, Relaxed);
+        fence(Release);
         // SAFETY: the caller promises it.
         unsafe { self.publish(len) };
-        self.enter_epoch();
+        self.epoch.store(epoch, Release);
+        fence(Release);
     }
 
     /// Says how far handles that are still open can have seen.
@@ -90,6 +113,7 @@ impl Storage {
     }
 
     /// The next even epoch: a number that no handle on this file has seen.
+    #[inline]
     fn next_epoch(&self) -> u64 {
         let (known, first) =
             self.file.as_ref().map_or((0, 0), |file| (file.state.epoch.get(), file.state.first_epoch.get()));

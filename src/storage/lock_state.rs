@@ -228,6 +228,7 @@ impl Storage {
     }
 
     /// Where the footer lies in memory, while this handle publishes there.
+    #[inline]
     pub(super) fn footer_words(&self) -> Option<*mut u8> {
         let word = self.publish.load(Relaxed);
         (!word.is_null()).then(|| word.cast::<u8>().wrapping_sub(LENGTH_AT as usize))
