@@ -57,6 +57,8 @@ pub(super) struct Backing {
     /// Holds the descriptor that is to be mapped and, of a file whose length may be changed, the one for the lock.
     pub place: Place,
     pub stat: Stat,
+    /// The last bytes, where the file had the same size after they were read.
+    pub bytes: Option<super::Bytes>,
     pub access: Access,
     pub presence: Presence,
     /// The path by which it was opened, from the root on; `None` for what has none.
@@ -103,7 +105,7 @@ impl Backing {
         fork::watch();
         let stat = sys::stat(place.any())?;
         let (access, presence) = (Access::Anonymous, Presence::NotNeeded);
-        Ok(Backing { place, stat, access, presence, path: None, new_in: None })
+        Ok(Backing { place, stat, bytes: None, access, presence, path: None, new_in: None })
     }
 
     /// Takes a descriptor of its own; the caller's stays the caller's.
@@ -156,16 +158,28 @@ impl Backing {
             presence = Ok(Presence::NotNeeded);
         }
         let presence = presence?;
+        let mut bytes = match super::footer::place_in(stat.size) {
+            Some(at) if access.can_change_length() => match super::footer::read_last_bytes(fd, at)? {
+                super::footer::LastBytes::Here(bytes) if !super::footer::begins_with_magic(&bytes) => {
+                    Some(bytes)
+                }
+                _ => None,
+            },
+            _ => None,
+        };
         if access.can_change_length() {
             // Now, while the process still has the right to.
             fork::unseen(|| {
-                let own = open_anew(path.as_deref(), fd, stat.identity, access)?;
+                let (own, later) = open_anew(path.as_deref(), fd, stat.identity, access)?;
+                if later.size != stat.size {
+                    bytes = None;
+                }
                 super::Slot::close(&place.lock_fd);
                 place.lock_fd.store(own.into_raw_fd(), Relaxed);
                 Ok(())
             })?;
         }
-        Ok(Backing { place, stat, access, presence, path, new_in: None })
+        Ok(Backing { place, stat, bytes, access, presence, path, new_in: None })
     }
 }
 
@@ -199,11 +213,11 @@ fn open_or_create(options: &OpenOptions, open: impl Fn(i32) -> Result<OwnedFd>) 
 
 /// A path from the root on, so that it leads to the same place from every directory.
 fn from_root(path: &CStr) -> Result<Box<CStr>> {
+    if path.to_bytes().first() == Some(&b'/') {
+        return joined(b"", path.to_bytes());
+    }
     let mut directory = [0u8; libc::PATH_MAX as usize];
-    let count = match path.to_bytes().first() {
-        Some(b'/') => 0,
-        _ => sys::current_directory(&mut directory).unwrap_or(0),
-    };
+    let count = sys::current_directory(&mut directory).unwrap_or(0);
     joined(&directory[..count], path.to_bytes())
 }
 

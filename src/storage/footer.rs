@@ -204,14 +204,29 @@ pub(super) fn epoch_of(bytes: &Bytes) -> u64 {
     u64_at(bytes, EPOCH_AT as usize)
 }
 
+/// What eight steps make of each low byte.
+const CRC_STEPS: [u32; 256] = {
+    let mut steps = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u32;
+        let mut step = 0;
+        while step < 8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+            step += 1;
+        }
+        steps[byte] = crc;
+        byte += 1;
+    }
+    steps
+};
+
 /// CRC-32 (the one of ISO-HDLC, zlib and PNG) of the fields that stay as they are, the checksum's own as zero.
 fn checksum(bytes: &Bytes) -> u32 {
     let mut crc = !0u32;
     for (at, byte) in bytes[..FIXED].iter().enumerate() {
         crc ^= if (CRC_AT..CRC_AT + 4).contains(&at) { 0 } else { u32::from(*byte) };
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
-        }
+        crc = (crc >> 8) ^ CRC_STEPS[(crc & 0xff) as usize];
     }
     !crc
 }
@@ -249,6 +264,15 @@ pub(super) fn seems_to_have_footer(fd: RawFd, end: u64) -> Result<bool> {
     let mut bytes = [0; 8];
     let count = sys::pread(fd, &mut bytes, at)?;
     Ok(count == bytes.len() && is_magic(bytes))
+}
+
+/// Whether a file that had a size when it was last seen, and no footer, is as it was then: one call. `false` if that takes a
+/// closer look.
+pub(super) fn has_no_footer(fd: RawFd, size: u64) -> bool {
+    match place_in(size).map(|at| read_last_bytes(fd, at)) {
+        Some(Ok(LastBytes::Here(bytes))) => !bytes.first_chunk().is_some_and(|magic| is_magic(*magic)),
+        _ => false,
+    }
 }
 
 /// How often a file that changes all the time is looked at before giving up.

@@ -38,7 +38,7 @@ pub(super) fn read_state_alone(fd: RawFd, shape: &Shape, stat: Stat) -> Result<S
     state_of(shape, footer::read_end_alone(fd, stat)?)
 }
 
-fn state_of(shape: &Shape, (stat, bytes): (Stat, Option<Bytes>)) -> Result<State> {
+pub(super) fn state_of(shape: &Shape, (stat, bytes): (Stat, Option<Bytes>)) -> Result<State> {
     if let Some(bytes) = &bytes
         && let Some(footer) = Footer::decode(bytes, shape, stat.size)?
     {

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::backing::Access;
 use super::filesystem::is_sealed;
-use super::footer::seems_to_have_footer;
+use super::footer::{has_no_footer, seems_to_have_footer};
 use super::lock::{self, Tidying};
 use super::presence::{self, Presence};
 use super::registry::{CLOSED, HANDED_OUT, Place, Slot};
@@ -71,7 +71,7 @@ impl Mapping {
 
     /// Opens the file with a description of its own: by its path, if that leads to it still, else through /proc.
     pub fn open_anew(&self) -> Result<OwnedFd> {
-        open_anew(self.path.as_deref(), self.place.any(), self.identity, self.access)
+        open_anew(self.path.as_deref(), self.place.any(), self.identity, self.access).map(|(own, _)| own)
     }
 
     /// The description for the lock and for writes. A file's is there from the beginning, but in a child.
@@ -146,7 +146,7 @@ impl Mapping {
     ///
     /// Of two who leave together one finds the other gone: each lets go of presence before it looks, and who has had the
     /// growth lock looks once more after giving it back.
-    pub fn end(self, tidies: bool) -> Result<()> {
+    pub fn end(self, tidies: bool, flat_size: Option<u64>) -> Result<()> {
         let Mapping { reservation, place, identity, presence, access, shape, led, forked, .. } = self;
         let (own, held) = (place.gate.own.load(Relaxed), place.gate.held.load(Relaxed));
         place.hide();
@@ -162,7 +162,7 @@ impl Mapping {
             // The lock goes with its description, which a child that is being forked may have for a little longer.
             return if own && held { lock::release(fd) } else { Ok(()) };
         }
-        Leaving { fd, identity, shape, led: led.get(), forked: forked.get() }.leave(held)
+        Leaving { fd, identity, shape, led: led.get(), forked: forked.get(), flat_size }.leave(held)
     }
 }
 
@@ -172,17 +172,19 @@ pub(super) fn open_anew(
     fd: RawFd,
     identity: Identity,
     access: Access,
-) -> Result<OwnedFd> {
+) -> Result<(OwnedFd, Stat)> {
     let flags = if access.can_change_length() { libc::O_RDWR } else { libc::O_RDONLY };
-    let is_it = |fd: &OwnedFd| Ok::<bool, Error>(sys::stat(fd.as_raw_fd())?.identity == identity);
     if let Some(path) = path
         && let Ok(fd) = sys::open(path, flags, 0)
-        && is_it(&fd)?
     {
-        return Ok(fd);
+        let stat = sys::stat(fd.as_raw_fd())?;
+        if stat.identity == identity {
+            return Ok((fd, stat));
+        }
     }
     let own = sys::reopen(fd, flags)?;
-    if is_it(&own)? { Ok(own) } else { Err(BAD_DESCRIPTOR) }
+    let stat = sys::stat(own.as_raw_fd())?;
+    if stat.identity == identity { Ok((own, stat)) } else { Err(BAD_DESCRIPTOR) }
 }
 
 /// What a handle that may change the length has left when its memory is gone.
@@ -192,6 +194,8 @@ struct Leaving {
     shape: Shape,
     led: bool,
     forked: bool,
+    /// The size that the file had when the handle last found it without a footer.
+    flat_size: Option<u64>,
 }
 
 /// How often a handle looks again. Whoever comes meanwhile and leaves has the same duty.
@@ -228,6 +232,10 @@ impl Leaving {
     /// it is alone: it must not be in a writer's way.
     fn should_tidy(&self, led: bool) -> Result<bool> {
         if self.forked && !self.led {
+            return Ok(false);
+        }
+        if !self.led && self.flat_size.is_some_and(|size| has_no_footer(self.fd, size)) {
+            // It is as it was.
             return Ok(false);
         }
         let stat = sys::stat(self.fd)?;

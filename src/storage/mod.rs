@@ -204,8 +204,11 @@ impl Storage {
     }
 
     fn map(backing: Backing, wanted: u64, shape: Shape) -> Result<Box<Storage>> {
-        let Backing { place, stat, access, presence, path, new_in } = backing;
-        let found = read_state(place.any(), &shape, stat, None)?;
+        let Backing { place, stat, bytes, access, presence, path, new_in } = backing;
+        let found = match bytes {
+            Some(bytes) => lock_state::state_of(&shape, (stat, Some(bytes)))?,
+            None => read_state(place.any(), &shape, stat, None)?,
+        };
         // A map of hugetlbfs covers the whole file, and no more.
         let huge = matches!(access, Access::Fixed | Access::FixedRead);
         let end = if huge { Some(found.stat.size) } else { shape.end_of(found.len as u64) };
@@ -283,7 +286,11 @@ impl Storage {
         }
         let ended = works.and_then(|()| self.end_work());
         let Storage { file, .. } = *self;
-        let tidied = file.map_or(Ok(()), |file| file.mapping.end(ended.is_ok()));
+        let tidied = file.map_or(Ok(()), |file| {
+            let known = file.known.get();
+            let flat_size = (!known.has_footer).then_some(known.stat.size);
+            file.mapping.end(ended.is_ok(), flat_size)
+        });
         match ended {
             // The call that met the bug has told it.
             Err(Error::Panic) => Ok(()),
