@@ -5,10 +5,11 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use super::filesystem::{is_hugetlbfs, is_sealed};
+use super::footer::{Bytes, end_without_footer};
 use super::fork;
 use super::mapping::open_anew;
 use super::presence::{self, Presence};
-use super::registry::Place;
+use super::registry::{Place, Slot};
 use super::sys::{self, Identity, Stat};
 use crate::error::{Error, Result};
 use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDWR, OpenOptions};
@@ -57,8 +58,8 @@ pub(super) struct Backing {
     /// Holds the descriptor that is to be mapped and, of a file whose length may be changed, the one for the lock.
     pub place: Place,
     pub stat: Stat,
-    /// The last bytes, where the file had the same size after they were read.
-    pub bytes: Option<super::Bytes>,
+    /// The last bytes, where they have been read, aren't a footer, and the file had the same size before and after.
+    pub bytes: Option<Bytes>,
     pub access: Access,
     pub presence: Presence,
     /// The path by which it was opened, from the root on; `None` for what has none.
@@ -158,23 +159,16 @@ impl Backing {
             presence = Ok(Presence::NotNeeded);
         }
         let presence = presence?;
-        let mut bytes = match super::footer::place_in(stat.size) {
-            Some(at) if access.can_change_length() => match super::footer::read_last_bytes(fd, at)? {
-                super::footer::LastBytes::Here(bytes) if !super::footer::begins_with_magic(&bytes) => {
-                    Some(bytes)
-                }
-                _ => None,
-            },
-            _ => None,
-        };
+        let mut bytes = None;
         if access.can_change_length() {
+            bytes = end_without_footer(fd, stat.size)?;
             // Now, while the process still has the right to.
             fork::unseen(|| {
                 let (own, later) = open_anew(path.as_deref(), fd, stat.identity, access)?;
                 if later.size != stat.size {
                     bytes = None;
                 }
-                super::Slot::close(&place.lock_fd);
+                Slot::close(&place.lock_fd);
                 place.lock_fd.store(own.into_raw_fd(), Relaxed);
                 Ok(())
             })?;

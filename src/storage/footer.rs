@@ -266,13 +266,13 @@ pub(super) fn seems_to_have_footer(fd: RawFd, end: u64) -> Result<bool> {
     Ok(count == bytes.len() && is_magic(bytes))
 }
 
-/// Whether a file that had a size when it was last seen, and no footer, is as it was then: one call. `false` if that takes a
-/// closer look.
-pub(super) fn has_no_footer(fd: RawFd, size: u64) -> bool {
-    match place_in(size).map(|at| read_last_bytes(fd, at)) {
-        Some(Ok(LastBytes::Here(bytes))) => !bytes.first_chunk().is_some_and(|magic| is_magic(*magic)),
-        _ => false,
-    }
+/// The last bytes of a file that has this size still, if they could be a footer by their place, and aren't one.
+pub(super) fn end_without_footer(fd: RawFd, size: u64) -> Result<Option<Bytes>> {
+    let Some(at) = place_in(size) else { return Ok(None) };
+    Ok(match read_last_bytes(fd, at)? {
+        LastBytes::Here(bytes) if !begins_with_magic(&bytes) => Some(bytes),
+        _ => None,
+    })
 }
 
 /// How often a file that changes all the time is looked at before giving up.

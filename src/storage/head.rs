@@ -2,10 +2,10 @@
 //! published through them.
 
 use core::mem::offset_of;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{self, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU64, fence};
 
-use super::footer::{EPOCH_AT, LENGTH_AT, REACH_AT};
+use super::footer::{EPOCH_AT, REACH_AT};
 use super::{File, Storage};
 
 /// Where `data`, `len`, `room`, `publish` and the size of an element are in a storage.
@@ -39,37 +39,18 @@ impl Storage {
     #[inline]
     pub unsafe fn publish_shorter(&self, len: usize) {
         let before = self.len.load(Relaxed) as u64;
-        let epoch = self.next_epoch();
-        let (Some(file), Some(footer)) = (&self.file, self.footer_words()) else {
-            // SAFETY: the caller promises it.
-            return unsafe { self.publish_shorter_without_footer(len, epoch) };
-        };
-        // SAFETY: the words lie in the footer, aligned.
-        let word = |at: u64| unsafe { &*footer.add(at as usize).cast::<AtomicU64>() };
-        if file.state.reach.get() < before {
-            file.state.reach.set(before);
-            word(REACH_AT).store(before, Relaxed);
+        if let Some(file) = &self.file
+            && file.state.reach.get() < before
+        {
+            self.set_reach(file, before);
         }
-        // As by `leave_epoch` and `enter_epoch`.
-        word(EPOCH_AT).store(epoch - 1, Relaxed);
-        self.epoch.store(epoch - 1, Relaxed);
-        fence(Release);
-        word(LENGTH_AT).store(len as u64, Release);
-        self.len.store(len, Release);
-        word(EPOCH_AT).store(epoch, Release);
-        self.epoch.store(epoch, Release);
-        file.state.epoch.set(epoch);
-        // Before the first element that is stored in the place of one that is gone.
-        fence(Release);
-    }
-
-    #[cold]
-    unsafe fn publish_shorter_without_footer(&self, len: usize, epoch: u64) {
-        self.epoch.store(epoch - 1, Relaxed);
+        let next = self.next_epoch();
+        self.tell_epoch(next - 1, Relaxed);
         fence(Release);
         // SAFETY: the caller promises it.
         unsafe { self.publish(len) };
-        self.epoch.store(epoch, Release);
+        self.tell_epoch(next, Release);
+        // Before the first element that is stored in the place of one that is gone.
         fence(Release);
     }
 
@@ -85,31 +66,27 @@ impl Storage {
 
     /// Before elements are taken away or moved: makes the epoch odd, which tells others that what they find meanwhile is
     /// of no epoch.
-    #[inline]
     pub fn leave_epoch(&self) {
-        let epoch = self.next_epoch() - 1;
-        if let (Some(file), Some(footer)) = (&self.file, self.footer_words()) {
-            file.state.epoch.set(epoch);
-            // SAFETY: the word lies in the footer.
-            unsafe { (*footer.add(EPOCH_AT as usize).cast::<AtomicU64>()).store(epoch, Relaxed) };
-        }
-        self.epoch.store(epoch, Relaxed);
+        self.tell_epoch(self.next_epoch() - 1, Relaxed);
         // Before the first element that is stored elsewhere.
         fence(Release);
     }
 
     /// When elements have been taken away or moved, and the length is published: begins the next epoch.
-    #[inline]
     pub fn enter_epoch(&self) {
-        let epoch = self.next_epoch();
+        self.tell_epoch(self.next_epoch(), Release);
+        // Before the first element that is stored in the place of one that is gone.
+        fence(Release);
+    }
+
+    #[inline(always)]
+    fn tell_epoch(&self, epoch: u64, order: Ordering) {
         if let (Some(file), Some(footer)) = (&self.file, self.footer_words()) {
             file.state.epoch.set(epoch);
             // SAFETY: the word lies in the footer.
-            unsafe { (*footer.add(EPOCH_AT as usize).cast::<AtomicU64>()).store(epoch, Release) };
+            unsafe { (*footer.add(EPOCH_AT as usize).cast::<AtomicU64>()).store(epoch, order) };
         }
-        self.epoch.store(epoch, Release);
-        // Before the first element that is stored in the place of one that is gone.
-        fence(Release);
+        self.epoch.store(epoch, order);
     }
 
     /// The next even epoch: a number that no handle on this file has seen.

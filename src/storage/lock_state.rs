@@ -101,7 +101,9 @@ impl Storage {
         place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
         let fd = mapping.lock_fd().inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
         place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
-        lock::take(fd, wait, mapping.led.get())
+        mapping
+            .check(fd)
+            .and_then(|_| lock::take(fd, wait, mapping.led.get()))
             .inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
         match self.adopt(file, fd) {
             Ok(()) => {

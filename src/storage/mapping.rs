@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::backing::Access;
 use super::filesystem::is_sealed;
-use super::footer::{has_no_footer, seems_to_have_footer};
+use super::footer::{end_without_footer, seems_to_have_footer};
 use super::lock::{self, Tidying};
 use super::presence::{self, Presence};
 use super::registry::{CLOSED, HANDED_OUT, Place, Slot};
@@ -69,9 +69,16 @@ impl Mapping {
         }
     }
 
-    /// Opens the file with a description of its own: by its path, if that leads to it still, else through /proc.
+    /// Opens the file with a description of its own: by its path, if that leads to it still, else through /proc. Doesn't open
+    /// what has come to be another file: to close that again would end the process's own locks on it.
     pub fn open_anew(&self) -> Result<OwnedFd> {
-        open_anew(self.path.as_deref(), self.place.any(), self.identity, self.access).map(|(own, _)| own)
+        let leads_here = |path: &&CStr| sys::stat_path(path).is_ok_and(|stat| stat.identity == self.identity);
+        let path = self.path.as_deref().filter(leads_here);
+        let fd = self.place.any();
+        if path.is_none() {
+            self.check(fd)?;
+        }
+        open_anew(path, fd, self.identity, self.access).map(|(own, _)| own)
     }
 
     /// The description for the lock and for writes. A file's is there from the beginning, but in a child.
@@ -122,11 +129,15 @@ impl Mapping {
 
     /// Gives the growth lock back.
     pub fn give_lock_back(&self, fd: RawFd) {
-        if lock::release(fd).is_err() && !self.place.is_mapped_one.load(Relaxed) {
+        let place = &self.place;
+        if self.check(fd).is_err() {
+            // The number is somebody else's by now: the lock went with its description.
+            let _ = place.lock_fd.compare_exchange(fd, CLOSED, Relaxed, Relaxed);
+        } else if lock::release(fd).is_err() && !place.is_mapped_one.load(Relaxed) {
             // The lock goes with its description too; the next one opens another.
-            Slot::close(&self.place.lock_fd);
+            Slot::close(&place.lock_fd);
         }
-        self.place.is_held_on_mapped_one.store(false, SeqCst);
+        place.is_held_on_mapped_one.store(false, SeqCst);
     }
 
     /// Opens the description for the lock, in a place where a forked child finds and closes it.
@@ -234,8 +245,9 @@ impl Leaving {
         if self.forked && !self.led {
             return Ok(false);
         }
-        if !self.led && self.flat_size.is_some_and(|size| has_no_footer(self.fd, size)) {
-            // It is as it was.
+        if let (false, Some(size)) = (self.led, self.flat_size)
+            && end_without_footer(self.fd, size)?.is_some()
+        {
             return Ok(false);
         }
         let stat = sys::stat(self.fd)?;

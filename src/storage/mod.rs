@@ -32,10 +32,9 @@ use footer::{Bytes, LastBytes};
 pub(crate) use grow::Pace;
 pub(crate) use head::HEAD;
 pub use lock::Wait;
-use lock_state::{LockState, read_state};
+use lock_state::{LockState, read_state, state_of};
 use mapping::Mapping;
 use memmap2::Advice;
-use registry::Slot;
 use reserve::Reservation;
 pub(crate) use status::{Status, status_of_path};
 use sys::Stat;
@@ -206,7 +205,7 @@ impl Storage {
     fn map(backing: Backing, wanted: u64, shape: Shape) -> Result<Box<Storage>> {
         let Backing { place, stat, bytes, access, presence, path, new_in } = backing;
         let found = match bytes {
-            Some(bytes) => lock_state::state_of(&shape, (stat, Some(bytes)))?,
+            Some(bytes) => state_of(&shape, (stat, Some(bytes)))?,
             None => read_state(place.any(), &shape, stat, None)?,
         };
         // A map of hugetlbfs covers the whole file, and no more.

@@ -32,15 +32,7 @@ static LEARNT: AtomicU64 = AtomicU64::new(0);
 
 /// How much address space the process may use at this moment, as far as is known.
 fn address_space_limit() -> u64 {
-    static LIMIT: AtomicU64 = AtomicU64::new(0);
-    let limit = match LIMIT.load(Relaxed) {
-        0 => {
-            let l = sys::address_space_limit().max(1);
-            LIMIT.store(l, Relaxed);
-            l
-        }
-        l => l,
-    };
+    let limit = sys::address_space_limit();
     match LEARNT.load(Relaxed) {
         0 => limit,
         // The process may have got room since.
