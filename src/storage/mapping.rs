@@ -130,7 +130,7 @@ impl Mapping {
     /// Gives the growth lock back.
     pub fn give_lock_back(&self, fd: RawFd) {
         let place = &self.place;
-        if self.check(fd).is_err() {
+        if self.check(fd).is_err_and(|error| error == BAD_DESCRIPTOR) {
             // The number is somebody else's by now: the lock went with its description.
             let _ = place.lock_fd.compare_exchange(fd, CLOSED, Relaxed, Relaxed);
         } else if lock::release(fd).is_err() && !place.is_mapped_one.load(Relaxed) {
