@@ -241,6 +241,8 @@ static void calls_meet_it(void)
 /* Cut again and again, grown in between, touched far beyond the length: it stays one hole. */
 static void again_and_again(void)
 {
+    /* Valgrind reports what is touched where the file never had bytes, and rightly so. */
+    const int beyond = getenv("MBA_CTEST_VALGRIND") == NULL;
     mba_array *array;
     uint32_t *data;
     int pages;
@@ -256,7 +258,9 @@ static void again_and_again(void)
     }
     for (pages = 0; pages < 2000; pages++) {
         number = number * 1664525u + 1013904223u;
-        EQ(peek(&data[PAGES * IN_PAGE + number % 10000000u]), 0);
+        if (beyond) {
+            EQ(peek(&data[LEN + number % 10000000u]), 0);
+        }
         if (pages % 500 == 0) {
             SYS(truncate(path, (off_t)(number % 50 + 1) * PAGE));
         }

@@ -9,10 +9,9 @@
 //!   see `.ci/sanitized`.
 //! - `MBA_CTEST_RUNNER` runs the programs under a command, such as
 //!   `valgrind -q --error-exitcode=99 --leak-check=no --vex-iropt-register-updates=allregs-at-mem-access`. The last
-//!   option is for guard.c, in which an instruction is done again after a fault. Valgrind's own search for leaks
-//!   takes minutes for each child that ends with a reservation still mapped; the address sanitizer looks for leaks
-//!   as well. Valgrind holds up all threads while one waits for a lock, so that `lock` lets a thread ask again and
-//!   again there.
+//!   option is for guard.c, in which an instruction is done again after a fault. Valgrind's own search for leaks is
+//!   tried by `leaks`; the address sanitizer looks for leaks in all of them. Valgrind holds up all threads while one
+//!   waits for a lock, so that `lock` lets a thread ask again and again there.
 //! - `MBA_SKIP=full,open` skips what it names; `ctests` stands for all.
 
 #[path = "harness/exchange.rs"]
