@@ -419,7 +419,8 @@ impl Array {
         Ok(())
     }
 
-    /// Turns the order of the elements around.
+    /// Turns the order of the elements around, by the length that the handle has: if others have made the array shorter
+    /// since, elements end up beyond the end. Take the growth lock first, or refresh.
     ///
     /// # Errors
     /// [`Error::ReadOnly`].

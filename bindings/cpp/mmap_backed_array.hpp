@@ -1087,7 +1087,8 @@ public:
         error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
     }
 
-    /* Turns the order of the elements around, in place. A kill may leave it half done. */
+    /* Turns the order of the elements around, in place, by the length that the handle has: if others have made the
+     * array shorter since, elements end up beyond the end. A kill may leave it half done. */
     void reverse() { detail::check(mba_reverse(handle_), "mba::array::reverse"); }
     void reverse(std::error_code &error) noexcept { error = detail::to_error_code(mba_reverse(handle_)); }
 

@@ -86,6 +86,9 @@ pub unsafe extern "C" fn mba_equal(a: *const mba_array, b: *const mba_array, equ
 
 /// Turns the order of the elements around, in place. A kill may leave it half done.
 ///
+/// It goes by the length that the handle has. If others have made the array shorter since, it brings elements to places
+/// beyond the end, where they are lost: take the growth lock first, or refresh.
+///
 /// Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_reverse(array: *mut mba_array) -> c_int {

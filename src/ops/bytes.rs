@@ -14,6 +14,8 @@ pub(super) fn are_unlike_numbers(ty: Type) -> bool {
 ///
 /// # Safety
 /// The span's promise must hold, `stop` lie within it, and `value` be valid for reads of an element.
+// Not inlined, as `for_pieces`.
+#[inline(never)]
 pub(super) unsafe fn for_equal<B>(
     span: Span,
     value: *const u8,
@@ -23,7 +25,8 @@ pub(super) unsafe fn for_equal<B>(
 ) -> Option<B> {
     let size = span.ty.size();
     let element = |at: usize| span.data.wrapping_add(at * size);
-    let (mut wanted, mut piece) = (Piece::new(), Piece::new());
+    let mut wanted = Piece::NEW;
+    let mut piece = Piece::NEW;
     let mut at = start;
     while at < stop {
         let count = (PIECE / size).min(stop - at);
@@ -59,8 +62,11 @@ pub(super) unsafe fn for_equal<B>(
 ///
 /// # Safety
 /// Both must be valid for reads of `count` bytes.
+// Not inlined, as `for_pieces`.
+#[inline(never)]
 pub(super) unsafe fn same(a: *const u8, b: *const u8, count: usize) -> bool {
-    let (mut left, mut right) = (Piece::new(), Piece::new());
+    let mut left = Piece::NEW;
+    let mut right = Piece::NEW;
     (0..count).step_by(PIECE).all(|at| {
         let part = PIECE.min(count - at);
         // SAFETY: the part lies within what the caller promises, and fits a piece; bytes take any bits.
@@ -72,8 +78,11 @@ pub(super) unsafe fn same(a: *const u8, b: *const u8, count: usize) -> bool {
 ///
 /// # Safety
 /// Both must be valid for reads and writes of `count` bytes, and not overlap.
+// Not inlined, as `for_pieces`.
+#[inline(never)]
 unsafe fn exchange(a: *mut u8, b: *mut u8, count: usize) {
-    let (mut left, mut right) = (Piece::new(), Piece::new());
+    let mut left = Piece::NEW;
+    let mut right = Piece::NEW;
     for at in (0..count).step_by(PIECE) {
         let part = PIECE.min(count - at);
         // SAFETY: the part lies within what the caller promises, and fits a piece; bytes take any bits.

@@ -51,8 +51,10 @@ pub(crate) unsafe fn equal(a: Span, b: Span) -> bool {
 ///
 /// # Safety
 /// Both spans must hold so many elements, of the size of `T`, which must take any bits.
+// Not inlined, as `for_pieces`.
+#[inline(never)]
 unsafe fn first_difference<T: Value>(a: Span, b: Span, common: usize) -> Option<(T, T)> {
-    let mut other = Piece::new();
+    let mut other = Piece::NEW;
     // SAFETY: the range lies within `a`, and its counterpart within `b`; a piece's count fits the other piece.
     unsafe {
         for_pieces(a, 0, common, |first, xs: &mut [T]| {

@@ -27,8 +27,8 @@ pub(crate) struct Span {
     pub ty: Type,
 }
 
-/// Bytes in a piece: a few pages of the first-level cache.
-const PIECE: usize = 8192;
+/// Bytes in a piece. Two of them are on the stack at most, of which a thread may have no more than 16 KiB.
+const PIECE: usize = 4096;
 
 /// Private memory for one piece, aligned for every element.
 #[repr(align(64))]
@@ -36,9 +36,7 @@ struct Piece([MaybeUninit<u8>; PIECE]);
 
 impl Piece {
     /// Not zeroed: that would take longer than comparing a few elements.
-    fn new() -> Piece {
-        Piece([MaybeUninit::uninit(); PIECE])
-    }
+    const NEW: Piece = Piece([MaybeUninit::uninit(); PIECE]);
 
     /// How many elements of type `T` it holds.
     const fn capacity<T>() -> usize {
@@ -66,13 +64,15 @@ impl Piece {
 ///
 /// # Safety
 /// `start` to `stop` must lie within the span, and `T` have the size of its elements and take any bits.
+// Not inlined: a caller has one for each type, and compilers would give it the stack of all of them.
+#[inline(never)]
 unsafe fn for_pieces<T: Copy, B>(
     span: Span,
     start: usize,
     stop: usize,
     mut f: impl FnMut(usize, &mut [T]) -> ControlFlow<B>,
 ) -> Option<B> {
-    let mut piece = Piece::new();
+    let mut piece = Piece::NEW;
     let mut at = start;
     while at < stop {
         let count = Piece::capacity::<T>().min(stop - at);

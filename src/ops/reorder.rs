@@ -26,8 +26,11 @@ pub(crate) unsafe fn reverse(span: Span) {
 ///
 /// # Safety
 /// As for [`reverse`]; `T` must have the size of the elements and take any bits.
+// Not inlined, as `for_pieces`.
+#[inline(never)]
 unsafe fn reverse_as<T: Copy>(span: Span) {
-    let (mut low, mut high) = (Piece::new(), Piece::new());
+    let mut low = Piece::NEW;
+    let mut high = Piece::NEW;
     let (mut start, mut end) = (0, span.len);
     while start < end {
         let rest = end - start;
@@ -92,7 +95,7 @@ unsafe fn rewrite<T: Copy>(span: Span, f: impl Fn(T) -> T) {
 /// The span's promise must hold, for writes too, and `value` be valid for reads of an element.
 pub(crate) unsafe fn fill(span: Span, value: *const u8) {
     let size = span.ty.size();
-    let mut pattern = Piece::new();
+    let mut pattern = Piece::NEW;
     let per_piece = pattern.0.len() / size;
     if per_piece == 0 {
         // Larger than a piece.

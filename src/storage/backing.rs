@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::Relaxed;
-use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{IntoRawFd, RawFd};
 
 use super::filesystem::{is_hugetlbfs, is_sealed};
 use super::footer::{Bytes, end_without_footer};
@@ -10,7 +10,7 @@ use super::fork;
 use super::mapping::open_anew;
 use super::presence::{self, Presence};
 use super::registry::{Place, Slot};
-use super::sys::{self, Identity, Stat};
+use super::sys::{self, Descriptor, Identity, Stat};
 use crate::error::{Error, Result};
 use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDWR, OpenOptions};
 
@@ -131,7 +131,7 @@ impl Backing {
         Backing::regular(own, options, None)
     }
 
-    fn regular(fd: OwnedFd, options: &OpenOptions, path: Option<Box<CStr>>) -> Result<Backing> {
+    fn regular(fd: Descriptor, options: &OpenOptions, path: Option<Box<CStr>>) -> Result<Backing> {
         let place = Place::take()?;
         place.fd.store(fd.into_raw_fd(), Relaxed);
         let fd = place.plain();
@@ -191,7 +191,7 @@ impl Directory {
 
 /// Opens a file that is there, or makes it if that is asked for. What is there is opened without the flag to make it:
 /// systems can refuse that one for other users' files (fs.protected_regular).
-fn open_or_create(options: &OpenOptions, open: impl Fn(i32) -> Result<OwnedFd>) -> Result<OwnedFd> {
+fn open_or_create(options: &OpenOptions, open: impl Fn(i32) -> Result<Descriptor>) -> Result<Descriptor> {
     let flags = if options.has(MBA_RDWR) { libc::O_RDWR } else { libc::O_RDONLY };
     let fd = if options.has(MBA_EXCL) {
         open(flags | libc::O_CREAT | libc::O_EXCL)

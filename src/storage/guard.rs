@@ -11,6 +11,7 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use core::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
+use super::cancel::held_off;
 use super::{File, Storage, registry, sys};
 use crate::error::{Error, Result};
 
@@ -154,7 +155,7 @@ fn stay_loaded() {
     unsafe {
         if libc::dladdr(address, info.as_mut_ptr()) != 0 && !info.assume_init_ref().dli_fname.is_null() {
             let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
-            let _ = libc::dlopen(info.assume_init_ref().dli_fname, flags);
+            held_off(|| libc::dlopen(info.assume_init_ref().dli_fname, flags));
         }
     }
 }

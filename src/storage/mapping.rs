@@ -5,7 +5,7 @@
 use core::cell::Cell;
 use core::ffi::CStr;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
 use super::backing::Access;
 use super::filesystem::is_sealed;
@@ -14,7 +14,7 @@ use super::lock::{self, Tidying};
 use super::presence::{self, Presence};
 use super::registry::{CLOSED, HANDED_OUT, Place, Slot};
 use super::reserve::Reservation;
-use super::sys::{self, Identity, Stat};
+use super::sys::{self, Descriptor, Identity, Stat};
 use super::trim::{self, Left};
 use super::{Shape, fork};
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ impl Mapping {
 
     /// Opens the file with a description of its own: by its path, if that leads to it still, else through /proc. Doesn't open
     /// what has come to be another file: to close that again would end the process's own locks on it.
-    pub fn open_anew(&self) -> Result<OwnedFd> {
+    pub fn open_anew(&self) -> Result<Descriptor> {
         let leads_here = |path: &&CStr| sys::stat_path(path).is_ok_and(|stat| stat.identity == self.identity);
         let path = self.path.as_deref().filter(leads_here);
         let fd = self.place.any();
@@ -183,7 +183,7 @@ pub(super) fn open_anew(
     fd: RawFd,
     identity: Identity,
     access: Access,
-) -> Result<(OwnedFd, Stat)> {
+) -> Result<(Descriptor, Stat)> {
     let flags = if access.can_change_length() { libc::O_RDWR } else { libc::O_RDONLY };
     if let Some(path) = path
         && let Ok(fd) = sys::open(path, flags, 0)

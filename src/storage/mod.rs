@@ -3,6 +3,7 @@
 //! This layer knows bytes, and how many of them make an element; not what they mean.
 
 mod backing;
+mod cancel;
 mod filesystem;
 mod footer;
 mod fork;

@@ -39,7 +39,7 @@ pub(super) fn take(fd: RawFd) -> Result<Presence> {
         match sys::lock(fd, PRESENCE, LockCall::Read) {
             Ok(()) => break,
             Err(Error::Locked) if started.get_or_insert_with(Instant::now).elapsed() < MOMENT => {
-                std::thread::sleep(Duration::from_micros(200));
+                sys::sleep(Duration::from_micros(200));
             }
             Err(error @ Error::Os(libc::EINVAL | libc::ENOLCK | libc::ENOSYS | libc::EOPNOTSUPP)) => {
                 return Ok(Presence::Impossible(error));

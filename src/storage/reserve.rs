@@ -8,6 +8,7 @@ use std::os::fd::RawFd;
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
 use super::backing::Access;
+use super::cancel::held_off;
 use super::sys;
 use super::{footer, valgrind};
 use crate::error::{Error, Result};
@@ -227,7 +228,8 @@ impl Reservation {
         if start >= end {
             return Ok(());
         }
-        self.map.flush_range(start as usize, (end - start) as usize).map_err(sys::os_error)
+        let (start, bytes) = (start as usize, (end - start) as usize);
+        held_off(|| self.map.flush_range(start, bytes)).map_err(sys::os_error)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use core::ffi::{CStr, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::time::{Duration, Instant};
 
+use super::cancel::held_off;
 use crate::error::{Error, Result};
 
 /// Which file it is: as long as somebody has it open, no other one has these numbers.
@@ -66,6 +67,32 @@ fn retry<T: Copy + PartialOrd + Default>(mut f: impl FnMut() -> T) -> Result<T> 
     }
 }
 
+/// As [`retry`], for the functions of glibc and musl in which a thread can be cancelled.
+fn retry_held_off<T: Copy + PartialOrd + Default>(f: impl FnMut() -> T) -> Result<T> {
+    held_off(|| retry(f))
+}
+
+/// An open descriptor, which is closed when this goes. Not an `OwnedFd`: to close that can end the thread.
+pub(super) struct Descriptor(RawFd);
+
+impl AsRawFd for Descriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
+
+impl IntoRawFd for Descriptor {
+    fn into_raw_fd(self) -> RawFd {
+        core::mem::ManuallyDrop::new(self).0
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        close(self.0);
+    }
+}
+
 fn offset(value: u64) -> Result<libc::off_t> {
     libc::off_t::try_from(value).map_err(|_| Error::Os(libc::EFBIG))
 }
@@ -75,9 +102,8 @@ fn offset(value: u64) -> Result<libc::off_t> {
 const LOWEST: RawFd = 3;
 
 /// Takes a descriptor over, and gives it another number if it has one of the standard streams'.
-fn own(fd: RawFd) -> Result<OwnedFd> {
-    // SAFETY: the callers pass a descriptor that a system call has just made and nobody else knows.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+fn own(fd: RawFd) -> Result<Descriptor> {
+    let fd = Descriptor(fd);
     if fd.as_raw_fd() >= LOWEST { Ok(fd) } else { duplicate(fd.as_raw_fd()) }
 }
 
@@ -87,20 +113,20 @@ const LEASE: Duration = Duration::from_secs(60);
 
 /// Opens a path; always close-on-exec, and never waiting for the other end of a FIFO. Where somebody has a lease on the
 /// file it waits until that is given up.
-pub(super) fn open(path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+pub(super) fn open(path: &CStr, flags: i32, mode: u32) -> Result<Descriptor> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
     // SAFETY: `path` is a C string.
     open_leased(|| unsafe { libc::open(path.as_ptr(), flags, mode) })
 }
 
 /// Calls `open` until nobody's lease is in the way: `EAGAIN` says, without waiting, that somebody has been asked.
-fn open_leased(open: impl Fn() -> RawFd) -> Result<OwnedFd> {
+fn open_leased(open: impl Fn() -> RawFd) -> Result<Descriptor> {
     let mut started = None;
     let mut pause = Duration::from_micros(100);
     loop {
-        match retry(&open) {
+        match retry_held_off(&open) {
             Err(Error::Os(libc::EAGAIN)) if started.get_or_insert_with(Instant::now).elapsed() < LEASE => {
-                std::thread::sleep(pause);
+                sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(20));
             }
             fd => return fd.and_then(own),
@@ -108,9 +134,14 @@ fn open_leased(open: impl Fn() -> RawFd) -> Result<OwnedFd> {
     }
 }
 
+/// Sleeps so long, whatever signals come.
+pub(super) fn sleep(time: Duration) {
+    held_off(|| std::thread::sleep(time));
+}
+
 /// Opens the file behind a descriptor anew: the result shares neither locks, offset nor status flags
 /// with it. Needs no memory, so that it can run in a forked child.
-pub(super) fn reopen(fd: RawFd, flags: i32) -> Result<OwnedFd> {
+pub(super) fn reopen(fd: RawFd, flags: i32) -> Result<Descriptor> {
     if fd < 0 {
         return Err(Error::Os(libc::EBADF));
     }
@@ -151,15 +182,13 @@ impl core::ops::Deref for DescriptorPath {
 }
 
 /// A second descriptor of the same open file description.
-pub(super) fn duplicate(fd: RawFd) -> Result<OwnedFd> {
+pub(super) fn duplicate(fd: RawFd) -> Result<Descriptor> {
     // SAFETY: no memory is passed.
-    let fd = retry(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, LOWEST) })?;
-    // SAFETY: the system call has just made the descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    retry(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, LOWEST) }).map(Descriptor)
 }
 
 /// Puts a description behind a number in place of the one that is there, which is closed, in one step.
-pub(super) fn replace(number: RawFd, by: OwnedFd) -> Result<()> {
+pub(super) fn replace(number: RawFd, by: Descriptor) -> Result<()> {
     // SAFETY: no memory is passed. `number` is a descriptor of the caller's own.
     retry(|| unsafe { libc::dup3(by.as_raw_fd(), number, libc::O_CLOEXEC) }).map(drop)
 }
@@ -167,9 +196,9 @@ pub(super) fn replace(number: RawFd, by: OwnedFd) -> Result<()> {
 /// Closes a descriptor by its number; a negative one is none.
 pub(super) fn close(fd: RawFd) {
     if fd >= 0 {
-        // In a child that was forked while another thread opened it, it isn't there: not a matter for an OwnedFd.
+        // In a child that was forked while another thread opened it, it isn't there.
         // SAFETY: the callers own the descriptor, and forget it.
-        unsafe { libc::close(fd) };
+        held_off(|| unsafe { libc::close(fd) });
     }
 }
 
@@ -200,7 +229,7 @@ pub(super) fn stat_path(path: &CStr) -> Result<Stat> {
 pub(super) fn pread(fd: RawFd, buffer: &mut [u8], at: u64) -> Result<usize> {
     let start = offset(at)?;
     // SAFETY: the buffer is valid for writes of its length.
-    match retry(|| unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), buffer.len(), start) }) {
+    match retry_held_off(|| unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), buffer.len(), start) }) {
         Err(Error::Os(libc::EINVAL)) if is_direct(fd) => pread_direct(fd, buffer, at),
         count => count.map(isize::unsigned_abs),
     }
@@ -223,7 +252,7 @@ fn pread_direct(fd: RawFd, buffer: &mut [u8], at: u64) -> Result<usize> {
     let block = memory.as_mut_ptr().wrapping_add(memory.as_ptr().align_offset(BLOCK));
     let start = offset(first)?;
     // SAFETY: three blocks have two aligned ones in them.
-    let count = retry(|| unsafe { libc::pread(fd, block.cast(), 2 * BLOCK, start) })?.unsigned_abs();
+    let count = retry_held_off(|| unsafe { libc::pread(fd, block.cast(), 2 * BLOCK, start) })?.unsigned_abs();
     let count = count.saturating_sub(skip).min(buffer.len());
     // SAFETY: the system has just stored the bytes up to the count; the buffer is other memory.
     unsafe { core::ptr::copy_nonoverlapping(block.wrapping_add(skip), buffer.as_mut_ptr(), count) };
@@ -237,7 +266,7 @@ fn pread_direct(fd: RawFd, buffer: &mut [u8], at: u64) -> Result<usize> {
 pub(super) unsafe fn pwrite(fd: RawFd, from: *const u8, count: usize, at: u64) -> Result<usize> {
     let at = offset(at)?;
     // SAFETY: the caller promises the bytes.
-    retry(|| unsafe { libc::pwrite(fd, from.cast(), count, at) }).map(isize::unsigned_abs)
+    retry_held_off(|| unsafe { libc::pwrite(fd, from.cast(), count, at) }).map(isize::unsigned_abs)
 }
 
 pub(super) fn ftruncate(fd: RawFd, size: u64) -> Result<()> {
@@ -250,7 +279,7 @@ pub(super) fn ftruncate(fd: RawFd, size: u64) -> Result<()> {
 fn fallocate(fd: RawFd, mode: i32, at: u64, count: u64) -> Result<()> {
     let (at, count) = (offset(at)?, offset(count)?);
     // SAFETY: no memory is passed.
-    match unsafe { libc::fallocate(fd, mode, at, count) } {
+    match held_off(|| unsafe { libc::fallocate(fd, mode, at, count) }) {
         0 => Ok(()),
         _ => Err(last_error()),
     }
@@ -258,7 +287,7 @@ fn fallocate(fd: RawFd, mode: i32, at: u64, count: u64) -> Result<()> {
 
 pub(super) fn fdatasync(fd: RawFd) -> Result<()> {
     // SAFETY: no memory is passed.
-    retry(|| unsafe { libc::fdatasync(fd) }).map(drop)
+    retry_held_off(|| unsafe { libc::fdatasync(fd) }).map(drop)
 }
 
 /// Says that the file was changed just now, as a write does and a store through a mapping need not.
@@ -287,7 +316,7 @@ pub(super) fn sync_directory(fd: RawFd, known: Option<(&CStr, Identity)>) -> Res
     let Ok(length) = length.map(isize::unsigned_abs) else {
         // There is no /proc. To sync the file puts the name of a new one on the disk on most file systems, too.
         // SAFETY: no memory is passed.
-        return retry(|| unsafe { libc::fsync(fd) }).map(drop);
+        return retry_held_off(|| unsafe { libc::fsync(fd) }).map(drop);
     };
     let Some(slash) = path[..length].iter().rposition(|byte| *byte == b'/') else { return Ok(()) };
     path[slash.max(1)..].fill(0);
@@ -300,9 +329,9 @@ pub(super) fn sync_directory(fd: RawFd, known: Option<(&CStr, Identity)>) -> Res
     }
 }
 
-fn sync_opened_directory(directory: &OwnedFd) -> Result<()> {
+fn sync_opened_directory(directory: &Descriptor) -> Result<()> {
     // SAFETY: no memory is passed.
-    match retry(|| unsafe { libc::fsync(directory.as_raw_fd()) }) {
+    match retry_held_off(|| unsafe { libc::fsync(directory.as_raw_fd()) }) {
         // Some file systems can't sync a directory, and say so; there is nothing more to do on those.
         Ok(_) | Err(Error::Os(libc::EINVAL | libc::EROFS)) => Ok(()),
         Err(error) => Err(error),
@@ -329,7 +358,7 @@ pub(super) fn seals(fd: RawFd) -> Result<i32> {
 }
 
 /// Anonymous shared memory that can grow and can't shrink.
-pub(super) fn memfd() -> Result<OwnedFd> {
+pub(super) fn memfd() -> Result<Descriptor> {
     let name = c"mmap_backed_array";
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     // SAFETY: `name` is a C string.
@@ -346,7 +375,7 @@ pub(super) fn memfd() -> Result<OwnedFd> {
 
 /// Opens named shared memory, never waiting for the other end of a FIFO that has taken the name. The descriptor is
 /// close-on-exec and the name not that of a link, as POSIX demands and glibc sees to.
-pub(super) fn shm_open(name: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+pub(super) fn shm_open(name: &CStr, flags: i32, mode: u32) -> Result<Descriptor> {
     let flags = flags | libc::O_NONBLOCK;
     // SAFETY: `name` is a C string.
     open_leased(|| unsafe { libc::shm_open(name.as_ptr(), flags, mode) })
@@ -386,7 +415,7 @@ pub(super) fn lock(fd: RawFd, at: i64, call: LockCall) -> Result<()> {
     // SAFETY: the structure is a valid flock, which the call only reads.
     let call_once = || unsafe { libc::fcntl(fd, command, &raw const lock) };
     let result = match call {
-        LockCall::WaitToWrite if call_once() == 0 => Ok(0),
+        LockCall::WaitToWrite if held_off(call_once) == 0 => Ok(0),
         LockCall::WaitToWrite => Err(last_error()),
         _ => retry(call_once),
     };
@@ -405,7 +434,7 @@ pub(super) fn is_locked_elsewhere(fd: RawFd, at: i64) -> Result<bool> {
 }
 
 /// A clock that a thread can sleep by, in a way that a signal handler ends unless it was installed with `SA_RESTART`.
-pub(super) struct Alarm(Option<OwnedFd>);
+pub(super) struct Alarm(Option<Descriptor>);
 
 impl Alarm {
     pub fn new() -> Alarm {
@@ -421,7 +450,7 @@ impl Alarm {
             tv_nsec: i64::from(time.subsec_nanos().max(1)),
         };
         let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let result = match &self.0 {
+        let result = held_off(|| match &self.0 {
             Some(fd) => {
                 let once = libc::itimerspec { it_interval: none, it_value: time };
                 let mut expirations = 0u64;
@@ -434,7 +463,7 @@ impl Alarm {
             // Without a descriptor every handler ends it.
             // SAFETY: the structure is read only.
             None => unsafe { libc::nanosleep(&raw const time, core::ptr::null_mut()) == 0 },
-        };
+        });
         if result { Ok(()) } else { Err(last_error()) }
     }
 }
