@@ -44,7 +44,7 @@ static void errors(void)
     for (flags = 0; flags < 64; flags++) {
         mba_array *array;
         if (flags == MBA_RDONLY || flags == MBA_RDWR || flags == (MBA_RDWR | MBA_EXACT)
-            || flags == MBA_PRIVATE) {
+            || (flags & ~(uint32_t)MBA_RDWR) == MBA_PRIVATE) {
             OK(mba_from_fd(both, MBA_UINT32, flags, &array));
             HOLDS(array, 1, 2, 3);
             OK(mba_close(array));

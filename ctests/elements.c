@@ -32,6 +32,20 @@ static void get_and_set(mba_array *array)
     OK(mba_set(array, 4, &value));
 }
 
+static void swap(mba_array *array)
+{
+    GIVES(MBA_EINDEX, mba_swap(array, 0, 5));
+    GIVES(MBA_EINDEX, mba_swap(array, 5, 0));
+    GIVES(MBA_EINDEX, mba_swap(array, SIZE_MAX, SIZE_MAX));
+    GIVES(EINVAL, mba_swap(NULL, 0, 1));
+    unchanged(array);
+    OK(mba_swap(array, 0, 4));
+    HOLDS(array, 5, 2, 3, 4, 1);
+    OK(mba_swap(array, 2, 2));
+    OK(mba_swap(array, 4, 0));
+    unchanged(array);
+}
+
 static void read_and_write(mba_array *array)
 {
     const uint32_t *data = mba_data_ptr(array);
@@ -141,6 +155,7 @@ static void read_only(void)
     EQ(mba_capacity(array), 5);
     CHECK(mba_fd(array) >= 0);
     GIVES(MBA_EREADONLY, mba_set(array, 0, &value));
+    GIVES(MBA_EREADONLY, mba_swap(array, 0, 1));
     GIVES(MBA_EREADONLY, mba_set(array, 99, &value));
     GIVES(MBA_EREADONLY, mba_write(array, 0, &value, 1));
     GIVES(MBA_EREADONLY, mba_write(array, 0, NULL, 0));
@@ -217,6 +232,7 @@ int main(int argc, char **argv)
     CHECK(mba_reserved(array) > 1 << 20);
     get_and_set(array);
     advice(array);
+    swap(array);
     read_and_write(array);
     OK(mba_close(array));
     EQ(file_size(in_scratch("elements")), 20);

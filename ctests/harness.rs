@@ -46,8 +46,8 @@ macro_rules! programs {
 }
 
 programs! {
-    descriptor elements exact follow footer fork fork_idle full grow guard handed length lock memory named open
-    options private push records space strings threads types whole
+    descriptor detach elements exact follow footer fork fork_idle full grow guard handed length lock memory named open
+    options private push records space strings texts threads types whole
 }
 
 /// Whether `MBA_SKIP` names this test; a skipped one says so.

@@ -34,7 +34,7 @@ static void names(void)
     REFUSES(other_name, MBA_PRIVATE, ENOENT);
     for (flags = 0; flags < 64; flags++) {
         if ((flags & MBA_CREATE && !(flags & MBA_RDWR)) || (flags & MBA_EXCL && !(flags & MBA_CREATE))
-            || (flags & MBA_EXACT && !(flags & MBA_RDWR)) || (flags & MBA_PRIVATE && flags != MBA_PRIVATE)
+            || (flags & MBA_EXACT && !(flags & MBA_RDWR)) || (flags & MBA_PRIVATE && (flags & ~(uint32_t)MBA_RDWR) != MBA_PRIVATE)
             || flags & ~31u) {
             REFUSES(other_name, flags, EINVAL);
         }

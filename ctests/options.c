@@ -198,6 +198,60 @@ static void too_much(void)
     OK(mba_close(array));
 }
 
+/* The other ways to open take options, too. */
+static void everywhere(void)
+{
+    const mode_t before = umask(0);
+    const char *path = in_scratch("everywhere");
+    char name[64];
+    mba_options options = {0};
+    mba_array *array, *other;
+    struct stat status;
+    size_t least;
+    options.size = sizeof options;
+    options.mode = 0640;
+    options.reservation = 1 << 16;
+    snprintf(name, sizeof name, "/mba-ctest-options-%d", (int)getpid());
+
+    OK(mba_anon_with(MBA_UINT32, &options, &array));
+    least = mba_reserved(array);
+    CHECK(least >= 1 << 14 && least < (1 << 14) + 1024);
+    GIVES(MBA_ELIMIT, mba_resize(array, least + 1));
+    OK(mba_resize(array, least));
+    OK(mba_from_fd_with(mba_fd(array), MBA_UINT32, MBA_RDONLY, NULL, &other));
+    EQ(mba_len(other), least);
+    OK(mba_close(other));
+    options.reservation = 4096;
+    GIVES(MBA_ELIMIT, mba_from_fd_with(mba_fd(array), MBA_UINT32, MBA_RDWR, &options, &other));
+    options.reservation = 1 << 16;
+    OK(mba_close(array));
+    OK(mba_anon_with(MBA_UINT32, NULL, &array));
+    CHECK(mba_reserved(array) > 1 << 14);
+    OK(mba_close(array));
+
+    OK(mba_shm_open_with(name, MBA_UINT32, MBA_RDWR | MBA_CREATE, &options, &array));
+    EQ(mba_reserved(array), least);
+    SYS(fstat(mba_fd(array), &status));
+    EQ(status.st_mode & 07777, 0640);
+    OK(mba_close(array));
+    OK(mba_shm_unlink(name));
+
+    make_u32(path, 3);
+    {
+        const int fd = open(path, O_RDWR);
+        SYS(fd);
+        OK(mba_from_fd_with(fd, MBA_UINT32, MBA_RDWR, &options, &array));
+        EQ(mba_reserved(array), least);
+        HOLDS(array, 1, 2, 3);
+        OK(mba_close(array));
+        SYS(close(fd));
+    }
+    options.size = 3;
+    GIVES(EINVAL, mba_anon_with(MBA_UINT32, &options, &array));
+    GIVES(EINVAL, mba_shm_open_with(name, MBA_UINT32, MBA_RDWR | MBA_CREATE, &options, &array));
+    umask(before);
+}
+
 int main(int argc, char **argv)
 {
     begin(argc, argv);
@@ -206,5 +260,6 @@ int main(int argc, char **argv)
     used_up(0);
     used_up(MBA_EXACT);
     too_much();
+    everywhere();
     return 0;
 }

@@ -46,11 +46,11 @@ static void numbers(void)
     EQ(mba_type_size(MBA_RECORD(1)), 1);
     EQ(mba_type_size(MBA_RECORD(MBA_RECORD_MAX)), MBA_RECORD_MAX);
     CHECK(strcmp(mba_type_name(POINT), "record") == 0);
-    EQ(MBA_RECORD(0), 0);
-    EQ(MBA_RECORD(-1), 0);
-    EQ(MBA_RECORD(MBA_RECORD_MAX + 1), 0);
-    EQ(MBA_RECORD(0x100000000 + 12), 0);
-    EQ(MBA_RECORD(SIZE_MAX), 0);
+    EQ(MBA_RECORD(0), -1);
+    EQ(MBA_RECORD(-1), -1);
+    EQ(MBA_RECORD(MBA_RECORD_MAX + 1), -1);
+    EQ(MBA_RECORD(0x100000000 + 12), -1);
+    EQ(MBA_RECORD(SIZE_MAX), -1);
     EQ(mba_type_size(MBA_RECORD(MBA_RECORD_MAX) + 1), 0);
     EQ(mba_type_size(MBA_RECORD(1) - 1), 0);
 }

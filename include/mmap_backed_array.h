@@ -48,14 +48,16 @@
  * POINTERS. mba_data_ptr() is the same from opening to freeing, however much the array grows. The
  * library never keeps a pointer of the caller's after the call, except the one given to mba_from_memory().
  *
- * THREADS. Functions that take const mba_array *, and mba_set() and mba_write(), may run beside any
- * call on the same handle but mba_free(), mba_close() and mba_shrink_to_fit(), and, with MBA_EXACT or on a
+ * THREADS. Functions that take const mba_array *, and mba_set(), mba_swap() and mba_write(), may run beside any
+ * call on the same handle but mba_free(), mba_close(), mba_detach() and mba_shrink_to_fit(), and, with MBA_EXACT or on a
  * disk that is too full for a footer, those that make the array shorter, since these give pages back.
  * One thread at a time may make the
  * calls that take a non-const handle, which change the length or the lock. Different handles, also of
  * the same array, are independent. An element of 1, 2, 4 or 8 bytes is read and set whole; mba_read() and
  * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and what
- * takes no handle may be called from any thread.
+ * takes no handle may be called from any thread. No call is a point where pthread_cancel(3) ends a thread:
+ * a request waits until the call has returned. 16 KiB of stack are enough for every call. Signal handlers may
+ * use mba_data_ptr() and mba_len(), and store to elements; all other calls are not for them.
  *
  * FORK. A child keeps its parent's handles with their pointers, and neither the growth lock nor
  * the right to trim: its first change of the length takes the lock for itself, or says MBA_ELOCKED. A
@@ -101,7 +103,7 @@
 #endif
 
 /*
- The type of elements of so many bytes, from 1 to MBA_RECORD_MAX, whose meaning is the caller's; beyond, no type.
+ The type of elements of so many bytes, from 1 to MBA_RECORD_MAX, whose meaning is the caller's; -1, no type, beyond.
  With it a structure can be an element: MBA_RECORD(sizeof(struct point)). A file's footer, and so the check
  when it is opened, knows the size and nothing else of it.
 
@@ -112,7 +114,7 @@
  and fill too, if a record of more than 64 bytes has to be put aside.
  */
 #define MBA_RECORD(size) \
-    ((size) >= 1 && (size) <= MBA_RECORD_MAX ? MBA_CAST_(static_cast, mba_type, 0x52000000ull + (size)) : 0)
+    ((size) >= 1 && (size) <= MBA_RECORD_MAX ? MBA_CAST_(static_cast, mba_type, 0x52000000ull + (size)) : -1)
 
 #ifdef __cplusplus
 #define MBA_CAST_(cast, type, value) cast<type>(value)
@@ -372,7 +374,7 @@
 
 /*
  Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is opened
- for reading only, so this flag stands alone.
+ for reading only; `MBA_RDWR | MBA_PRIVATE` means the same.
  */
 #define MBA_PRIVATE 8
 
@@ -388,6 +390,11 @@
  One process's view of an array. Opaque.
  */
 typedef struct mba_array mba_array;
+
+/*
+ The memory that a detached handle has left. Opaque.
+ */
+typedef struct mba_mapping mba_mapping;
 
 /*
  The number of an element type: its typecode's character, such as `'I'`, or that of `MBA_RECORD`.
@@ -565,6 +572,16 @@ void *mba_data_ptr(const struct mba_array *array);
 int mba_get(const struct mba_array *array, size_t index, void *out);
 
 /*
+ Exchanges the elements at `i` and `j`. Whoever looks meanwhile can find one of them in both places. Stands with
+ `mba_set` in the thread rules.
+
+ Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `ENOMEM` for elements of more than 64 bytes; `EINVAL` for NULL.
+ */
+int mba_swap(struct mba_array *array,
+             size_t i,
+             size_t j);
+
+/*
  Replaces the element at `index`. May run beside any other call on the handle but those that end it or cut
  the file.
 
@@ -687,6 +704,15 @@ int mba_anon(mba_type type,
              struct mba_array **out);
 
 /*
+ As `mba_anon`, with options; NULL for none. The mode doesn't matter.
+
+ Errors: as `mba_anon`; `EINVAL` for options as `mba_open_with`; `ENOMEM` if there is no room for the reservation.
+ */
+int mba_anon_with(mba_type type,
+                  const struct mba_options *options,
+                  struct mba_array **out);
+
+/*
  Opens named shared memory: `name` is one slash and a name without any, as for shm_open(3), and `flags`
  are as for `mba_open`. It is made with mode 0600, and lasts until `mba_shm_unlink` or a restart of
  the system: a handle never owns it, and closing one never removes it.
@@ -699,6 +725,17 @@ int mba_shm_open(const char *name,
                  mba_type type,
                  uint32_t flags,
                  struct mba_array **out);
+
+/*
+ As `mba_shm_open`, with options; NULL for none.
+
+ Errors: as `mba_shm_open` and `mba_open_with`.
+ */
+int mba_shm_open_with(const char *name,
+                      mba_type type,
+                      uint32_t flags,
+                      const struct mba_options *options,
+                      struct mba_array **out);
 
 /*
  Removes a name of shared memory. Handles that are open keep the memory until they are released.
@@ -724,6 +761,17 @@ int mba_from_fd(int fd,
                 mba_type type,
                 uint32_t flags,
                 struct mba_array **out);
+
+/*
+ As `mba_from_fd`, with options; NULL for none. The mode doesn't matter.
+
+ Errors: as `mba_from_fd` and `mba_open_with`.
+ */
+int mba_from_fd_with(int fd,
+                     mba_type type,
+                     uint32_t flags,
+                     const struct mba_options *options,
+                     struct mba_array **out);
 
 /*
  Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must outlive
@@ -761,6 +809,23 @@ void mba_free(struct mba_array *array);
  someone who doesn't use the library has changed the file's size.
  */
 int mba_close(struct mba_array *array);
+
+/*
+ Releases a handle as `mba_close` does, and keeps the memory at its address until `mba_mapping_free`: for languages
+ whose views outlive a close. The growth lock and spare room are given back at once. What the handle had seen as
+ elements stays mapped, and others may go on storing there; until it is freed, the mapping counts as one that has the
+ file open. Whoever lets go last trims the file.
+
+ Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is the mapping in any case,
+ and the codes are those of `mba_close`.
+ */
+int mba_detach(struct mba_array *array,
+               struct mba_mapping **out);
+
+/*
+ Ends the memory that a detached handle has left; NULL is allowed. All pointers into the array end.
+ */
+void mba_mapping_free(struct mba_mapping *mapping);
 
 /*
  Appends an element. In the common case this is two stores: no system call, no allocation. `mba_push`, at the end of
@@ -887,6 +952,22 @@ uint32_t mba_version(void);
 const char *mba_strerror(int code);
 
 /*
+ Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has happened, and what the
+ file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the process that has the growth lock, for `MBA_ETYPE`
+ the type that the file has. For `EINVAL` it says which argument has no sense, if that call was the last one of this
+ thread to fail. `path` may be NULL; `mba_path` tells a handle's.
+
+ Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail. It opens the file for
+ reading for those three codes; never call it in a signal handler.
+
+ `fprintf(stderr, "%s\n", mba_error_text(code, path, line, sizeof line));`
+ */
+const char *mba_error_text(int code,
+                           const char *path,
+                           char *buffer,
+                           size_t size);
+
+/*
  Bytes in an element of a type, `MBA_RECORD` among them; 0 for an unknown type.
  */
 size_t mba_type_size(mba_type type);
@@ -895,6 +976,12 @@ size_t mba_type_size(mba_type type);
  A readable name of a type, such as `"uint32"`, and `"record"` for all `MBA_RECORD`; NULL for an unknown type. The string is static.
  */
 const char *mba_type_name(mba_type type);
+
+/*
+ The path by which the array was opened, from the root on; of named shared memory, where the system keeps it. NULL for
+ NULL and for what was opened otherwise. The string is the handle's, and ends with it.
+ */
+const char *mba_path(const struct mba_array *array);
 
 /*
  A descriptor of the file or memory behind the array, to send to another process, which opens it by
@@ -1070,6 +1157,9 @@ int mba_equal(const struct mba_array *a,
 
 /*
  Turns the order of the elements around, in place. A kill may leave it half done.
+
+ It goes by the length that the handle has. If others have made the array shorter since, it brings elements to places
+ beyond the end, where they are lost: take the growth lock first, or refresh.
 
  Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
  */

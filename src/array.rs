@@ -4,6 +4,7 @@ mod raw;
 
 use core::ffi::CStr;
 use core::ptr::NonNull;
+use std::ffi::OsStr;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -11,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::element::{Kind, Type};
-use crate::error::{Error, Result};
+use crate::error::{Argument, Error, Result};
 use crate::ops::{self, Order, Span};
 use crate::options::{MBA_RDWR, OpenOptions};
 use crate::storage::{Advise, Pace, Shape, Storage, Wait};
@@ -50,7 +51,15 @@ impl Array {
     /// # Errors
     /// Those of `memfd_create(2)`; `ENOMEM` if there is no address space.
     pub fn anonymous(ty: Type) -> Result<Array> {
-        Storage::anonymous(shape(ty)).map(Array::from_storage)
+        Array::anonymous_with(ty, &OpenOptions::new())
+    }
+
+    /// As [`Array::anonymous`]; of the options the reservation counts, and the mode doesn't matter.
+    ///
+    /// # Errors
+    /// As for [`Array::anonymous`]; `ENOMEM` if there is no room for the reservation; `EINVAL` for other options.
+    pub fn anonymous_with(ty: Type, options: &OpenOptions) -> Result<Array> {
+        Storage::anonymous(options, shape(ty)).map(Array::from_storage)
     }
 
     /// Opens named shared memory (`shm_open(3)`), which lasts until [`Array::shm_unlink`] or a restart.
@@ -97,11 +106,11 @@ impl Array {
         options: &OpenOptions,
     ) -> Result<Array> {
         options.check(MBA_RDWR)?;
-        if !data.addr().is_multiple_of(ty.part_size())
-            || !nbytes.is_multiple_of(ty.size())
-            || nbytes > isize::MAX as usize
-        {
-            return Err(Error::INVALID);
+        if !data.addr().is_multiple_of(ty.part_size()) {
+            return Err(Error::Invalid(Argument::Alignment));
+        }
+        if !nbytes.is_multiple_of(ty.size()) || nbytes > isize::MAX as usize {
+            return Err(Error::Invalid(Argument::Bytes));
         }
         // SAFETY: the caller promises the memory; its alignment was checked.
         unsafe { Storage::from_memory(data, nbytes / ty.size(), !options.has(MBA_RDWR), shape(ty)) }
@@ -168,7 +177,7 @@ pub(crate) fn with_c_path<T>(path: &Path, f: impl FnOnce(&CStr) -> Result<T>) ->
     bytes.try_reserve_exact(path.len() + 1).map_err(|_| Error::NO_MEMORY)?;
     bytes.extend_from_slice(path);
     bytes.push(0);
-    f(CStr::from_bytes_with_nul(&bytes).map_err(|_| Error::INVALID)?)
+    f(CStr::from_bytes_with_nul(&bytes).map_err(|_| Error::Invalid(Argument::Path))?)
 }
 
 pub(crate) fn shape(ty: Type) -> Shape {
@@ -227,6 +236,16 @@ impl Array {
     /// same, what was copied was there. Epochs of different openings don't compare.
     pub fn epoch(&self) -> u64 {
         self.storage().epoch()
+    }
+
+    /// The path by which the array was opened, from the root on; of named shared memory, where the system keeps it. `None`
+    /// for what was opened otherwise.
+    pub fn path(&self) -> Option<&Path> {
+        self.c_path().map(|path| Path::new(OsStr::from_bytes(path.to_bytes())))
+    }
+
+    pub(crate) fn c_path(&self) -> Option<&CStr> {
+        self.storage().path()
     }
 
     /// Whether the path by which the array was opened leads to another file now, or to none. `false` for what has no
@@ -300,6 +319,14 @@ impl Array {
         unsafe { self.extend_from(values.as_ptr(), count) }
     }
 
+    /// Exchanges two elements. Whoever looks meanwhile can find one of them in both places.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], [`Error::Index`]; `ENOMEM` for large elements.
+    pub fn swap(&self, i: usize, j: usize) -> Result<()> {
+        self.exchange(i, j)
+    }
+
     /// Copies elements from `start` on to `out`.
     ///
     /// # Errors
@@ -332,12 +359,16 @@ impl Array {
 
     fn check_size(&self, bytes: usize) -> Result<()> {
         self.storage().check()?;
-        if bytes == self.itemsize() { Ok(()) } else { Err(Error::INVALID) }
+        if bytes == self.itemsize() { Ok(()) } else { Err(Error::Invalid(Argument::Bytes)) }
     }
 
     fn count_in(&self, bytes: usize) -> Result<usize> {
         self.storage().check()?;
-        if bytes.is_multiple_of(self.itemsize()) { Ok(bytes / self.itemsize()) } else { Err(Error::INVALID) }
+        if bytes.is_multiple_of(self.itemsize()) {
+            Ok(bytes / self.itemsize())
+        } else {
+            Err(Error::Invalid(Argument::Bytes))
+        }
     }
 }
 
@@ -350,6 +381,7 @@ impl Array {
     pub fn resize(&self, len: usize) -> Result<()> {
         let storage = self.storage();
         storage.lock(Wait::No)?;
+        storage.let_go_beyond(len);
         let old = storage.len();
         if len == old {
             return Ok(());

@@ -124,9 +124,10 @@ impl Type {
         Type::from_code(Type::record_code(size))
     }
 
-    /// The number of [`Type::record`], `MBA_RECORD(size)` in C, for an [`Element::CODE`]; 0, which is no type, for a size that none can have.
+    /// The number of [`Type::record`], `MBA_RECORD(size)` in C, for an [`Element::CODE`]; -1, which is no type, for a size
+    /// that none can have.
     pub const fn record_code(size: usize) -> i32 {
-        if size == 0 || size > MBA_RECORD_MAX as usize { 0 } else { RECORD + size as i32 }
+        if size == 0 || size > MBA_RECORD_MAX as usize { -1 } else { RECORD + size as i32 }
     }
 
     /// The type with this typecode, such as `'I'`, or [`Error::Type`].
@@ -185,8 +186,8 @@ impl Type {
     }
 }
 
-/// Copies one element into the array, in a way that other threads and processes see it whole
-/// (1, 2, 4 and 8 bytes) or by halves (16 bytes); other records in any order.
+/// Copies one element into the array, in a way that other threads and processes see it whole (1, 2, 4 and 8 bytes) or
+/// word by word, in any order.
 ///
 /// # Safety
 /// `to` must be valid for writes of `size` bytes of mapped memory and aligned for its type; `from` must
@@ -213,19 +214,50 @@ pub(crate) unsafe fn store(to: *mut u8, from: *const u8, size: usize) {
 /// As for [`store`].
 #[inline(never)]
 unsafe fn store_other(to: *mut u8, from: *const u8, size: usize) {
-    // SAFETY: as in `store`; an element of 16 bytes is aligned to 8.
+    // SAFETY: as in `store`; an element of 8 bytes is aligned to 4 at least, one of 16 to 8; words are aligned, and lie
+    // within the element.
     unsafe {
         match size {
             1 => (*to.cast::<AtomicU8>()).store(from.read(), Relaxed),
             2 => (*to.cast::<AtomicU16>()).store(from.cast::<u16>().read_unaligned(), Relaxed),
+            8 => {
+                let [low, high] = from.cast::<[u32; 2]>().read_unaligned();
+                (*to.cast::<AtomicU32>()).store(low, Relaxed);
+                (*to.add(4).cast::<AtomicU32>()).store(high, Relaxed);
+            }
             16 => {
                 let [low, high] = from.cast::<[u64; 2]>().read_unaligned();
                 (*to.cast::<AtomicU64>()).store(low, Relaxed);
                 (*to.add(8).cast::<AtomicU64>()).store(high, Relaxed);
             }
-            _ => core::ptr::copy(from, to, size),
+            _ => {
+                let store = |(at, is_word)| {
+                    if is_word {
+                        let word = from.add(at).cast::<u64>().read_unaligned();
+                        (*to.add(at).cast::<AtomicU64>()).store(word, Relaxed);
+                    } else {
+                        (*to.add(at).cast::<AtomicU8>()).store(from.add(at).read(), Relaxed);
+                    }
+                };
+                in_order(words(to, size), to, from, store);
+            }
         }
     }
+}
+
+/// Where the words of an element lie, counted from its beginning, and the bytes before and behind them; whether each is a
+/// word. Whoever maps the array finds the same ones, since mappings differ by whole pages.
+fn words(place: *const u8, size: usize) -> impl DoubleEndedIterator<Item = (usize, bool)> {
+    const WORD: usize = size_of::<u64>();
+    let before = place.align_offset(WORD).min(size);
+    let behind = before + (size - before) / WORD * WORD;
+    let bytes = |range: core::ops::Range<usize>| range.map(|at| (at, false));
+    bytes(0..before).chain((before..behind).step_by(WORD).map(|at| (at, true))).chain(bytes(behind..size))
+}
+
+/// Copies word by word, in the order in which no word is overwritten before it was read: `to` and `from` may overlap.
+fn in_order<T>(words: impl DoubleEndedIterator<Item = T>, to: *mut u8, from: *const u8, copy: impl FnMut(T)) {
+    if to.cast_const() > from { words.rev().for_each(copy) } else { words.for_each(copy) }
 }
 
 /// Copies one element out of the array; the counterpart of [`store`].
@@ -258,12 +290,27 @@ unsafe fn load_other(to: *mut u8, from: *const u8, size: usize) {
         match size {
             1 => to.write((*from.cast::<AtomicU8>()).load(Relaxed)),
             2 => to.cast::<u16>().write_unaligned((*from.cast::<AtomicU16>()).load(Relaxed)),
+            8 => {
+                let low = (*from.cast::<AtomicU32>()).load(Relaxed);
+                let high = (*from.add(4).cast::<AtomicU32>()).load(Relaxed);
+                to.cast::<[u32; 2]>().write_unaligned([low, high]);
+            }
             16 => {
                 let low = (*from.cast::<AtomicU64>()).load(Relaxed);
                 let high = (*from.add(8).cast::<AtomicU64>()).load(Relaxed);
                 to.cast::<[u64; 2]>().write_unaligned([low, high]);
             }
-            _ => core::ptr::copy(from, to, size),
+            _ => {
+                let load = |(at, is_word)| {
+                    if is_word {
+                        let word = (*from.add(at).cast::<AtomicU64>()).load(Relaxed);
+                        to.add(at).cast::<u64>().write_unaligned(word);
+                    } else {
+                        to.add(at).write((*from.add(at).cast::<AtomicU8>()).load(Relaxed));
+                    }
+                };
+                in_order(words(from, size), to, from, load);
+            }
         }
     }
 }

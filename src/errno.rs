@@ -1,7 +1,8 @@
 //! What the system's error numbers mean: the texts that `mba_strerror` returns for positive codes.
 //!
 //! `strerror` isn't thread-safe and `strerror_r` needs a buffer, so the texts are here. They are those of
-//! glibc in the C locale, by the number that Linux gives them on the architectures we build for.
+//! glibc in the C locale, by the number that Linux gives them on the architectures we build for, but for the one of a wait
+//! that ran out.
 
 /// The text for a positive error number, if it is one of Linux's.
 pub(crate) fn text(errno: i32) -> Option<&'static core::ffi::CStr> {
@@ -117,7 +118,7 @@ static TEXTS: &[(i32, &core::ffi::CStr)] = &[
     (libc::ENOTCONN, c"Transport endpoint is not connected"),
     (libc::ESHUTDOWN, c"Cannot send after transport endpoint shutdown"),
     (libc::ETOOMANYREFS, c"Too many references: cannot splice"),
-    (libc::ETIMEDOUT, c"Connection timed out"),
+    (libc::ETIMEDOUT, c"The time to wait has run out"),
     (libc::ECONNREFUSED, c"Connection refused"),
     (libc::EHOSTDOWN, c"Host is down"),
     (libc::EHOSTUNREACH, c"No route to host"),

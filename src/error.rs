@@ -64,8 +64,46 @@ pub enum Error {
     Fixed,
     /// A bug in the library, caught.
     Panic,
+    /// An argument without sense; `EINVAL` at the C boundary.
+    Invalid(Argument),
     /// The system's `errno`.
     Os(i32),
+}
+
+/// What is wrong with an argument that a call refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Argument {
+    /// A NULL pointer.
+    Null,
+    /// A flag that the call doesn't know.
+    Flag,
+    /// `MBA_CREATE` without `MBA_RDWR`.
+    CreateReadOnly,
+    /// `MBA_EXCL` without `MBA_CREATE`.
+    ExclusiveWithoutCreate,
+    /// `MBA_EXACT` without `MBA_RDWR`.
+    ExactReadOnly,
+    /// `MBA_PRIVATE` with anything but `MBA_RDWR`.
+    PrivateAndMore,
+    /// `MBA_EXACT` on memory that can't become shorter.
+    ExactSealed,
+    /// A mode beyond 07777.
+    Mode,
+    /// A structure whose size is none, or with fields that this version doesn't know.
+    Structure,
+    /// Memory that isn't aligned for the type.
+    Alignment,
+    /// Bytes that aren't whole elements, or not as many as are needed.
+    Bytes,
+    /// A path with a NUL in it.
+    Path,
+    /// A time-out below -1.
+    Timeout,
+    /// An advice that there isn't.
+    Advice,
+    /// A handle that has ended.
+    Ended,
 }
 
 /// The table of our own errors: each one's number and text.
@@ -84,18 +122,58 @@ const TABLE: [(Error, i32, &CStr); 12] = [
     (Error::Panic, MBA_EPANIC, c"A bug in the library was caught; free the handle"),
 ];
 
+/// The table of arguments without sense: each one's text.
+#[rustfmt::skip]
+const ARGUMENTS: [(Argument, &CStr); 15] = [
+    (Argument::Null, c"A pointer is NULL that mustn't be"),
+    (Argument::Flag, c"There is a flag that this call doesn't know"),
+    (Argument::CreateReadOnly, c"MBA_CREATE needs MBA_RDWR"),
+    (Argument::ExclusiveWithoutCreate, c"MBA_EXCL needs MBA_CREATE"),
+    (Argument::ExactReadOnly, c"MBA_EXACT needs MBA_RDWR"),
+    (Argument::PrivateAndMore, c"MBA_PRIVATE stands alone, or with MBA_RDWR"),
+    (Argument::ExactSealed, c"MBA_EXACT isn't for memory that can't become shorter"),
+    (Argument::Mode, c"A mode has no bits beyond 07777"),
+    (Argument::Structure, c"The structure's size isn't set, or it asks for what this version doesn't know"),
+    (Argument::Alignment, c"The memory isn't aligned for the type"),
+    (Argument::Bytes, c"The bytes aren't whole elements, or aren't as many as are needed"),
+    (Argument::Path, c"There is a NUL in the path"),
+    (Argument::Timeout, c"A time-out is -1, for ever, or not negative"),
+    (Argument::Advice, c"There is no such advice"),
+    (Argument::Ended, c"The handle has ended"),
+];
+
+impl Argument {
+    fn text(self) -> &'static CStr {
+        ARGUMENTS.iter().find(|row| row.0 == self).map_or(c"Invalid argument", |row| row.1)
+    }
+}
+
 /// The result of nearly every call.
 pub type Result<T> = core::result::Result<T, Error>;
 
 impl Error {
-    pub(crate) const INVALID: Error = Error::Os(libc::EINVAL);
     pub(crate) const NO_MEMORY: Error = Error::Os(libc::ENOMEM);
 
-    /// The number at the C boundary: the `errno` for [`Error::Os`], one of `MBA_E...` for the rest.
+    /// The number at the C boundary: the `errno` for [`Error::Os`], `EINVAL` for [`Error::Invalid`], one of `MBA_E...` for
+    /// the rest.
     pub fn code(self) -> i32 {
         match self {
             Error::Os(errno) => errno,
+            Error::Invalid(_) => libc::EINVAL,
             own => TABLE.iter().find(|row| row.0 == own).map_or(MBA_EPANIC, |row| row.1),
+        }
+    }
+
+    /// The error with this number.
+    pub(crate) fn from_code(code: i32) -> Error {
+        TABLE.iter().find(|row| row.1 == code).map_or(Error::Os(code), |row| row.0)
+    }
+
+    /// What has happened, in words.
+    pub(crate) fn text(self) -> &'static CStr {
+        match self {
+            Error::Invalid(argument) => argument.text(),
+            other => text(other.code()),
         }
     }
 
@@ -117,7 +195,7 @@ pub(crate) fn text(code: i32) -> &'static CStr {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(text(self.code()).to_str().unwrap_or("Unknown error"))
+        f.write_str(self.text().to_str().unwrap_or("Unknown error"))
     }
 }
 
@@ -134,6 +212,7 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> io::Error {
         match error {
             Error::Os(errno) => io::Error::from_raw_os_error(errno),
+            Error::Invalid(_) => io::Error::new(io::ErrorKind::InvalidInput, error),
             own => io::Error::other(own),
         }
     }
@@ -153,8 +232,17 @@ mod tests {
     }
 
     #[test]
+    fn every_argument_without_sense_has_a_text() {
+        for (at, (argument, text)) in ARGUMENTS.iter().enumerate() {
+            assert_eq!((argument.text(), Error::Invalid(*argument).code()), (*text, libc::EINVAL));
+            assert!(ARGUMENTS[..at].iter().all(|row| row.0 != *argument && row.1 != *text));
+        }
+    }
+
+    #[test]
     fn texts_of_the_system_are_those_of_strerror() {
-        for errno in 1..=133 {
+        // Of a wait that ran out the system says "Connection timed out".
+        for errno in (1..=133).filter(|errno| *errno != libc::ETIMEDOUT) {
             // SAFETY: strerror returns a valid string, and no other thread of this test calls it.
             let expected = unsafe { CStr::from_ptr(libc::strerror(errno)) };
             if !expected.to_bytes().starts_with(b"Unknown") {

@@ -71,6 +71,8 @@ pub mod capi;
 mod element;
 mod errno;
 mod error;
+mod explain;
+mod mapping;
 mod ops;
 mod options;
 mod status;
@@ -89,7 +91,9 @@ pub mod guard {
 
 pub use array::Array;
 pub use element::{Char8, Complex, Element, F16, Kind, Type};
-pub use error::{Error, Result};
+pub use error::{Argument, Error, Result};
+pub use explain::About;
+pub use mapping::Mapping;
 pub use options::OpenOptions;
 pub use status::{Status, info, tidy};
 pub use storage::{Advise, Wait};

@@ -1,6 +1,6 @@
 //! How an array is to be opened: the flags of the C interface and their builder in Rust.
 
-use crate::error::{Error, Result};
+use crate::error::{Argument, Error, Result};
 
 /// For reading only: the default.
 pub const MBA_RDONLY: u32 = 0;
@@ -11,7 +11,7 @@ pub const MBA_CREATE: u32 = 2;
 /// Fail with `EEXIST` if there is a file; with `MBA_CREATE` only.
 pub const MBA_EXCL: u32 = 4;
 /// Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is opened
-/// for reading only, so this flag stands alone.
+/// for reading only; `MBA_RDWR | MBA_PRIVATE` means the same.
 pub const MBA_PRIVATE: u32 = 8;
 /// No spare room: the file's size follows the length at every call, at the price of system calls each time;
 /// with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare room until the handle is
@@ -92,19 +92,31 @@ impl OpenOptions {
         self
     }
 
+    /// Whether a flag counts: beside `MBA_PRIVATE`, `MBA_RDWR` says nothing more.
     pub(crate) fn has(&self, flag: u32) -> bool {
-        self.flags & flag != 0
+        let without = if self.flags & MBA_PRIVATE != 0 { MBA_RDWR } else { 0 };
+        self.flags & !without & flag != 0
     }
 
     /// `EINVAL` for flags that nobody knows, pairs without sense, and modes that are none. `allowed` names
     /// the flags that make sense for what is opened.
     pub(crate) fn check(&self, allowed: u32) -> Result<()> {
-        let sound = self.flags & !allowed == 0
-            && self.mode & !0o7777 == 0
-            && (!self.has(MBA_CREATE) || self.has(MBA_RDWR))
-            && (!self.has(MBA_EXCL) || self.has(MBA_CREATE))
-            && (!self.has(MBA_EXACT) || self.has(MBA_RDWR))
-            && (!self.has(MBA_PRIVATE) || self.flags == MBA_PRIVATE);
-        if sound { Ok(()) } else { Err(Error::INVALID) }
+        let has = |flag| self.flags & flag != 0;
+        let reason = if self.flags & !allowed != 0 {
+            Argument::Flag
+        } else if self.mode & !0o7777 != 0 {
+            Argument::Mode
+        } else if has(MBA_PRIVATE) && self.flags & !(MBA_PRIVATE | MBA_RDWR) != 0 {
+            Argument::PrivateAndMore
+        } else if has(MBA_CREATE) && !has(MBA_RDWR) {
+            Argument::CreateReadOnly
+        } else if has(MBA_EXCL) && !has(MBA_CREATE) {
+            Argument::ExclusiveWithoutCreate
+        } else if has(MBA_EXACT) && !has(MBA_RDWR) {
+            Argument::ExactReadOnly
+        } else {
+            return Ok(());
+        };
+        Err(Error::Invalid(reason))
     }
 }

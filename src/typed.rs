@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use std::fmt;
 use std::ops::{Bound, Range, RangeBounds};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -9,7 +10,8 @@ use std::path::Path;
 
 use crate::array::Array;
 use crate::element::{Element, Type};
-use crate::error::{Error, Result};
+use crate::error::{Argument, Error, Result};
+use crate::mapping::Mapping;
 use crate::options::OpenOptions;
 use crate::status::Status;
 use crate::storage::{Advise, Wait};
@@ -51,7 +53,7 @@ impl<T: Element> MmapArray<T> {
     /// # Errors
     /// As [`Array::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<MmapArray<T>> {
-        Array::open(path, Self::ty(), options).map(MmapArray::wrap)
+        Array::open(path, Self::ty()?, options).and_then(MmapArray::wrap)
     }
 
     /// Makes an empty array in anonymous shared memory.
@@ -59,7 +61,15 @@ impl<T: Element> MmapArray<T> {
     /// # Errors
     /// As [`Array::anonymous`].
     pub fn anonymous() -> Result<MmapArray<T>> {
-        Array::anonymous(Self::ty()).map(MmapArray::wrap)
+        Array::anonymous(Self::ty()?).and_then(MmapArray::wrap)
+    }
+
+    /// As [`MmapArray::anonymous`], with a reservation of one's own.
+    ///
+    /// # Errors
+    /// As [`Array::anonymous_with`].
+    pub fn anonymous_with(options: &OpenOptions) -> Result<MmapArray<T>> {
+        Array::anonymous_with(Self::ty()?, options).and_then(MmapArray::wrap)
     }
 
     /// Opens named shared memory.
@@ -67,7 +77,7 @@ impl<T: Element> MmapArray<T> {
     /// # Errors
     /// As [`Array::shm_open`].
     pub fn shm_open(name: &CStr, options: &OpenOptions) -> Result<MmapArray<T>> {
-        Array::shm_open(name, Self::ty(), options).map(MmapArray::wrap)
+        Array::shm_open(name, Self::ty()?, options).and_then(MmapArray::wrap)
     }
 
     /// Opens the file behind a descriptor, which stays the caller's.
@@ -75,20 +85,35 @@ impl<T: Element> MmapArray<T> {
     /// # Errors
     /// As [`Array::from_fd`].
     pub fn from_fd(fd: BorrowedFd<'_>, options: &OpenOptions) -> Result<MmapArray<T>> {
-        Array::from_fd(fd, Self::ty(), options).map(MmapArray::wrap)
+        Array::from_fd(fd, Self::ty()?, options).and_then(MmapArray::wrap)
     }
 
-    fn ty() -> Type {
-        Type::from_code(T::CODE).expect("an element's type is in the table")
+    /// [`Error::Type`] for a `T` that can't be an element, such as one of no size.
+    fn ty() -> Result<Type> {
+        Type::from_code(T::CODE)
     }
 
-    fn wrap(array: Array) -> MmapArray<T> {
-        MmapArray { array, elements: PhantomData }
+    /// Takes over an array whose elements are of the kind and size of `T`. The memory must be aligned for it, which a
+    /// mapped file's always is, and a caller's needn't be.
+    fn wrap(array: Array) -> Result<MmapArray<T>> {
+        // A promise of `Element`, which is worth a look.
+        if array.itemsize() != size_of::<T>() {
+            return Err(Error::Type);
+        }
+        if !array.as_ptr().addr().is_multiple_of(align_of::<T>()) {
+            return Err(Error::Invalid(Argument::Alignment));
+        }
+        Ok(MmapArray { array, elements: PhantomData })
     }
 
     /// The handle without its static type.
     pub fn into_array(self) -> Array {
         self.array
+    }
+
+    /// Ends the handle, and keeps its memory; see [`Array::detach`].
+    pub fn detach(self) -> (Mapping, Result<()>) {
+        self.array.detach()
     }
 
     /// Releases the handle, and tells what dropping it keeps to itself.
@@ -103,11 +128,16 @@ impl<T: Element> MmapArray<T> {
 impl<T: Element> TryFrom<Array> for MmapArray<T> {
     type Error = Error;
 
-    /// [`Error::Type`] if the elements aren't of the kind and size of `T`.
+    /// [`Error::Type`] if the elements aren't of the kind and size of `T`; `EINVAL` if the memory isn't aligned for it.
     fn try_from(array: Array) -> Result<MmapArray<T>> {
-        if array.ty().is_like(Self::ty()) { Ok(MmapArray::wrap(array)) } else { Err(Error::Type) }
+        if array.ty().is_like(Self::ty()?) { MmapArray::wrap(array) } else { Err(Error::Type) }
     }
 }
+
+/// Room for an element that is on its way out of the array, aligned as elements in the array are: that can be more than
+/// `T` asks for.
+#[repr(C, align(8))]
+struct Room<T>(MaybeUninit<T>);
 
 // What needs no more than a shared reference.
 impl<T: Element> MmapArray<T> {
@@ -149,6 +179,11 @@ impl<T: Element> MmapArray<T> {
     /// A descriptor to hand to other processes; see [`Array::fd`].
     pub fn fd(&self) -> Option<RawFd> {
         self.array.fd()
+    }
+
+    /// The path by which the array was opened; see [`Array::path`].
+    pub fn path(&self) -> Option<&Path> {
+        self.array.path()
     }
 
     /// Changes when elements have been taken away or moved; see [`Array::epoch`].
@@ -209,6 +244,14 @@ impl<T: Element> MmapArray<T> {
     pub fn set(&self, index: usize, value: T) -> Result<()> {
         // SAFETY: `value` is an element.
         unsafe { self.array.set_sized(index, (&raw const value).cast(), size_of::<T>()) }
+    }
+
+    /// Exchanges two elements.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::ReadOnly`].
+    pub fn swap(&self, i: usize, j: usize) -> Result<()> {
+        self.array.swap(i, j)
     }
 
     /// The first element, if there is one.
@@ -306,11 +349,11 @@ impl<T: Element> MmapArray<T> {
     /// As [`Array::append`].
     #[inline]
     pub fn pop(&mut self) -> Result<Option<T>> {
-        let mut bytes = [0u64; 2];
-        // SAFETY: there is room for the largest element, aligned for each.
-        match unsafe { self.array.pop_sized(bytes.as_mut_ptr().cast(), size_of::<T>()) } {
-            // SAFETY: `bytes` holds an element.
-            Ok(()) => Ok(Some(unsafe { T::from_memory(bytes.as_ptr().cast()) })),
+        let mut place = Room::<T>(MaybeUninit::uninit());
+        // SAFETY: there is room for an element.
+        match unsafe { self.array.pop_sized(place.0.as_mut_ptr().cast(), size_of::<T>()) } {
+            // SAFETY: the place holds the bytes of an element, aligned.
+            Ok(()) => Ok(Some(unsafe { T::from_memory(place.0.as_ptr().cast()) })),
             Err(Error::Empty) => Ok(None),
             Err(error) => Err(error),
         }
@@ -330,11 +373,11 @@ impl<T: Element> MmapArray<T> {
     /// # Errors
     /// [`Error::Index`]; as [`Array::append`].
     pub fn remove(&mut self, index: usize) -> Result<T> {
-        let mut bytes = [0u64; 2];
-        // SAFETY: there is room for the largest element, aligned for each, and then it holds one.
+        let mut place = Room::<T>(MaybeUninit::uninit());
+        // SAFETY: there is room for an element, aligned, and then it holds the bytes of one.
         unsafe {
-            self.array.remove_to(index, bytes.as_mut_ptr().cast())?;
-            Ok(T::from_memory(bytes.as_ptr().cast()))
+            self.array.remove_to(index, place.0.as_mut_ptr().cast())?;
+            Ok(T::from_memory(place.0.as_ptr().cast()))
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::footer::{self, at};
 use common::{Place, alone, fail_from, file_size, output_of, writable};
-use mmap_backed_array::{Advise, Array, Error, MmapArray, OpenOptions, Type, Wait};
+use mmap_backed_array::{Advise, Argument, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 #[test]
 fn opening_what_is_no_array_is_an_error() {
@@ -34,20 +34,22 @@ fn opening_what_is_no_array_is_an_error() {
     let socket = file("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     assert_eq!(open(&socket, &new()), os(libc::ENODEV));
-    assert_eq!(open(Path::new("nul\0inside"), &new()), os(libc::EINVAL));
+    assert_eq!(open(Path::new("nul\0inside"), &new()), Some(Error::Invalid(Argument::Path)));
     assert_eq!(open(Path::new(""), &new()), os(libc::ENOENT));
     assert_eq!(open(&file(&"x".repeat(300)), &new()), os(libc::ENAMETOOLONG));
 
     let there = file("there");
     std::fs::write(&there, [0; 12]).unwrap();
     assert_eq!(open(&there, new().write(true).create_new(true)), os(libc::EEXIST));
-    for senseless in [
-        new().create(true),
-        new().exact(true),
-        new().write(true).private(true),
-        new().write(true).create(true).mode(0o10000),
+    for (senseless, reason) in [
+        (new().create(true), Argument::CreateReadOnly),
+        (new().create_new(true), Argument::CreateReadOnly),
+        (new().exact(true), Argument::ExactReadOnly),
+        (new().private(true).create(true), Argument::PrivateAndMore),
+        (new().write(true).private(true).exact(true), Argument::PrivateAndMore),
+        (new().write(true).create(true).mode(0o10000), Argument::Mode),
     ] {
-        assert_eq!(open(&there, senseless), os(libc::EINVAL), "{senseless:?}");
+        assert_eq!(open(&there, senseless), Some(Error::Invalid(reason)), "{senseless:?}");
     }
     assert_eq!(open(&there, writable().reservation(u64::MAX)), os(libc::ENOMEM));
     assert_eq!(open(&there, writable().reservation(1 << 60)), os(libc::ENOMEM));
@@ -203,7 +205,7 @@ fn beyond_the_reservation_is_an_error() {
 #[test]
 fn values_of_the_wrong_size_and_type_are_errors() {
     let array = Array::anonymous(Type::from_char('I').unwrap()).unwrap();
-    let invalid = Err(Error::Os(libc::EINVAL));
+    let invalid = Err(Error::Invalid(Argument::Bytes));
     assert_eq!(array.append(&[0; 3]), invalid);
     assert_eq!(array.append(&[0; 8]), invalid);
     assert_eq!(array.extend(&[0; 5]), invalid);
@@ -231,7 +233,7 @@ fn descriptors_are_opened_as_they_allow_and_stay_the_callers() {
     assert_eq!(MmapArray::<u32>::from_fd(read.as_fd(), &writable()).err(), access);
     assert_eq!(MmapArray::<u32>::from_fd(write.as_fd(), &options).err(), access);
     let senseless = MmapArray::<u32>::from_fd(read.as_fd(), options.write(true).create(true));
-    assert_eq!(senseless.err(), Some(Error::Os(libc::EINVAL)));
+    assert_eq!(senseless.err(), Some(Error::Invalid(Argument::Flag)));
     let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
     assert_eq!(MmapArray::<u32>::from_fd(end.as_fd(), &writable()).err(), Some(Error::Os(libc::ENODEV)));
     let array = MmapArray::<u32>::from_fd(read.as_fd(), &OpenOptions::new()).unwrap();

@@ -19,7 +19,8 @@
  * - Elements are trivially copyable, without pointers; they are never constructed or destroyed. New ones that no
  *   value was given for are zero bytes.
  * - What changes the length can fail where a vector's can't: a full disk, the growth lock in another's hands, memory of
- *   fixed length. Failing calls throw std::system_error with a code of mba::category(), and leave the array as it was.
+ *   fixed length. Failing calls throw mba::error, a std::system_error with a code of mba::category(), and leave the array
+ *   as it was.
  *   Each has a form with a std::error_code & as last argument, which throws nothing but what the iterators of a range
  *   do; but emplace() and emplace_back(), whose last arguments are the element's.
  *
@@ -122,6 +123,33 @@ inline std::error_code make_error_code(errc code) noexcept
     return {static_cast<int>(code), category()};
 }
 
+/*
+ * What failing calls throw. what() is a line for people: the call, the path if the array has one, what has happened, and
+ * what the file has to say of it, as by mba_error_text.
+ */
+class [[gnu::visibility("default")]] error : public std::system_error {
+public:
+    error(int code, const char *call, const char *path, const char *words)
+        : std::system_error(code, category()), line_(line(code, call, path, words))
+    {
+    }
+    const char *what() const noexcept override { return line_.what(); }
+
+private:
+    static std::string line(int code, const char *call, const char *path, const char *words)
+    {
+        char buffer[8192];
+        std::string whole = std::string(call) + ": ";
+        if (words == nullptr) {
+            return whole + mba_error_text(code, path, buffer, sizeof buffer);
+        }
+        return path == nullptr ? whole + words : whole + path + ": " + words;
+    }
+
+    /* Not a string: to copy an exception must not throw. */
+    std::runtime_error line_;
+};
+
 } // namespace mba
 
 template <>
@@ -196,6 +224,27 @@ struct open_options {
     std::uint32_t mode = 0;
 };
 
+/* The memory of a handle that has ended by detach(): it stays at its address until this ends. */
+class mapping {
+public:
+    mapping() noexcept = default;
+    /* Takes over what mba_detach has given. */
+    explicit mapping(mba_mapping *made) noexcept : mapping_(made) {}
+    mapping(mapping &&other) noexcept : mapping_(std::exchange(other.mapping_, nullptr)) {}
+    mapping &operator=(mapping &&other) noexcept
+    {
+        std::swap(mapping_, other.mapping_);
+        return *this;
+    }
+    ~mapping() { mba_mapping_free(mapping_); }
+
+    /* Whether there is memory. */
+    explicit operator bool() const noexcept { return mapping_ != nullptr; }
+
+private:
+    mba_mapping *mapping_ = nullptr;
+};
+
 /* What advise() can tell the system. */
 enum class advice : int {
     normal = MBA_ADVICE_NORMAL,
@@ -212,6 +261,15 @@ template <class T>
 class array;
 
 namespace detail {
+
+inline mba_options in_c(const open_options &options) noexcept
+{
+    mba_options all{};
+    all.size = sizeof all;
+    all.mode = options.mode;
+    all.reservation = options.reservation;
+    return all;
+}
 
 inline status no_status() noexcept
 {
@@ -240,14 +298,11 @@ inline std::error_code to_error_code(int code) noexcept
     return code == MBA_OK ? std::error_code() : std::error_code(code, category());
 }
 
-[[noreturn, gnu::cold, gnu::noinline]] inline void raise(int code, const char *what)
+/* `words` say what is wrong where the library can't know. */
+[[noreturn, gnu::cold, gnu::noinline]] inline void raise(int code, const char *what, const char *path = nullptr,
+                                                         const char *words = nullptr)
 {
-    throw std::system_error(code, category(), what);
-}
-
-[[noreturn, gnu::cold, gnu::noinline]] inline void raise(int code, const char *what, const char *name)
-{
-    throw std::system_error(code, category(), std::string(what) + ": " + (name == nullptr ? "NULL" : name));
+    throw error(code, what, path, words);
 }
 
 inline void check(int code, const char *what)
@@ -370,7 +425,7 @@ public:
     {
         mba_array *made = nullptr;
         if (const int code = open_code(path, flags, options, &made); code != MBA_OK) {
-            raise(code, "mba::array::open", path.get());
+            raise(code, "mba::array::open", path.get(), wrong_about(flags));
         }
         return array<T>(owned{made});
     }
@@ -396,19 +451,24 @@ public:
      *
      * Errors: those of mba_shm_open; EINVAL as for open().
      */
-    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags = default_flags)
+    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags = default_flags, open_options options = {})
     {
         mba_array *made = nullptr;
-        if (const int code = shm_code(name, flags, &made); code != MBA_OK) {
-            raise(code, "mba::array::shm", name.get());
+        if (const int code = shm_code(name, flags, options, &made); code != MBA_OK) {
+            raise(code, "mba::array::shm", name.get(), wrong_about(flags));
         }
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags, open_options options,
+                                      std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = to_error_code(shm_code(name, flags, options, &made));
         return array<T>(owned{made});
     }
     [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags, std::error_code &error) noexcept
     {
-        mba_array *made = nullptr;
-        error = to_error_code(shm_code(name, flags, &made));
-        return array<T>(owned{made});
+        return shm(name, flags, {}, error);
     }
     [[nodiscard]] static array<T> shm(c_string name, std::error_code &error) noexcept
     {
@@ -421,17 +481,24 @@ public:
      *
      * Errors: those of mba_from_fd; EINVAL as for open().
      */
-    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags = default_flags)
+    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags = default_flags, open_options options = {})
     {
         mba_array *made = nullptr;
-        check(fd_code(fd, flags, &made), "mba::array::from_fd");
+        if (const int code = fd_code(fd, flags, options, &made); code != MBA_OK) {
+            raise(code, "mba::array::from_fd", nullptr, wrong_about(flags));
+        }
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags, open_options options,
+                                          std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = to_error_code(fd_code(fd, flags, options, &made));
         return array<T>(owned{made});
     }
     [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags, std::error_code &error) noexcept
     {
-        mba_array *made = nullptr;
-        error = to_error_code(fd_code(fd, flags, &made));
-        return array<T>(owned{made});
+        return from_fd(fd, flags, {}, error);
     }
     [[nodiscard]] static array<T> from_fd(int fd, std::error_code &error) noexcept
     {
@@ -447,6 +514,9 @@ public:
     /* The handle for the C functions; it stays this object's. NULL if it isn't open. */
     mba_array *native_handle() const noexcept { return handle_; }
 
+    /* The path by which the array was opened, from the root on; NULL if there is none. Ends with the handle. */
+    const char *path() const noexcept { return mba_path(handle_); }
+
     /* Gives the handle away, to be released by mba_free or mba_close. */
     [[nodiscard]] mba_array *release() noexcept
     {
@@ -461,8 +531,35 @@ public:
      *
      * Errors: those of mba_close.
      */
-    void close() { check(close_code(), "mba::array::close"); }
+    void close()
+    {
+        // Gone with the handle.
+        const char *known = mba_path(handle_);
+        const std::string path(known == nullptr ? "" : known);
+        if (const int code = close_code(); code != MBA_OK) {
+            raise(code, "mba::array::close", known == nullptr ? nullptr : path.c_str());
+        }
+    }
     void close(std::error_code &error) noexcept { error = to_error_code(close_code()); }
+
+    /*
+     * Ends the handle as close() does, and keeps its memory at its address until the mapping is gone, for views that live
+     * longer. Nothing if it isn't open.
+     *
+     * Errors: those of mba_close, by the form with a std::error_code only: there is a mapping all the same.
+     */
+    [[nodiscard]] mapping detach() noexcept
+    {
+        std::error_code error;
+        return detach(error);
+    }
+    [[nodiscard]] mapping detach(std::error_code &error) noexcept
+    {
+        mba_mapping *made = nullptr;
+        mba_array *ended = release();
+        error = to_error_code(ended == nullptr ? MBA_OK : mba_detach(ended, &made));
+        return mapping(made);
+    }
 
     // Elements, as in std::vector. Without a handle there are none.
 
@@ -678,6 +775,26 @@ protected:
         return !writable || (flags & (MBA_RDWR | MBA_PRIVATE)) != 0;
     }
 
+    static const char *wrong_about(std::uint32_t flags) noexcept
+    {
+        return flags_suit(flags) ? nullptr
+                                 : "elements can be written by this type: open with MBA_RDWR, or use mba::array<const T>";
+    }
+
+    /* Throws if a call of this handle has failed. */
+    void check(int code, const char *what) const
+    {
+        if (code != MBA_OK) {
+            fail(code, what);
+        }
+    }
+
+    [[noreturn, gnu::cold, gnu::noinline]] void fail(int code, const char *what) const
+    {
+        const bool is_unopened = handle_ == nullptr && code == EINVAL_;
+        raise(code, what, mba_path(handle_), is_unopened ? "the array isn't open" : nullptr);
+    }
+
     size_type checked(size_type index) const
     {
         if (index >= size()) {
@@ -705,21 +822,20 @@ protected:
 private:
     static int open_code(c_string path, std::uint32_t flags, open_options options, mba_array **made) noexcept
     {
-        mba_options all{};
-        all.size = sizeof all;
-        all.mode = options.mode;
-        all.reservation = options.reservation;
+        const mba_options all = in_c(options);
         return flags_suit(flags) ? mba_open_with(path.get(), type, flags, &all, made) : EINVAL_;
     }
 
-    static int shm_code(c_string name, std::uint32_t flags, mba_array **made) noexcept
+    static int shm_code(c_string name, std::uint32_t flags, open_options options, mba_array **made) noexcept
     {
-        return flags_suit(flags) ? mba_shm_open(name.get(), type, flags, made) : EINVAL_;
+        const mba_options all = in_c(options);
+        return flags_suit(flags) ? mba_shm_open_with(name.get(), type, flags, &all, made) : EINVAL_;
     }
 
-    static int fd_code(int fd, std::uint32_t flags, mba_array **made) noexcept
+    static int fd_code(int fd, std::uint32_t flags, open_options options, mba_array **made) noexcept
     {
-        return flags_suit(flags) ? mba_from_fd(fd, type, flags, made) : EINVAL_;
+        const mba_options all = in_c(options);
+        return flags_suit(flags) ? mba_from_fd_with(fd, type, flags, &all, made) : EINVAL_;
     }
 
     int close_code() noexcept
@@ -835,18 +951,21 @@ public:
      *
      * Errors: those of mba_anon.
      */
-    [[nodiscard]] static array anon()
+    [[nodiscard]] static array anon(open_options options = {})
     {
+        const mba_options all = detail::in_c(options);
         mba_array *made = nullptr;
-        detail::check(mba_anon(base::type, &made), "mba::array::anon");
+        detail::check(mba_anon_with(base::type, &all, &made), "mba::array::anon");
         return array(typename base::owned{made});
     }
-    [[nodiscard]] static array anon(std::error_code &error) noexcept
+    [[nodiscard]] static array anon(open_options options, std::error_code &error) noexcept
     {
+        const mba_options all = detail::in_c(options);
         mba_array *made = nullptr;
-        error = detail::to_error_code(mba_anon(base::type, &made));
+        error = detail::to_error_code(mba_anon_with(base::type, &all, &made));
         return array(typename base::owned{made});
     }
+    [[nodiscard]] static array anon(std::error_code &error) noexcept { return anon({}, error); }
 
     /*
      * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
@@ -868,6 +987,17 @@ public:
 
     void swap(array &other) noexcept { base::exchange_with(other); }
 
+    /*
+     * Exchanges two elements. Whoever looks meanwhile can find one of them in both places.
+     *
+     * Errors: those of mba_swap.
+     */
+    void swap(size_type i, size_type j) { this->check(mba_swap(handle_, i, j), "mba::array::swap"); }
+    void swap(size_type i, size_type j, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(mba_swap(handle_, i, j));
+    }
+
     // At the end.
     //
     // Errors of all that follow are those of mba_append, such as mba::errc::locked, ENOSPC, mba::errc::limit and
@@ -882,7 +1012,7 @@ public:
     void push_back(const T &value)
     {
         if (const int code = push(value); code != MBA_OK) {
-            detail::raise(code, "mba::array::push_back");
+            this->fail(code, "mba::array::push_back");
         }
     }
     void push_back(const T &value, std::error_code &error) noexcept { error = detail::to_error_code(push(value)); }
@@ -900,14 +1030,14 @@ public:
      *
      * Errors: mba::errc::empty, too.
      */
-    void pop_back() { detail::check(pop(), "mba::array::pop_back"); }
+    void pop_back() { this->check(pop(), "mba::array::pop_back"); }
     void pop_back(std::error_code &error) noexcept { error = detail::to_error_code(pop()); }
 
     /* Appends the elements of a range: all of them or, if it fails or the process is killed, none. */
     template <class Range>
     void append_range(Range &&values)
     {
-        detail::check(replace(npos, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::append_range");
+        this->check(replace(npos, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::append_range");
     }
     void append_range(std::initializer_list<T> values) { append_range<const std::initializer_list<T> &>(values); }
     template <class Range>
@@ -927,7 +1057,7 @@ public:
     iterator insert(const_iterator where, const T &value)
     {
         const size_type at = index(where);
-        detail::check(mba_insert(handle_, at, std::addressof(value)), "mba::array::insert");
+        this->check(mba_insert(handle_, at, std::addressof(value)), "mba::array::insert");
         return data_ + at;
     }
     iterator insert(const_iterator where, const T &value, std::error_code &error) noexcept
@@ -939,7 +1069,7 @@ public:
     iterator insert(const_iterator where, size_type count, const T &value)
     {
         const size_type at = index(where);
-        detail::check(insert_copies(at, count, value), "mba::array::insert");
+        this->check(insert_copies(at, count, value), "mba::array::insert");
         return data_ + at;
     }
     iterator insert(const_iterator where, size_type count, const T &value, std::error_code &error) noexcept
@@ -952,7 +1082,7 @@ public:
     iterator insert(const_iterator where, It first, It last)
     {
         const size_type at = index(where);
-        detail::check(replace(at, 0, first, last), "mba::array::insert");
+        this->check(replace(at, 0, first, last), "mba::array::insert");
         return data_ + at;
     }
     template <class It, class = detail::category_of<It>>
@@ -974,7 +1104,7 @@ public:
     iterator insert_range(const_iterator where, Range &&values)
     {
         const size_type at = index(where);
-        detail::check(replace(at, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::insert_range");
+        this->check(replace(at, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::insert_range");
         return data_ + at;
     }
     template <class Range>
@@ -996,7 +1126,7 @@ public:
     iterator erase(const_iterator first, const_iterator last)
     {
         const size_type at = index(first);
-        detail::check(remove(at, index(last) - at), "mba::array::erase");
+        this->check(remove(at, index(last) - at), "mba::array::erase");
         return data_ + at;
     }
     iterator erase(const_iterator first, const_iterator last, std::error_code &error) noexcept
@@ -1009,7 +1139,7 @@ public:
     // The whole.
 
     /* Replaces all elements. */
-    void assign(size_type count, const T &value) { detail::check(assign_copies(count, value), "mba::array::assign"); }
+    void assign(size_type count, const T &value) { this->check(assign_copies(count, value), "mba::array::assign"); }
     void assign(size_type count, const T &value, std::error_code &error) noexcept
     {
         error = detail::to_error_code(assign_copies(count, value));
@@ -1017,7 +1147,7 @@ public:
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last)
     {
-        detail::check(replace(0, npos, first, last), "mba::array::assign");
+        this->check(replace(0, npos, first, last), "mba::array::assign");
     }
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last, std::error_code &error)
@@ -1032,7 +1162,7 @@ public:
     template <class Range>
     void assign_range(Range &&values)
     {
-        detail::check(replace(0, npos, detail::begin_of(values), detail::end_of(values)), "mba::array::assign_range");
+        this->check(replace(0, npos, detail::begin_of(values), detail::end_of(values)), "mba::array::assign_range");
     }
     template <class Range>
     void assign_range(Range &&values, std::error_code &error)
@@ -1042,23 +1172,23 @@ public:
 
     /* Makes the array `count` elements long. New ones are zero bytes; by the second form they are the value, but zero
        for a moment, in which others may see them. */
-    void resize(size_type count) { detail::check(mba_resize(handle_, count), "mba::array::resize"); }
+    void resize(size_type count) { this->check(mba_resize(handle_, count), "mba::array::resize"); }
     void resize(size_type count, std::error_code &error) noexcept
     {
         error = detail::to_error_code(mba_resize(handle_, count));
     }
-    void resize(size_type count, const T &value) { detail::check(resize_with(count, value), "mba::array::resize"); }
+    void resize(size_type count, const T &value) { this->check(resize_with(count, value), "mba::array::resize"); }
     void resize(size_type count, const T &value, std::error_code &error) noexcept
     {
         error = detail::to_error_code(resize_with(count, value));
     }
 
-    void clear() { detail::check(mba_clear(handle_), "mba::array::clear"); }
+    void clear() { this->check(mba_clear(handle_), "mba::array::clear"); }
     void clear(std::error_code &error) noexcept { error = detail::to_error_code(mba_clear(handle_)); }
 
     /* Makes room for `count` elements in all, so that push_back can't fail up to there, as long as the lock is held. With
        MBA_EXACT there is no room to make. */
-    void reserve(size_type count) { detail::check(mba_reserve(handle_, count), "mba::array::reserve"); }
+    void reserve(size_type count) { this->check(mba_reserve(handle_, count), "mba::array::reserve"); }
     void reserve(size_type count, std::error_code &error) noexcept
     {
         error = detail::to_error_code(mba_reserve(handle_, count));
@@ -1070,18 +1200,18 @@ public:
      *
      * Errors: mba::errc::index if it is less than the size or more than the capacity.
      */
-    void commit(size_type count) { detail::check(mba_commit(handle_, count), "mba::array::commit"); }
+    void commit(size_type count) { this->check(mba_commit(handle_, count), "mba::array::commit"); }
     void commit(size_type count, std::error_code &error) noexcept
     {
         error = detail::to_error_code(mba_commit(handle_, count));
     }
 
     /* Gives spare room back, so that the file is exactly its elements. */
-    void shrink_to_fit() { detail::check(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
+    void shrink_to_fit() { this->check(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
     void shrink_to_fit(std::error_code &error) noexcept { error = detail::to_error_code(mba_shrink_to_fit(handle_)); }
 
     /* Stores the same value in all elements. */
-    void fill(const T &value) { detail::check(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
+    void fill(const T &value) { this->check(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
     void fill(const T &value, std::error_code &error) noexcept
     {
         error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
@@ -1089,7 +1219,7 @@ public:
 
     /* Turns the order of the elements around, in place, by the length that the handle has: if others have made the
      * array shorter since, elements end up beyond the end. A kill may leave it half done. */
-    void reverse() { detail::check(mba_reverse(handle_), "mba::array::reverse"); }
+    void reverse() { this->check(mba_reverse(handle_), "mba::array::reverse"); }
     void reverse(std::error_code &error) noexcept { error = detail::to_error_code(mba_reverse(handle_)); }
 
     /*
@@ -1098,7 +1228,7 @@ public:
      *
      * Errors: mba::errc::type for records.
      */
-    void byteswap() { detail::check(mba_byteswap(handle_), "mba::array::byteswap"); }
+    void byteswap() { this->check(mba_byteswap(handle_), "mba::array::byteswap"); }
     void byteswap(std::error_code &error) noexcept { error = detail::to_error_code(mba_byteswap(handle_)); }
 
     /*
@@ -1106,7 +1236,7 @@ public:
      *
      * Errors: those of mba_flush.
      */
-    void flush() { detail::check(mba_flush(handle_), "mba::array::flush"); }
+    void flush() { this->check(mba_flush(handle_), "mba::array::flush"); }
     void flush(std::error_code &error) noexcept { error = detail::to_error_code(mba_flush(handle_)); }
 
     // The growth lock. These make the array a TimedLockable, for std::unique_lock, std::lock_guard and
@@ -1119,7 +1249,7 @@ public:
      *
      * Errors: those of mba_lock.
      */
-    void lock() { detail::check(mba_lock(handle_, -1), "mba::array::lock"); }
+    void lock() { this->check(mba_lock(handle_, -1), "mba::array::lock"); }
     void lock(std::error_code &error) noexcept { error = detail::to_error_code(mba_lock(handle_, -1)); }
 
     /*
@@ -1363,9 +1493,9 @@ private:
         return code == MBA_ELOCKED || code == static_cast<int>(std::errc::timed_out);
     }
 
-    static bool took_lock(int code)
+    bool took_lock(int code) const
     {
-        detail::check(is_elsewhere(code) ? MBA_OK : code, "mba::array::try_lock");
+        this->check(is_elsewhere(code) ? MBA_OK : code, "mba::array::try_lock");
         return code == MBA_OK;
     }
 

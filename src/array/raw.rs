@@ -153,6 +153,25 @@ impl Array {
         Ok(())
     }
 
+    /// Exchanges two elements.
+    pub(super) fn exchange(&self, i: usize, j: usize) -> Result<()> {
+        self.check_writable()?;
+        let (storage, size) = (self.storage(), self.itemsize());
+        if i.max(j) >= storage.len() {
+            return Err(Error::Index);
+        }
+        let (mut first, mut second) = (Own::new(size)?, Own::new(size)?);
+        let (i, j) = (storage.element(i), storage.element(j));
+        // SAFETY: both are elements, which may be written, and each place has room for one.
+        unsafe {
+            element::load(first.place(), i, size);
+            element::load(second.place(), j, size);
+            element::store(i, second.place(), size);
+            element::store(j, first.place(), size);
+        }
+        Ok(())
+    }
+
     /// # Safety
     /// `out` must be null or valid for writes of an element.
     #[inline(always)]

@@ -62,6 +62,15 @@ pub unsafe extern "C" fn mba_get(array: *const mba_array, index: usize, out: *mu
     with(array, |array| unsafe { array.get_to(index, target(out)?.cast()) })
 }
 
+/// Exchanges the elements at `i` and `j`. Whoever looks meanwhile can find one of them in both places. Stands with
+/// `mba_set` in the thread rules.
+///
+/// Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `ENOMEM` for elements of more than 64 bytes; `EINVAL` for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_swap(array: *mut mba_array, i: usize, j: usize) -> c_int {
+    with(array, |array| array.swap(i, j))
+}
+
 /// Replaces the element at `index`. May run beside any other call on the handle but those that end it or cut
 /// the file.
 ///

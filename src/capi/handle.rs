@@ -2,10 +2,11 @@
 
 use core::ffi::{c_char, c_int, c_void};
 
-use super::{make, mba_array, mba_type, run, string, target, view};
+use super::{NULL, make, mba_array, mba_mapping, mba_type, run, string, target, view};
 use crate::array::Array;
 use crate::element::Type;
-use crate::error::{Error, MBA_EPANIC, MBA_OK, Result};
+use crate::error::{Argument, Error, MBA_EPANIC, MBA_OK, Result};
+use crate::mapping::Mapping;
 use crate::options::OpenOptions;
 
 /// What `mba_open_with` can be told beyond flags. Zeros mean defaults, so that
@@ -65,11 +66,19 @@ pub unsafe extern "C" fn mba_open_with(
 ) -> c_int {
     make(out, || {
         // SAFETY: the caller passes NULL or options of the size that they name.
-        let options = unsafe { read_options(options)? };
-        let mut open = OpenOptions::from_flags(flags);
-        open.mode(options.mode).reservation(options.reservation);
-        Array::open_c(string(path)?, Type::from_code(r#type)?, &open)
+        let options = unsafe { with_options(flags, options)? };
+        Array::open_c(string(path)?, Type::from_code(r#type)?, &options)
     })
+}
+
+/// # Safety
+/// As for [`read_options`].
+unsafe fn with_options(flags: u32, options: *const mba_options) -> Result<OpenOptions> {
+    // SAFETY: the caller's promise.
+    let options = unsafe { read_options(options)? };
+    let mut open = OpenOptions::from_flags(flags);
+    open.mode(options.mode).reservation(options.reservation);
+    Ok(open)
 }
 
 /// The most bytes that options of a later version could have.
@@ -85,7 +94,7 @@ unsafe fn read_options(options: *const mba_options) -> Result<mba_options> {
     // SAFETY: the caller's structure has its size at least, at its beginning.
     let size = unsafe { options.cast::<u32>().read_unaligned() } as usize;
     if !(size_of::<u32>()..=LARGEST_OPTIONS).contains(&size) {
-        return Err(Error::INVALID);
+        return Err(Error::Invalid(Argument::Structure));
     }
     let common = size.min(size_of::<mba_options>());
     // SAFETY: both structures have at least `common` bytes, and all fields take any bits.
@@ -93,7 +102,7 @@ unsafe fn read_options(options: *const mba_options) -> Result<mba_options> {
     for at in common..size {
         // SAFETY: the caller's structure has `size` bytes.
         if unsafe { options.cast::<u8>().add(at).read() } != 0 {
-            return Err(Error::INVALID);
+            return Err(Error::Invalid(Argument::Structure));
         }
     }
     Ok(known)
@@ -112,6 +121,22 @@ pub unsafe extern "C" fn mba_anon(r#type: mba_type, out: *mut *mut mba_array) ->
     make(out, || Array::anonymous(Type::from_code(r#type)?))
 }
 
+/// As `mba_anon`, with options; NULL for none. The mode doesn't matter.
+///
+/// Errors: as `mba_anon`; `EINVAL` for options as `mba_open_with`; `ENOMEM` if there is no room for the reservation.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_anon_with(
+    r#type: mba_type,
+    options: *const mba_options,
+    out: *mut *mut mba_array,
+) -> c_int {
+    make(out, || {
+        // SAFETY: the caller passes NULL or options of the size that they name.
+        let options = unsafe { with_options(0, options)? };
+        Array::anonymous_with(Type::from_code(r#type)?, &options)
+    })
+}
+
 /// Opens named shared memory: `name` is one slash and a name without any, as for shm_open(3), and `flags`
 /// are as for `mba_open`. It is made with mode 0600, and lasts until `mba_shm_unlink` or a restart of
 /// the system: a handle never owns it, and closing one never removes it.
@@ -127,6 +152,24 @@ pub unsafe extern "C" fn mba_shm_open(
     out: *mut *mut mba_array,
 ) -> c_int {
     make(out, || Array::shm_open(string(name)?, Type::from_code(r#type)?, &OpenOptions::from_flags(flags)))
+}
+
+/// As `mba_shm_open`, with options; NULL for none.
+///
+/// Errors: as `mba_shm_open` and `mba_open_with`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_shm_open_with(
+    name: *const c_char,
+    r#type: mba_type,
+    flags: u32,
+    options: *const mba_options,
+    out: *mut *mut mba_array,
+) -> c_int {
+    make(out, || {
+        // SAFETY: the caller passes NULL or options of the size that they name.
+        let options = unsafe { with_options(flags, options)? };
+        Array::shm_open(string(name)?, Type::from_code(r#type)?, &options)
+    })
 }
 
 /// Removes a name of shared memory. Handles that are open keep the memory until they are released.
@@ -156,6 +199,24 @@ pub unsafe extern "C" fn mba_from_fd(
     out: *mut *mut mba_array,
 ) -> c_int {
     make(out, || Array::from_raw_fd(fd, Type::from_code(r#type)?, &OpenOptions::from_flags(flags)))
+}
+
+/// As `mba_from_fd`, with options; NULL for none. The mode doesn't matter.
+///
+/// Errors: as `mba_from_fd` and `mba_open_with`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_from_fd_with(
+    fd: c_int,
+    r#type: mba_type,
+    flags: u32,
+    options: *const mba_options,
+    out: *mut *mut mba_array,
+) -> c_int {
+    make(out, || {
+        // SAFETY: the caller passes NULL or options of the size that they name.
+        let options = unsafe { with_options(flags, options)? };
+        Array::from_raw_fd(fd, Type::from_code(r#type)?, &options)
+    })
 }
 
 /// Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must outlive
@@ -207,4 +268,34 @@ pub unsafe extern "C" fn mba_close(array: *mut mba_array) -> c_int {
     let code = run(|| core::mem::ManuallyDrop::into_inner(array).close());
     // A caught bug was told by the call that met it; a handle that it poisoned closes without complaint.
     if code == MBA_EPANIC { MBA_OK } else { code }
+}
+
+/// Releases a handle as `mba_close` does, and keeps the memory at its address until `mba_mapping_free`: for languages
+/// whose views outlive a close. The growth lock and spare room are given back at once. What the handle had seen as
+/// elements stays mapped, and others may go on storing there; until it is freed, the mapping counts as one that has the
+/// file open. Whoever lets go last trims the file.
+///
+/// Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is the mapping in any case,
+/// and the codes are those of `mba_close`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_detach(array: *mut mba_array, out: *mut *mut mba_mapping) -> c_int {
+    let (Some(array), false) = (view(array), out.is_null()) else { return run(|| Err(NULL)) };
+    let code = run(|| {
+        let (mapping, result) = core::mem::ManuallyDrop::into_inner(array).detach();
+        // SAFETY: the caller passes a pointer to a place for the mapping.
+        unsafe { out.write(mapping.into_raw().cast()) };
+        result
+    });
+    if code == MBA_EPANIC { MBA_OK } else { code }
+}
+
+/// Ends the memory that a detached handle has left; NULL is allowed. All pointers into the array end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_mapping_free(mapping: *mut mba_mapping) {
+    let Some(raw) = core::ptr::NonNull::new(mapping) else { return };
+    run(|| {
+        // SAFETY: the caller passes a mapping, and gives it up.
+        drop(unsafe { Mapping::from_raw(raw.cast()) });
+        Ok(())
+    });
 }

@@ -1,8 +1,12 @@
 //! What the library says about itself, its types and its codes.
 
 use core::ffi::{c_char, c_int};
+use std::ffi::OsStr;
+use std::fmt::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use super::mba_type;
+use super::{error_of, mba_type, run, string};
 use crate::element::Type;
 use crate::error;
 
@@ -27,6 +31,61 @@ pub extern "C" fn mba_version() -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn mba_strerror(code: c_int) -> *const c_char {
     error::text(code).as_ptr()
+}
+
+/// Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has happened, and what the
+/// file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the process that has the growth lock, for `MBA_ETYPE`
+/// the type that the file has. For `EINVAL` it says which argument has no sense, if that call was the last one of this
+/// thread to fail. `path` may be NULL; `mba_path` tells a handle's.
+///
+/// Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail. It opens the file for
+/// reading for those three codes; never call it in a signal handler.
+///
+/// `fprintf(stderr, "%s\n", mba_error_text(code, path, line, sizeof line));`
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_error_text(
+    code: c_int,
+    path: *const c_char,
+    buffer: *mut c_char,
+    size: usize,
+) -> *const c_char {
+    let text = error::text(code).as_ptr();
+    if buffer.is_null() || size == 0 {
+        return text;
+    }
+    // SAFETY: the caller passes a buffer of so many bytes, which nobody else uses meanwhile.
+    unsafe { buffer.write_bytes(0, size) };
+    let mut line = Line { at: buffer.cast(), left: size - 1 };
+    // A line that is too long is cut: no failure.
+    run(|| {
+        let error = error_of(code);
+        let _ = match string(path) {
+            Ok(path) => write!(line, "{}", error.about(Path::new(OsStr::from_bytes(path.to_bytes())))),
+            Err(_) => write!(line, "{error}"),
+        };
+        Ok(())
+    });
+    buffer
+}
+
+/// Where a line is put, and how much of it fits still.
+struct Line {
+    at: *mut u8,
+    left: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut count = text.len().min(self.left);
+        while !text.is_char_boundary(count) {
+            count -= 1;
+        }
+        // SAFETY: so many bytes are left of the caller's buffer, which can't be part of the text.
+        unsafe { core::ptr::copy_nonoverlapping(text.as_ptr(), self.at, count) };
+        self.at = self.at.wrapping_add(count);
+        self.left -= count;
+        if count == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
 }
 
 /// Bytes in an element of a type, `MBA_RECORD` among them; 0 for an unknown type.

@@ -37,19 +37,27 @@ pub use crate::error::{
 };
 pub use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDONLY, MBA_RDWR};
 
+use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_ulonglong, c_void};
 use core::mem::{ManuallyDrop, offset_of};
 use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::array::Array;
-use crate::error::{Error, Result};
+use crate::error::{Argument, Error, Result};
 use crate::storage::Storage;
 
 /// One process's view of an array. Opaque.
 #[allow(non_camel_case_types)]
 #[derive(Debug)]
 pub struct mba_array {
+    _opaque: [u8; 0],
+}
+
+/// The memory that a detached handle has left. Opaque.
+#[allow(non_camel_case_types)]
+#[derive(Debug)]
+pub struct mba_mapping {
     _opaque: [u8; 0],
 }
 
@@ -85,17 +93,41 @@ const _: () = {
 #[allow(non_camel_case_types)]
 pub type mba_type = i32;
 
+/// What a call says of a pointer that mustn't be NULL.
+const NULL: Error = Error::Invalid(Argument::Null);
+
 /// Runs `f`, and turns its result, or a panic, into a number.
 #[inline(always)]
 fn run(f: impl FnOnce() -> Result<()>) -> c_int {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(Ok(())) => MBA_OK,
-        Ok(Err(error)) => error.code(),
+        Ok(Err(error)) => number(error),
         Err(payload) => {
             // Dropping what a panic carries could panic again.
             core::mem::forget(payload);
-            MBA_EPANIC
+            number(Error::Panic)
         }
+    }
+}
+
+thread_local! {
+    /// What was wrong with an argument of the call that failed last in this thread; `None` if it failed for another reason.
+    static LAST: Cell<Option<Argument>> = const { Cell::new(None) };
+}
+
+/// The number of an error, of which `mba_error_text` can say more to this thread.
+fn number(error: Error) -> c_int {
+    let argument = if let Error::Invalid(argument) = error { Some(argument) } else { None };
+    // A thread that is ending may have no such memory any more.
+    let _ = LAST.try_with(|last| last.set(argument));
+    error.code()
+}
+
+/// The error with this number, which a call of this thread may have given.
+fn error_of(code: c_int) -> Error {
+    match LAST.try_with(Cell::get) {
+        Ok(Some(argument)) if code == libc::EINVAL => Error::Invalid(argument),
+        _ => Error::from_code(code),
     }
 }
 
@@ -110,7 +142,7 @@ fn view(array: *const mba_array) -> Option<ManuallyDrop<Array>> {
 /// Runs `f` on a handle: `EINVAL` for NULL; after a panic the handle refuses further work.
 #[inline(always)]
 fn with(array: *const mba_array, f: impl FnOnce(&Array) -> Result<()>) -> c_int {
-    let Some(array) = view(array) else { return libc::EINVAL };
+    let Some(array) = view(array) else { return number(NULL) };
     if array.storage().refuses() {
         return refusal(&array);
     }
@@ -131,16 +163,15 @@ fn with(array: *const mba_array, f: impl FnOnce(&Array) -> Result<()>) -> c_int 
 #[cold]
 #[inline(never)]
 fn failure(array: &Array, error: Error) -> c_int {
-    let code = error.code();
-    if code == MBA_EPANIC {
+    if error == Error::Panic {
         array.storage().poison();
     }
-    code
+    number(error)
 }
 
 #[cold]
 fn refusal(array: &Array) -> c_int {
-    array.storage().check().map_or_else(Error::code, |()| MBA_OK)
+    array.storage().check().map_or_else(number, |()| MBA_OK)
 }
 
 /// Asks a handle for something it knows; `otherwise` for NULL. `f` must be a plain read that can't panic.
@@ -166,7 +197,7 @@ fn make(out: *mut *mut mba_array, f: impl FnOnce() -> Result<Array>) -> c_int {
 /// A pointer that must not be NULL, to read from.
 #[inline(always)]
 fn source(pointer: *const c_void) -> Result<*const u8> {
-    if pointer.is_null() { Err(Error::INVALID) } else { Ok(pointer.cast()) }
+    if pointer.is_null() { Err(NULL) } else { Ok(pointer.cast()) }
 }
 
 /// A pointer that may be NULL if there is nothing to read.
@@ -178,13 +209,13 @@ fn sources(pointer: *const c_void, count: usize) -> Result<*const u8> {
 /// A pointer that must not be NULL, to write to.
 #[inline(always)]
 fn target<T>(pointer: *mut T) -> Result<*mut T> {
-    if pointer.is_null() { Err(Error::INVALID) } else { Ok(pointer) }
+    if pointer.is_null() { Err(NULL) } else { Ok(pointer) }
 }
 
 /// A string that must not be NULL.
 fn string<'a>(pointer: *const c_char) -> Result<&'a CStr> {
     if pointer.is_null() {
-        return Err(Error::INVALID);
+        return Err(NULL);
     }
     // SAFETY: the caller passes a string that ends in NUL, and keeps it during the call.
     Ok(unsafe { CStr::from_ptr(pointer) })
@@ -238,6 +269,7 @@ mod tests {
                 Class::End => assert_eq!(answer, 0, "{}", function.name),
                 _ => assert_eq!(answer, MBA_EPANIC as isize, "{}", function.name),
             }
+            goods.end_mapping();
             assert_eq!(goods.outputs(), UNTOUCHED, "{}", function.name);
             // SAFETY: the handles exist until here, where they end.
             unsafe {

@@ -1,10 +1,10 @@
 //! What concerns others who share the array: the disk, other processes, the system.
 
-use core::ffi::c_int;
+use core::ffi::{CStr, c_char, c_int};
 use std::time::Duration;
 
 use super::{ask, mba_array, target, with};
-use crate::error::Error;
+use crate::error::{Argument, Error};
 use crate::storage::{Advise, Wait};
 
 /// Advice: nothing special.
@@ -17,6 +17,14 @@ pub const MBA_ADVICE_SEQUENTIAL: i32 = 2;
 pub const MBA_ADVICE_WILLNEED: i32 = 3;
 /// Advice: the range won't be needed soon, so this process's memory for it can go. No element is lost.
 pub const MBA_ADVICE_DONTNEED: i32 = 4;
+
+/// The path by which the array was opened, from the root on; of named shared memory, where the system keeps it. NULL for
+/// NULL and for what was opened otherwise. The string is the handle's, and ends with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mba_path(array: *const mba_array) -> *const c_char {
+    // The string lies in the handle, not in the view.
+    ask(array, core::ptr::null(), |array| array.c_path().map_or(core::ptr::null(), CStr::as_ptr))
+}
 
 /// A descriptor of the file or memory behind the array, to send to another process, which opens it by
 /// `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
@@ -94,7 +102,9 @@ pub unsafe extern "C" fn mba_lock(array: *mut mba_array, timeout_ms: c_int) -> c
         array.lock(match timeout_ms {
             -1 => Wait::Forever,
             0 => Wait::No,
-            positive => Wait::For(Duration::from_millis(positive.try_into().map_err(|_| Error::INVALID)?)),
+            positive => Wait::For(Duration::from_millis(
+                positive.try_into().map_err(|_| Error::Invalid(Argument::Timeout))?,
+            )),
         })
     })
 }
@@ -135,7 +145,7 @@ pub unsafe extern "C" fn mba_advise(
             MBA_ADVICE_SEQUENTIAL => Advise::Sequential,
             MBA_ADVICE_WILLNEED => Advise::WillNeed,
             MBA_ADVICE_DONTNEED => Advise::DontNeed,
-            _ => return Err(Error::INVALID),
+            _ => return Err(Error::Invalid(Argument::Advice)),
         };
         array.advise(start, count, advise)
     })

@@ -4,7 +4,7 @@ use core::ffi::{c_char, c_int};
 
 use super::{mba_array, mba_type, run, string, target, with};
 use crate::element::Type;
-use crate::error::{Error, Result};
+use crate::error::{Argument, Error, Result};
 use crate::status::{Status, info_c, tidy_c};
 
 /// With `mba_tidy`: make the file of an unsound footer usable again, too.
@@ -90,7 +90,11 @@ unsafe fn put(status: &Status, out: *mut mba_status, size: usize) {
 unsafe fn size_of_status(out: *mut mba_status) -> Result<usize> {
     // SAFETY: the caller's structure has its size at least, at its beginning.
     let size = unsafe { target(out)?.cast::<u32>().read_unaligned() } as usize;
-    if (size_of::<u32>()..=LARGEST).contains(&size) { Ok(size) } else { Err(Error::INVALID) }
+    if (size_of::<u32>()..=LARGEST).contains(&size) {
+        Ok(size)
+    } else {
+        Err(Error::Invalid(Argument::Structure))
+    }
 }
 
 /// Reports a file's type, length, size and state. It opens the file for reading and closes it again. It changes no byte, and
@@ -142,7 +146,7 @@ pub unsafe extern "C" fn mba_tidy(path: *const c_char, r#type: mba_type, flags: 
         let path = string(path)?;
         let ty = if r#type == 0 { None } else { Some(Type::from_code(r#type)?) };
         if flags & !MBA_TIDY_FORCE != 0 {
-            return Err(Error::INVALID);
+            return Err(Error::Invalid(Argument::Flag));
         }
         tidy_c(path, ty, flags & MBA_TIDY_FORCE != 0)
     })

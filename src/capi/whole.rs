@@ -3,8 +3,7 @@
 use core::cmp::Ordering;
 use core::ffi::{c_int, c_void};
 
-use super::{mba_array, source, target, view, with};
-use crate::error::Error;
+use super::{NULL, mba_array, source, target, view, with};
 
 /// What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or records.
 pub const MBA_UNORDERED: i32 = 2;
@@ -57,7 +56,7 @@ pub unsafe extern "C" fn mba_count(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_compare(a: *const mba_array, b: *const mba_array, order: *mut c_int) -> c_int {
     with(a, |a| {
-        let (b, order) = (view(b).ok_or(Error::INVALID)?, target(order)?);
+        let (b, order) = (view(b).ok_or(NULL)?, target(order)?);
         let result = match a.compare(&b)? {
             Some(Ordering::Less) => -1,
             Some(Ordering::Equal) => 0,
@@ -77,7 +76,7 @@ pub unsafe extern "C" fn mba_compare(a: *const mba_array, b: *const mba_array, o
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_equal(a: *const mba_array, b: *const mba_array, equal: *mut c_int) -> c_int {
     with(a, |a| {
-        let (b, equal) = (view(b).ok_or(Error::INVALID)?, target(equal)?);
+        let (b, equal) = (view(b).ok_or(NULL)?, target(equal)?);
         // SAFETY: the caller promises a place for the answer.
         unsafe { equal.write(a.equals(&b)?.into()) };
         Ok(())

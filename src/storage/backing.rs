@@ -11,7 +11,7 @@ use super::mapping::open_anew;
 use super::presence::{self, Presence};
 use super::registry::{Place, Slot};
 use super::sys::{self, Descriptor, Identity, Stat};
-use crate::error::{Error, Result};
+use crate::error::{Argument, Error, Result};
 use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDWR, OpenOptions};
 
 /// What a handle may do with its memory.
@@ -97,7 +97,8 @@ impl Backing {
         Backing::regular(fd, options, Some(joined(b"/dev/shm", &bytes[first..])?))
     }
 
-    pub fn anonymous() -> Result<Backing> {
+    pub fn anonymous(options: &OpenOptions) -> Result<Backing> {
+        options.check(0)?;
         let place = Place::take()?;
         // One description for all: to be mapped, to carry the lock, and to write through.
         place.forks.store(fork::begun(), Relaxed);
@@ -153,7 +154,7 @@ impl Backing {
         // Only memory without a name can be sealed.
         let sealed = stat.names == 0 && is_sealed(fd)?;
         if options.has(MBA_EXACT) && sealed {
-            return Err(Error::INVALID);
+            return Err(Error::Invalid(Argument::ExactSealed));
         }
         if sealed || matches!(access, Access::Fixed | Access::FixedRead) {
             presence = Ok(Presence::NotNeeded);
@@ -224,7 +225,7 @@ fn joined(directory: &[u8], name: &[u8]) -> Result<Box<CStr>> {
 /// The directory that a path's last name is in.
 fn parent(path: &CStr) -> Result<Box<CStr>> {
     let path = path.to_bytes();
-    let slash = path.iter().rposition(|byte| *byte == b'/').ok_or(Error::INVALID)?;
+    let slash = path.iter().rposition(|byte| *byte == b'/').ok_or(Error::Invalid(Argument::Path))?;
     string_of(&[&path[..slash.max(1)]])
 }
 
@@ -234,7 +235,7 @@ fn string_of(parts: &[&[u8]]) -> Result<Box<CStr>> {
     bytes.try_reserve_exact(count).map_err(|_| Error::NO_MEMORY)?;
     parts.iter().for_each(|part| bytes.extend_from_slice(part));
     bytes.push(0);
-    std::ffi::CString::from_vec_with_nul(bytes).map(Into::into).map_err(|_| Error::INVALID)
+    std::ffi::CString::from_vec_with_nul(bytes).map(Into::into).map_err(|_| Error::Invalid(Argument::Path))
 }
 
 /// What fstat says of a regular file: `EISDIR` for a directory and `ENODEV` for anything else.

@@ -158,22 +158,61 @@ impl Mapping {
     /// Of two who leave together one finds the other gone: each lets go of presence before it looks, and who has had the
     /// growth lock looks once more after giving it back.
     pub fn end(self, tidies: bool, flat_size: Option<u64>) -> Result<()> {
-        let Mapping { reservation, place, identity, presence, access, shape, led, forked, .. } = self;
-        let (own, held) = (place.gate.own.load(Relaxed), place.gate.held.load(Relaxed));
-        place.hide();
+        let held = self.place.gate.held.load(Relaxed);
+        self.place.hide();
+        self.forget_reused_descriptors();
+        let leaving = self.leaving(flat_size).filter(|_| tidies);
+        let Mapping { reservation, place, .. } = self;
         drop(reservation);
-        // A program may have closed what it didn't know: the numbers may be others' by now.
-        place.forget_unless(|fd| match sys::stat(fd) {
-            Ok(stat) => stat.identity == identity,
+        Slot::close(&place.fd);
+        // The lock goes with its description, which a child that is being forked may have for a little longer.
+        leave(&place, leaving, held)
+    }
+
+    /// Gives back the growth lock and spare room as [`Mapping::end`] does, and stays: nothing is cut that this mapping can
+    /// have seen.
+    pub fn leave(&self, tidies: bool, flat_size: Option<u64>) -> Result<()> {
+        let held = self.place.gate.held.load(Relaxed);
+        self.forget_reused_descriptors();
+        let result = leave(&self.place, self.leaving(flat_size).filter(|_| tidies), held);
+        self.place.is_held_on_mapped_one.store(false, SeqCst);
+        self.place.gate.held.store(false, Relaxed);
+        self.led.set(false);
+        result
+    }
+
+    /// A program may have closed what it didn't know: the numbers may be others' by now.
+    fn forget_reused_descriptors(&self) {
+        self.place.forget_unless(|fd| match sys::stat(fd) {
+            Ok(stat) => stat.identity == self.identity,
             Err(error) => error != BAD_DESCRIPTOR,
         });
-        Slot::close(&place.fd);
-        let fd = place.lock_fd.load(Relaxed);
-        if !tidies || !own || fd == CLOSED || presence != Presence::Held || !access.can_change_length() {
-            // The lock goes with its description, which a child that is being forked may have for a little longer.
-            return if own && held { lock::release(fd) } else { Ok(()) };
-        }
-        Leaving { fd, identity, shape, led: led.get(), forked: forked.get(), flat_size }.leave(held)
+    }
+
+    /// What there is to tidy up with, if the handle can have left something.
+    fn leaving(&self, flat_size: Option<u64>) -> Option<Leaving> {
+        let fd = self.place.lock_fd.load(Relaxed);
+        let can = fd != CLOSED
+            && self.place.gate.own.load(Relaxed)
+            && self.presence == Presence::Held
+            && self.access.can_change_length();
+        let (identity, shape) = (self.identity, self.shape);
+        can.then(|| Leaving {
+            fd,
+            identity,
+            shape,
+            led: self.led.get(),
+            forked: self.forked.get(),
+            flat_size,
+        })
+    }
+}
+
+fn leave(place: &Place, leaving: Option<Leaving>, held: bool) -> Result<()> {
+    match leaving {
+        Some(leaving) => leaving.leave(held),
+        None if held && place.gate.own.load(Relaxed) => lock::release(place.lock_fd.load(Relaxed)),
+        None => Ok(()),
     }
 }
 

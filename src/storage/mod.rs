@@ -41,7 +41,7 @@ pub(crate) use status::{Status, status_of_path};
 use sys::Stat;
 pub(crate) use trim::tidy;
 
-use crate::error::{Error, Result};
+use crate::error::{Argument, Error, Result};
 use crate::options::OpenOptions;
 
 /// How a file's bytes are made up, as far as storage cares.
@@ -104,7 +104,7 @@ pub(crate) struct Storage {
     publish: AtomicPtr<AtomicU64>,
     shape: Shape,
     access: Access,
-    /// Why the handle refuses all work: `WORKS` if it doesn't, `PANICKED` or `CUT`.
+    /// Why the handle refuses all work: `WORKS` if it doesn't, `PANICKED`, `CUT` or `DETACHED`.
     state: AtomicU8,
     /// Whether elements can be set: `READ_ONLY`, `UNCHANGED` or `STORED`.
     stores: AtomicU8,
@@ -166,6 +166,8 @@ const WORKS: u8 = 0;
 const PANICKED: u8 = 1;
 /// The guard has put zeros in the place of a part of the memory.
 const CUT: u8 = 2;
+/// The handle has ended, and its memory is there still.
+const DETACHED: u8 = 3;
 
 // SAFETY: `data` and `publish` point into the mapping, which belongs to the storage and moves with it to
 // another thread; the cells aren't shared by moving.
@@ -180,8 +182,8 @@ impl Storage {
         Storage::map(Backing::shared_memory(name, options)?, options.reservation, shape)
     }
 
-    pub fn anonymous(shape: Shape) -> Result<Box<Storage>> {
-        Storage::map(Backing::anonymous()?, 0, shape)
+    pub fn anonymous(options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
+        Storage::map(Backing::anonymous(options)?, options.reservation, shape)
     }
 
     pub fn from_fd(fd: RawFd, options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
@@ -279,16 +281,14 @@ impl Storage {
 
     /// Ends the handle, and its memory with it. Tells if giving spare room back failed.
     pub fn close(self: Box<Storage>) -> Result<()> {
-        let works = self.check();
         if let Some(file) = &self.file {
             // The guard must not find a handle that is about to move.
             file.mapping.place.hide();
         }
-        let ended = works.and_then(|()| self.end_work());
+        let ended = self.end_work();
         let Storage { file, .. } = *self;
         let tidied = file.map_or(Ok(()), |file| {
-            let known = file.known.get();
-            let flat_size = (!known.has_footer).then_some(known.stat.size);
+            let flat_size = file.flat_size();
             file.mapping.end(ended.is_ok(), flat_size)
         });
         match ended {
@@ -298,8 +298,27 @@ impl Storage {
         }
     }
 
+    /// Ends the handle, and keeps its memory until the storage is closed. Tells what a close would.
+    pub fn detach(&self) -> Result<()> {
+        let ended = self.end_work();
+        self.close_room();
+        let _ = self.state.compare_exchange(WORKS, DETACHED, SeqCst, Relaxed);
+        let tidied = match &self.file {
+            Some(file) => file.mapping.leave(ended.is_ok(), file.flat_size()),
+            None => Ok(()),
+        };
+        match ended {
+            Err(Error::Panic) => Ok(()),
+            ended => ended.and(tidied),
+        }
+    }
+
     /// What a handle does before its memory goes, so that the file can be left to others.
     fn end_work(&self) -> Result<()> {
+        if self.state.load(Relaxed) == DETACHED {
+            return Ok(());
+        }
+        self.check()?;
         let Some(file) = self.file.as_ref().filter(|_| self.access.can_change_length()) else {
             return Ok(());
         };
@@ -365,6 +384,7 @@ impl Storage {
         match self.state.load(Relaxed) {
             WORKS => Ok(()),
             CUT => Err(Error::Truncated),
+            DETACHED => Err(Error::Invalid(Argument::Ended)),
             _ => Err(Error::Panic),
         }
     }
@@ -430,6 +450,11 @@ impl Storage {
     #[inline(always)]
     pub fn element(&self, at: usize) -> *mut u8 {
         self.data.wrapping_add(at * self.shape.itemsize)
+    }
+
+    /// The path by which the file was opened, from the root on.
+    pub fn path(&self) -> Option<&CStr> {
+        self.file.as_ref().and_then(|file| file.mapping.path.as_deref())
     }
 
     /// A descriptor to hand to others.
@@ -558,6 +583,12 @@ enum Look {
 }
 
 impl File {
+    /// The file's size when it was last found without a footer, if that is what was found last.
+    fn flat_size(&self) -> Option<u64> {
+        let known = self.known.get();
+        (!known.has_footer).then_some(known.stat.size)
+    }
+
     fn is_held(&self) -> bool {
         self.mapping.place.gate.held.load(Relaxed)
     }

@@ -74,7 +74,7 @@ impl Reservation {
                 return Err(Error::Limit);
             }
             // Valgrind's way to say that there isn't so much.
-            let too_large = |error| if error == Error::INVALID { Error::NO_MEMORY } else { error };
+            let too_large = |error| if error == Error::Os(libc::EINVAL) { Error::NO_MEMORY } else { error };
             return Reservation::map(fd, bytes, access).map_err(too_large);
         }
         // Not a `Once`, which a child forked meanwhile would wait for in vain.

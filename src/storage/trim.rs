@@ -149,7 +149,7 @@ impl Storage {
     pub fn shorten(&self, len: usize) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
-        file.state.floor.set(0);
+        self.let_go_beyond(len);
         if !file.state.footer.get() && !file.state.excludes.get() {
             let fd = file.mapping.lock_fd()?;
             let looks_like_footer = seems_to_have_footer(fd, self.end_of(len)?)?;
@@ -210,6 +210,14 @@ impl Storage {
         state.epoch.set(0);
         state.step.set(0);
         self.close_room();
+    }
+
+    /// What this handle saw as elements before it took the lock needn't stay beyond this length: its own call takes it away,
+    /// also where others were faster.
+    pub fn let_go_beyond(&self, len: usize) {
+        if let Some(file) = &self.file {
+            file.state.floor.set(file.state.floor.get().min(len));
+        }
     }
 
     /// Brings an exact file back to its elements after a change that went through spare room, as far as others allow.

@@ -12,10 +12,18 @@ pub enum Parameter {
     /// A second array.
     Other,
     Path,
+    PathOrNull,
     Name,
     Options,
     /// Where a handle is put.
     Handle,
+    /// Where the memory of a handle that ends is put.
+    Mapped,
+    /// Such memory, or NULL.
+    Mapping,
+    /// Where a line of text is put, and the room for it.
+    Buffer,
+    BufferSize,
     Type,
     Flags,
     Fd,
@@ -53,9 +61,13 @@ impl Parameter {
             Array
                 | Other
                 | Path
+                | PathOrNull
                 | Name
                 | Options
                 | Handle
+                | Mapped
+                | Mapping
+                | Buffer
                 | Memory
                 | Value
                 | Values
@@ -71,7 +83,7 @@ impl Parameter {
     /// Whether the call writes there.
     pub fn is_output(self) -> bool {
         use Parameter::*;
-        matches!(self, Handle | Place | PlaceOrNull | Places | Size | Status | Int)
+        matches!(self, Handle | Mapped | Buffer | Place | PlaceOrNull | Places | Size | Status | Int)
     }
 }
 
@@ -171,6 +183,8 @@ macro_rules! functions {
 functions! {
     Library mba_version();
     Library mba_strerror(Code);
+    Library mba_error_text(Code, PathOrNull, Buffer, BufferSize);
+    Library mba_mapping_free(Mapping);
     Library mba_type_size(Type);
     Library mba_type_name(Type);
     Library mba_shm_unlink(Name);
@@ -181,8 +195,11 @@ functions! {
     Open mba_open(Path, Type, Flags, Handle);
     Open mba_open_with(Path, Type, Flags, Options, Handle);
     Open mba_anon(Type, Handle);
+    Open mba_anon_with(Type, Options, Handle);
     Open mba_shm_open(Name, Type, Flags, Handle);
+    Open mba_shm_open_with(Name, Type, Flags, Options, Handle);
     Open mba_from_fd(Fd, Type, Flags, Handle);
+    Open mba_from_fd_with(Fd, Type, Flags, Options, Handle);
     Open mba_from_memory(Memory, Bytes, Type, Flags, Handle);
     Ask mba_len(Array);
     Ask mba_capacity(Array);
@@ -191,6 +208,7 @@ functions! {
     Ask mba_typecode(Array);
     Ask mba_is_readonly(Array);
     Ask mba_data_ptr(Array);
+    Ask mba_path(Array);
     Ask mba_fd(Array);
     Ask mba_has_lock(Array);
     Ask mba_epoch(Array);
@@ -204,6 +222,7 @@ functions! {
     Read mba_array_info(Array, Status);
     Read mba_advise(Array, Index, Count, Advice);
     Set mba_set(Array, Index, Value);
+    Set mba_swap(Array, Index, Removed);
     Set mba_write(Array, Index, Values, Count);
     Set mba_fill(Array, Index, Count, Value);
     Set mba_reverse(Array);
@@ -225,6 +244,7 @@ functions! {
     Tend mba_unlock(Array);
     End mba_free(Array);
     End mba_close(Array);
+    End mba_detach(Array, Mapped);
 }
 
 /// What the header declares: each function's name and, of each parameter, whether it is a pointer to something
@@ -249,7 +269,8 @@ pub fn declared(header: &str) -> Vec<(String, Vec<(bool, bool)>)> {
             let parameters = parameters.trim_end().trim_end_matches(')');
             let parameters = parameters.split(',').filter(|text| text.trim() != "void");
             let kinds = parameters.map(|text| {
-                let handle = text.contains("mba_array *") && !text.contains("**");
+                let is_handle = text.contains("mba_array *") || text.contains("mba_mapping *");
+                let handle = is_handle && !text.contains("**");
                 (text.contains('*'), text.contains('*') && !text.contains("const") && !handle)
             });
             (name, kinds.collect())
@@ -294,6 +315,8 @@ pub struct Goods {
 #[repr(C)]
 pub struct Outputs {
     pub handle: *mut mba_array,
+    pub mapping: *mut mba_mapping,
+    pub line: [u8; 64],
     pub place: [u32; 16],
     pub size: usize,
     pub int: i32,
@@ -302,6 +325,8 @@ pub struct Outputs {
 /// What stands in the outputs before a call.
 pub const UNTOUCHED: Outputs = Outputs {
     handle: core::ptr::without_provenance_mut(0x5a5a_5a50),
+    mapping: core::ptr::without_provenance_mut(0x5a5a_5a50),
+    line: [0x5a; 64],
     place: [0x5a5a_5a5a; 16],
     size: 0x5a5a_5a5a,
     int: 0x5a5a_5a5a,
@@ -330,6 +355,15 @@ impl Goods {
         unsafe { (&raw const self.outputs).read_volatile() }
     }
 
+    /// Ends the memory of a handle that was detached, if one was.
+    pub fn end_mapping(&mut self) {
+        if self.outputs().mapping != UNTOUCHED.mapping {
+            // SAFETY: a mapping that a call has given, which ends here.
+            unsafe { mba_mapping_free(self.outputs().mapping) };
+            self.outputs.mapping = UNTOUCHED.mapping;
+        }
+    }
+
     /// A word for each parameter, good if the array has an element or more.
     pub fn words(&mut self, function: &Function) -> Vec<usize> {
         use Parameter::*;
@@ -339,12 +373,18 @@ impl Goods {
         let word = |parameter: &Parameter| match parameter {
             Array => self.array.expose_provenance(),
             Other => self.other.expose_provenance(),
-            Path => self.path.as_ptr().expose_provenance(),
+            Path | PathOrNull => self.path.as_ptr().expose_provenance(),
             Name => self.name.as_ptr().expose_provenance(),
             Options => (&raw const self.options).expose_provenance(),
             Handle => (&raw mut self.outputs.handle).expose_provenance(),
+            Mapped => (&raw mut self.outputs.mapping).expose_provenance(),
+            Mapping => 0,
+            Buffer => (&raw mut self.outputs.line).expose_provenance(),
+            BufferSize => size_of_val(&self.outputs.line),
             Type => MBA_UINT32 as usize,
-            Flags if matches!(name, "mba_from_fd" | "mba_from_memory") => MBA_RDWR as usize,
+            Flags if matches!(name, "mba_from_fd" | "mba_from_fd_with" | "mba_from_memory") => {
+                MBA_RDWR as usize
+            }
             Flags if name == "mba_tidy" => 0,
             Flags => (MBA_RDWR | MBA_CREATE) as usize,
             Fd => self.fd as usize,

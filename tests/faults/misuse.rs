@@ -155,7 +155,9 @@ fn nulls(cases: &mut Cases) {
 }
 
 fn null(function: &Function, missing: &[usize], with_count: bool) {
-    use Parameter::{Bytes, Count, Memory, Options, PlaceOrNull, Places, Values};
+    use Parameter::{
+        Buffer, Bytes, Count, Mapping, Memory, Options, PathOrNull, PlaceOrNull, Places, Values,
+    };
     let mut stage = Stage::new(Place::Memory);
     let mut words = stage.goods.words(function);
     let counted = function.parameters.iter().any(|parameter| matches!(parameter, Values | Places | Memory));
@@ -168,7 +170,7 @@ fn null(function: &Function, missing: &[usize], with_count: bool) {
         }
     }
     let allowed = |parameter: Parameter| match parameter {
-        PlaceOrNull | Options => true,
+        PlaceOrNull | PathOrNull | Mapping | Buffer | Options => true,
         Values | Places | Memory => counted && !with_count,
         _ => false,
     };
@@ -177,6 +179,10 @@ fn null(function: &Function, missing: &[usize], with_count: bool) {
     let answer = unsafe { function.call(&words) };
     let expected = match (function.name, function.class) {
         ("mba_free", _) => 0,
+        ("mba_error_text", _) => {
+            assert_ne!(answer, 0, "there is always a text");
+            answer
+        }
         ("mba_fd", _) => -1,
         (_, Class::Ask) => 0,
         _ if refused => libc::EINVAL as isize,
@@ -319,6 +325,7 @@ fn in_state(place: Place, state: State, function: &Function) {
     let code = if function.class == Class::Ask { MBA_OK } else { answer as i32 };
     let expected = state.code(function.class);
     assert_eq!(code, expected);
+    stage.goods.end_mapping();
     let ended = function.class == Class::End;
     if !ended && (expected != MBA_OK || matches!(function.class, Class::Ask | Class::Read | Class::Tend)) {
         assert_eq!(bytes(another), five());
@@ -369,6 +376,7 @@ fn by_the_header(
     };
     match function.name {
         "mba_get" | "mba_set" => inside(index() < longest),
+        "mba_swap" => inside(index().max(number(Parameter::Removed)) < longest),
         "mba_read" | "mba_write" | "mba_fill" => inside(index() + count() <= longest),
         "mba_advise" => {
             let mut codes = Vec::new();
@@ -559,13 +567,13 @@ fn unknowns(cases: &mut Cases) {
             && (!has(MBA_CREATE) || has(MBA_RDWR))
             && (!has(MBA_EXCL) || has(MBA_CREATE))
             && (!has(MBA_EXACT) || has(MBA_RDWR))
-            && (!has(MBA_PRIVATE) || flags == MBA_PRIVATE)
+            && (!has(MBA_PRIVATE) || flags & !MBA_RDWR == MBA_PRIVATE)
     };
     for function in takers(Parameter::Flags) {
         let allowed = match function.name {
-            "mba_from_fd" => MBA_RDWR | MBA_PRIVATE | MBA_EXACT,
+            "mba_from_fd" | "mba_from_fd_with" => MBA_RDWR | MBA_PRIVATE | MBA_EXACT,
             "mba_from_memory" => MBA_RDWR,
-            "mba_open" | "mba_open_with" | "mba_shm_open" => all,
+            "mba_open" | "mba_open_with" | "mba_shm_open" | "mba_shm_open_with" => all,
             name => panic!("which flags may {name} be called with?"),
         };
         let unknown = (0..32).map(|bit| 1u32 << bit).filter(|flag| flag & all == 0);
@@ -604,11 +612,14 @@ fn unknowns(cases: &mut Cases) {
                     }
                     let mut stage = stage.borrow_mut();
                     let mut words = stage.goods.words(function);
-                    words[3] = word;
+                    let at = function.parameters.iter().position(|p| *p == Parameter::Options).unwrap();
+                    words[at] = word;
                     assert_eq!(call(function, &words), MBA_OK);
                     // SAFETY: the call has made it.
                     unsafe { mba_free(stage.goods.outputs().handle) };
-                    fs::remove_file(stage.goods.path.to_str().unwrap()).unwrap();
+                    let _ = fs::remove_file(stage.goods.path.to_str().unwrap());
+                    // SAFETY: a C string.
+                    unsafe { mba_shm_unlink(stage.goods.name.as_ptr()) };
                 });
             }
         }

@@ -1,7 +1,10 @@
 // Every way to fail: the code, as an exception and as a std::error_code, and that nothing has changed.
 #include "check.hpp"
 
+#include <algorithm>
 #include <csignal>
+#include <functional>
+#include <iostream>
 
 #include <sys/mount.h>
 
@@ -25,6 +28,77 @@ static void codes()
         CHECK(error.code() == std::errc::no_such_file_or_directory);
         CHECK(std::string(error.what()).find("mba::array::open: /nowhere/to/be/found: ") == 0);
     }
+}
+
+static std::string line_of(const std::function<void()> &call)
+{
+    try {
+        call();
+    } catch (const mba::error &error) {
+        return error.what();
+    }
+    return "it didn't fail";
+}
+
+/* What an exception says: the call, the path, and what is wrong, in words of its own where the code has none. */
+static void words(const std::string &path)
+{
+    const auto says = [](const std::function<void()> &call, const std::string &expected) {
+        const std::string line = line_of(call);
+        if (line != expected) {
+            std::cerr << line << '\n';
+        }
+        CHECK(line == expected);
+    };
+    array unopened;
+    says([&] { unopened.push_back(1); }, "mba::array::push_back: the array isn't open");
+    says([&] { unopened.clear(); }, "mba::array::clear: the array isn't open");
+    says([&] { static_cast<void>(array::open(path, MBA_RDONLY)); },
+         "mba::array::open: " + path +
+             ": elements can be written by this type: open with MBA_RDWR, or use mba::array<const T>");
+    says([&] { static_cast<void>(mba::array<const std::uint32_t>::open(path, MBA_CREATE)); },
+         "mba::array::open: " + path + ": MBA_CREATE needs MBA_RDWR");
+    array a = array::open(path, MBA_RDWR | MBA_CREATE);
+    CHECK(a.path() == path);
+    says([&] { a.pop_back(); }, "mba::array::pop_back: " + path + ": " + mba_strerror(MBA_EEMPTY));
+    a.assign({1, 2, 3});
+    says([&] { a.swap(0, 3); }, "mba::array::swap: " + path + ": " + mba_strerror(MBA_EINDEX));
+    array second = array::open(path);
+    says([&] { second.push_back(1); }, "mba::array::push_back: " + path + ": " + mba_strerror(MBA_ELOCKED) +
+                                           " (this process has it, by another handle)");
+    says([&] { static_cast<void>(mba::array<double>::open(path)); },
+         "mba::array::open: " + path + ": " + mba_strerror(MBA_ETYPE) +
+             " (the file has elements of type uint32, 'I')");
+    a.swap(0, 2);
+    CHECK((a.to_vector() == std::vector<std::uint32_t>{3, 2, 1}));
+    // Copies of an exception say the same, and live longer than it.
+    std::exception_ptr kept;
+    try {
+        a.swap(9, 0);
+    } catch (...) {
+        kept = std::current_exception();
+    }
+    CHECK(line_of([&] { std::rethrow_exception(kept); }).find(path) != std::string::npos);
+}
+
+/* A handle ends, and its memory stays. */
+static void detached(const std::string &path)
+{
+    array a = array::open(path, MBA_RDWR | MBA_CREATE);
+    a.assign(100000, 7);
+    const std::uint32_t *data = a.data();
+    a.resize(3);
+    mba::mapping kept = a.detach();
+    CHECK(kept && !a.is_open());
+    CHECK(std::all_of(data, data + 100000, [](std::uint32_t each) { return each == 7; }));
+    {
+        array next = array::open(path);
+        next.push_back(8);
+        CHECK(data[3] == 8 && next.size() == 4);
+    }
+    kept = mba::mapping();
+    CHECK(!kept && !array().detach());
+    CHECK(mba::info(path).file_size == 16);
 }
 
 /* A call fails in both of its forms with this code, and leaves the array as it is. */
@@ -242,6 +316,8 @@ int main(int argc, char **argv)
 {
     begin(argc, argv);
     codes();
+    words(in_scratch("words"));
+    detached(in_scratch("detached"));
     locked();
     fixed();
     limited();

@@ -214,7 +214,10 @@ def test_two_arrays_compared_and_extended_by_each_other_do_not_deadlock():
                 x + y
                 x[:2] = y[:2]
                 x.extend(y)
-                del x[3:]
+                try:
+                    del x[3:]
+                except BufferError:
+                    pass  # the other thread is reading it at this moment
 
         return run
 

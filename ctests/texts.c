@@ -1,0 +1,108 @@
+/* A line for people: the path, what has happened, and what the file has to say of it. */
+#include "check.h"
+
+static char line[4096];
+
+static const char *text(int code, const char *path)
+{
+    memset(line, 'x', sizeof line);
+    CHECK(mba_error_text(code, path, line, sizeof line) == line);
+    return line;
+}
+
+/* SAYS: the line is the path, and this. */
+#define SAYS(code, path, words) says(__LINE__, (code), (path), (words))
+
+static void says(int at, int code, const char *path, const char *words)
+{
+    char expected[4096];
+    snprintf(expected, sizeof expected, "%s: %s", path, words);
+    if (strcmp(text(code, path), expected) != 0) {
+        check_fail(__FILE__, at, "\"%s\", not \"%s\"", line, expected);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *path, *missing;
+    char words[256];
+    const uint32_t value = 7;
+    mba_array *array, *other = NULL;
+    pid_t child;
+    int ready[2], status;
+    size_t size;
+    begin(argc, argv);
+    path = in_scratch("array");
+    missing = in_scratch("missing");
+
+    GIVES(ENOENT, mba_open(missing, MBA_UINT32, MBA_RDONLY, &array));
+    SAYS(ENOENT, missing, "No such file or directory");
+    CHECK(strcmp(text(ENOENT, NULL), "No such file or directory") == 0);
+
+    /* An argument without sense is named, as long as it was this thread's last error. */
+    GIVES(EINVAL, mba_open(path, MBA_UINT32, MBA_CREATE, &array));
+    SAYS(EINVAL, path, "MBA_CREATE needs MBA_RDWR");
+    GIVES(EINVAL, mba_open(path, MBA_UINT32, MBA_RDWR | MBA_EXCL, &array));
+    SAYS(EINVAL, path, "MBA_EXCL needs MBA_CREATE");
+    GIVES(EINVAL, mba_open(path, MBA_UINT32, MBA_EXACT, &array));
+    SAYS(EINVAL, path, "MBA_EXACT needs MBA_RDWR");
+    GIVES(EINVAL, mba_open(path, MBA_UINT32, MBA_PRIVATE | MBA_RDWR | MBA_CREATE, &array));
+    SAYS(EINVAL, path, "MBA_PRIVATE stands alone, or with MBA_RDWR");
+    GIVES(EINVAL, mba_open(path, MBA_UINT32, 0x8000, &array));
+    SAYS(EINVAL, path, "There is a flag that this call doesn't know");
+    GIVES(EINVAL, mba_append(NULL, &value));
+    CHECK(strcmp(text(EINVAL, NULL), "A pointer is NULL that mustn't be") == 0);
+    GIVES(ENOENT, mba_open(missing, MBA_UINT32, MBA_RDONLY, &array));
+    CHECK(strcmp(text(EINVAL, NULL), "Invalid argument") == 0);
+
+    /* A growing file knows its type, and who grows it. */
+    OK(mba_open(path, MBA_UINT32, MBA_RDWR | MBA_CREATE, &array));
+    CHECK(strcmp(mba_path(array), path) == 0);
+    OK(mba_append(array, &value));
+    GIVES(MBA_ETYPE, mba_open(path, MBA_FLOAT64, MBA_RDONLY, &other));
+    snprintf(words, sizeof words, "%s (the file has elements of type uint32, 'I')", mba_strerror(MBA_ETYPE));
+    SAYS(MBA_ETYPE, path, words);
+    OK(mba_open(path, MBA_UINT32, MBA_RDWR, &other));
+    GIVES(MBA_ELOCKED, mba_append(other, &value));
+    snprintf(words, sizeof words, "%s (this process has it, by another handle)", mba_strerror(MBA_ELOCKED));
+    SAYS(MBA_ELOCKED, path, words);
+    GIVES(ETIMEDOUT, mba_lock(other, 1));
+    snprintf(words, sizeof words, "%s (this process has it, by another handle)", mba_strerror(ETIMEDOUT));
+    SAYS(ETIMEDOUT, path, words);
+    CHECK(strstr(line, "Connection") == NULL);
+    OK(mba_close(array));
+
+    SYS(pipe(ready));
+    SYS(child = fork());
+    if (child == 0) {
+        mba_array *own;
+        OK(mba_open(path, MBA_UINT32, MBA_RDWR, &own));
+        OK(mba_append(own, &value));
+        SYS(write(ready[1], "", 1));
+        for (;;) {
+            pause();
+        }
+    }
+    SYS(read(ready[0], words, 1));
+    GIVES(MBA_ELOCKED, mba_append(other, &value));
+    snprintf(words, sizeof words, "%s (process %d has it)", mba_strerror(MBA_ELOCKED), (int)child);
+    SAYS(MBA_ELOCKED, path, words);
+    SYS(kill(child, SIGKILL));
+    SYS(waitpid(child, &status, 0));
+    /* Nobody has it any more: nobody is named. */
+    SAYS(MBA_ELOCKED, path, mba_strerror(MBA_ELOCKED));
+    mba_free(other);
+
+    /* A line is cut where it has to be, and ends by NUL; without room it is the code's own text. */
+    for (size = 1; size < 40; size++) {
+        memset(line, 'x', sizeof line);
+        CHECK(mba_error_text(ENOENT, "name", line, size) == line);
+        CHECK(strlen(line) == (size - 1 < 31 ? size - 1 : 31));
+        CHECK(strncmp(line, "name: No such file or directory", strlen(line)) == 0);
+        CHECK(line[size] == 'x');
+    }
+    CHECK(mba_error_text(ENOENT, "name", NULL, 10) == mba_strerror(ENOENT));
+    CHECK(mba_error_text(ENOENT, "name", line, 0) == mba_strerror(ENOENT));
+    CHECK(strcmp(text(12345, NULL), mba_strerror(12345)) == 0);
+    return 0;
+}
