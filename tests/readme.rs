@@ -1,4 +1,5 @@
-//! The README is true: its commands and examples run, top to bottom, in one shell, as a reader would type them.
+//! The pages are true: the README's commands and examples run, top to bottom, in one shell, as a reader would type them,
+//! the program of the page about the file format reads files that are in use, and links lead somewhere.
 
 mod common;
 
@@ -7,9 +8,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::session::Session;
+use common::{Numbers, Place, writable};
+use mmap_backed_array::MmapArray;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const README: &str = include_str!("../README.md");
+const FORMAT: &str = include_str!("../docs/file-format.md");
 
 #[test]
 fn every_command_and_example_runs_and_prints_what_it_says() {
@@ -117,12 +121,159 @@ fn the_footer_is_that_of_the_source() {
         source.lines().filter_map(|line| line.strip_prefix("//! ")).filter(is_row).collect();
     assert!(rows.len() > 10, "the table in src/storage/footer.rs is gone");
     assert!(
-        README.contains(&rows.join("\n")),
-        "the README's table of the footer should be:\n{}",
+        FORMAT.contains(&rows.join("\n")),
+        "the page's table of the footer should be:\n{}",
         rows.join("\n")
     );
 }
 
 fn is_row(line: &&str) -> bool {
     line.starts_with('|')
+}
+
+/// The program of the page about the file format, and what it says of a file of elements of 4 bytes.
+struct Peek {
+    directory: tempfile::TempDir,
+}
+
+impl Peek {
+    fn new() -> Peek {
+        let (_, rest) = FORMAT.split_once("```python peek.py\n").expect("the page has a program");
+        let (program, _) = rest.split_once("```").expect("it ends");
+        let directory = Place::Disk.directory();
+        fs::write(directory.path().join("peek.py"), program).unwrap();
+        Peek { directory }
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        let program = self.directory.path().join("peek.py");
+        let output = Command::new("python3").arg(program).arg(path).arg("4").output();
+        let output = output.expect("the test needs python3: apt-get install python3");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(output.stdout) } else { Err(errors) }
+    }
+}
+
+fn bytes_of(elements: &[u32]) -> Vec<u8> {
+    elements.iter().flat_map(|element| element.to_ne_bytes()).collect()
+}
+
+#[test]
+fn the_program_of_the_format_page_reads_files_in_use() {
+    let peek = Peek::new();
+    let path = peek.directory.path().join("array");
+    let mut numbers = Numbers::any();
+    let mut model: Vec<u32> = Vec::new();
+    let mut array = MmapArray::<u32>::open_with(&path, writable().create(true)).unwrap();
+    let mut reader = None;
+    for step in 0..60 {
+        let value = numbers.next() as u32;
+        match numbers.below(6) {
+            0 => {
+                let many = vec![value; 1 + numbers.below(3000) as usize];
+                array.extend_from_slice(&many).unwrap();
+                model.extend(many);
+            }
+            1 => {
+                let len = numbers.below(model.len() as u64 + 1) as usize;
+                array.resize(len).unwrap();
+                model.truncate(len);
+            }
+            2 => {
+                assert_eq!(array.pop(), Ok(model.pop()));
+            }
+            3 => {
+                array.insert(model.len() / 2, value).unwrap();
+                model.insert(model.len() / 2, value);
+            }
+            4 => reader = MmapArray::<u32>::open(&path).ok(),
+            _ => {
+                array.close().unwrap();
+                array = MmapArray::open_with(&path, &writable()).unwrap();
+            }
+        }
+        assert_eq!(peek.read(&path), Ok(bytes_of(&model)), "after step {step}");
+    }
+    drop(reader);
+    let copy = peek.directory.path().join("copy");
+    array.push(7).unwrap();
+    model.push(7);
+    fs::copy(&path, &copy).unwrap();
+    assert_eq!(peek.read(&copy), Ok(bytes_of(&model)), "a copy");
+    // What the library refuses, it refuses.
+    let mut damaged = fs::read(&copy).unwrap();
+    let at = damaged.len() - 128 + numbers.below(80) as usize;
+    damaged[at] ^= 1;
+    fs::write(&copy, &damaged).unwrap();
+    let refused = peek.read(&copy).is_err();
+    let is_elements = at < damaged.len() - 120;
+    assert!(refused || is_elements, "byte {at} of {} is wrong", damaged.len());
+}
+
+#[test]
+fn the_program_of_the_format_page_reads_beside_a_writer() {
+    let peek = Peek::new();
+    let path = peek.directory.path().join("array");
+    let array = MmapArray::<u32>::open_with(&path, writable().create(true)).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut array = array;
+            let mut next = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) && next < 3_000_000 {
+                array.push(next).unwrap();
+                next += 1;
+            }
+        });
+        let mut last = 0;
+        for _ in 0..10 {
+            let found = peek.read(&path).unwrap();
+            assert!(found.len() >= last);
+            last = found.len();
+            let right =
+                found.chunks_exact(4).enumerate().all(|(at, bytes)| bytes == (at as u32).to_ne_bytes());
+            assert!(right, "an element below the length is another");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+/// The pages, by their paths from the top.
+fn pages() -> Vec<String> {
+    let mut command = Command::new("git");
+    command.args(["ls-files", "--cached", "--others", "--exclude-standard", "*.md"]).current_dir(ROOT);
+    common::output_of(&mut command, "git").lines().map(str::to_owned).collect()
+}
+
+/// The name by which a heading can be linked to.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let pages = pages();
+    assert!(pages.len() > 8, "{pages:?}");
+    for page in pages {
+        let text = fs::read_to_string(Path::new(ROOT).join(&page)).unwrap();
+        // What stands between fences is code.
+        let prose = text.split("\n```").step_by(2).collect::<String>();
+        for link in prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap_or_default()) {
+            if link.contains("://") || link.is_empty() {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let here = Path::new(ROOT).join(&page);
+            let there =
+                if file.is_empty() { here } else { here.parent().expect("it is in a folder").join(file) };
+            assert!(there.exists(), "{page}: the link to {link} leads nowhere");
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&there).unwrap();
+                let found = text.lines().any(|line| line.starts_with('#') && anchor(line) == heading);
+                assert!(found, "{page}: there is no heading for {link}");
+            }
+        }
+    }
 }
