@@ -22,6 +22,35 @@ static void says(int at, int code, const char *path, const char *words)
     }
 }
 
+/* A program's own lock on the whole file isn't taken for another handle's. */
+static void by_programs(const char *path)
+{
+    struct flock all;
+    char words[256];
+    mba_array *array;
+    int fd, ready[2], status;
+    pid_t child;
+    memset(&all, 0, sizeof all);
+    all.l_type = F_WRLCK;
+    all.l_whence = SEEK_SET;
+    SYS(pipe(ready));
+    SYS(child = fork());
+    if (child == 0) {
+        SYS(fd = open(path, O_RDWR));
+        SYS(fcntl(fd, F_SETLK, &all));
+        SYS(write(ready[1], "", 1));
+        for (;;) {
+            pause();
+        }
+    }
+    SYS(read(ready[0], words, 1));
+    GIVES(MBA_ELOCKED, mba_open(path, MBA_UINT32, MBA_RDWR, &array));
+    snprintf(words, sizeof words, "A program has locked the whole file by fcntl (process %d)", (int)child);
+    SAYS(MBA_ELOCKED, path, words);
+    SYS(kill(child, SIGKILL));
+    SYS(waitpid(child, &status, 0));
+}
+
 int main(int argc, char **argv)
 {
     const char *path, *missing;
@@ -47,11 +76,11 @@ int main(int argc, char **argv)
     GIVES(EINVAL, mba_open(path, MBA_UINT32, MBA_EXACT, &array));
     SAYS(EINVAL, path, "MBA_EXACT needs MBA_RDWR");
     GIVES(EINVAL, mba_open(path, MBA_UINT32, MBA_PRIVATE | MBA_RDWR | MBA_CREATE, &array));
-    SAYS(EINVAL, path, "MBA_PRIVATE stands alone, or with MBA_RDWR");
+    SAYS(EINVAL, path, "MBA_PRIVATE can be combined with MBA_RDWR only");
     GIVES(EINVAL, mba_open(path, MBA_UINT32, 0x8000, &array));
-    SAYS(EINVAL, path, "There is a flag that this call doesn't know");
+    SAYS(EINVAL, path, "Unknown flag");
     GIVES(EINVAL, mba_append(NULL, &value));
-    CHECK(strcmp(text(EINVAL, NULL), "A pointer is NULL that mustn't be") == 0);
+    CHECK(strcmp(text(EINVAL, NULL), "A pointer is NULL where it must not be") == 0);
     GIVES(ENOENT, mba_open(missing, MBA_UINT32, MBA_RDONLY, &array));
     CHECK(strcmp(text(EINVAL, NULL), "Invalid argument") == 0);
 
@@ -92,6 +121,7 @@ int main(int argc, char **argv)
     /* Nobody has it any more: nobody is named. */
     SAYS(MBA_ELOCKED, path, mba_strerror(MBA_ELOCKED));
     mba_free(other);
+    by_programs(path);
 
     /* A line is cut where it has to be, and ends by NUL; without room it is the code's own text. */
     for (size = 1; size < 40; size++) {

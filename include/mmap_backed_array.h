@@ -953,9 +953,9 @@ const char *mba_strerror(int code);
 
 /*
  Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has happened, and what the
- file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the process that has the growth lock, for `MBA_ETYPE`
- the type that the file has. For `EINVAL` it says which argument has no sense, if that call was the last one of this
- thread to fail. `path` may be NULL; `mba_path` tells a handle's.
+ file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the process that has the growth lock, or that has
+ locked the whole file by fcntl(2); for `MBA_ETYPE` the type that the file has. For `EINVAL` it says which argument has no
+ sense, if that call was the last one of this thread to fail. `path` may be NULL; `mba_path` tells a handle's.
 
  Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail. It opens the file for
  reading for those three codes; never call it in a signal handler.

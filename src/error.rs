@@ -125,21 +125,21 @@ const TABLE: [(Error, i32, &CStr); 12] = [
 /// The table of arguments without sense: each one's text.
 #[rustfmt::skip]
 const ARGUMENTS: [(Argument, &CStr); 15] = [
-    (Argument::Null, c"A pointer is NULL that mustn't be"),
-    (Argument::Flag, c"There is a flag that this call doesn't know"),
+    (Argument::Null, c"A pointer is NULL where it must not be"),
+    (Argument::Flag, c"Unknown flag"),
     (Argument::CreateReadOnly, c"MBA_CREATE needs MBA_RDWR"),
     (Argument::ExclusiveWithoutCreate, c"MBA_EXCL needs MBA_CREATE"),
     (Argument::ExactReadOnly, c"MBA_EXACT needs MBA_RDWR"),
-    (Argument::PrivateAndMore, c"MBA_PRIVATE stands alone, or with MBA_RDWR"),
-    (Argument::ExactSealed, c"MBA_EXACT isn't for memory that can't become shorter"),
-    (Argument::Mode, c"A mode has no bits beyond 07777"),
-    (Argument::Structure, c"The structure's size isn't set, or it asks for what this version doesn't know"),
-    (Argument::Alignment, c"The memory isn't aligned for the type"),
-    (Argument::Bytes, c"The bytes aren't whole elements, or aren't as many as are needed"),
-    (Argument::Path, c"There is a NUL in the path"),
-    (Argument::Timeout, c"A time-out is -1, for ever, or not negative"),
-    (Argument::Advice, c"There is no such advice"),
-    (Argument::Ended, c"The handle has ended"),
+    (Argument::PrivateAndMore, c"MBA_PRIVATE can be combined with MBA_RDWR only"),
+    (Argument::ExactSealed, c"MBA_EXACT is not for memory that cannot be made shorter"),
+    (Argument::Mode, c"The mode has bits beyond 07777"),
+    (Argument::Structure, c"The structure's size is not set, or a field is set that this version does not know"),
+    (Argument::Alignment, c"The memory is not aligned for the type"),
+    (Argument::Bytes, c"The number of bytes is not what the call needs"),
+    (Argument::Path, c"The path contains a NUL byte"),
+    (Argument::Timeout, c"A timeout must be -1 (for ever), 0 or positive"),
+    (Argument::Advice, c"Unknown advice"),
+    (Argument::Ended, c"The handle has been closed"),
 ];
 
 impl Argument {

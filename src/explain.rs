@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::status::{Status, info};
+use crate::storage::whole_file_locker;
 
 /// An error and the path that it is about: what [`Error::about`] gives.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,12 @@ impl Error {
 impl fmt::Display for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(path) = self.path else { return self.error.fmt(f) };
+        if let (Error::Locked, Ok(Some(process))) =
+            (self.error, crate::array::with_c_path(path, whole_file_locker))
+        {
+            write!(f, "{}: A program has locked the whole file by fcntl", path.display())?;
+            return if process == 0 { Ok(()) } else { write!(f, " (process {process})") };
+        }
         write!(f, "{}: {}", path.display(), self.error)?;
         match self.error {
             Error::Locked | Error::Os(libc::ETIMEDOUT) => {

@@ -45,7 +45,7 @@ impl Array {
     /// memory stays until the mapping is dropped, which counts until then as one that has the file open. For what lives
     /// longer than a close, such as another language's views.
     ///
-    /// The handle has ended in any case; the result is that of [`Array::close`].
+    /// The handle has been closed in any case; the result is that of [`Array::close`].
     pub fn detach(self) -> (Mapping, Result<()>) {
         let result = self.storage().detach();
         (Mapping(self), result)

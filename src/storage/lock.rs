@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 /// The bytes that are locked. Other programs lock bytes that exist, or the whole file from 0 to the end; these are among
 /// the last that an offset can name.
-const GROWTH: i64 = i64::MAX - 1;
+pub(super) const GROWTH: i64 = i64::MAX - 1;
 pub(super) const PRESENCE: i64 = i64::MAX - 2;
 const QUEUE: i64 = i64::MAX - 3;
 const TIDYING: i64 = i64::MAX - 4;

@@ -64,7 +64,8 @@ pub(super) struct LockState {
     pub reach: Cell<u64>,
     /// The footer's epoch.
     pub epoch: Cell<u64>,
-    /// What this handle has taken for elements before it took the lock. Only a call that makes the array shorter cuts below.
+    /// What this handle has ever taken for elements, as far as it is more than the length. Somebody may be reading it through
+    /// the pointer, so only this handle's own calls that make the array shorter cut below.
     pub floor: Cell<usize>,
     /// A number that no epoch of the file has had: where it begins, if the file has none.
     pub first_epoch: Cell<u64>,
@@ -174,8 +175,6 @@ impl Storage {
             return Err(Error::Limit);
         }
         let (is_copy, size) = (found.is_copy(), found.stat.size);
-        // What this handle has seen stays, too: others may be reading it through the pointer.
-        state.floor.set(self.len());
         state.size.set(size);
         state.backed.set(size);
         state.step.set(0);
@@ -272,6 +271,7 @@ impl Storage {
             return Err(Error::Limit);
         }
         reservation.use_up_to(found.stat.size);
+        file.state.floor.set(file.state.floor.get().max(self.len()));
         file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
         // A file without a footer has nothing to say of its past: who was there has seen it.
         let epoch = match found.footer {

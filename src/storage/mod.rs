@@ -37,7 +37,7 @@ use lock_state::{LockState, read_state, state_of};
 use mapping::Mapping;
 use memmap2::Advice;
 use reserve::Reservation;
-pub(crate) use status::{Status, status_of_path};
+pub(crate) use status::{Status, status_of_path, whole_file_locker};
 use sys::Stat;
 pub(crate) use trim::tidy;
 
@@ -166,7 +166,7 @@ const WORKS: u8 = 0;
 const PANICKED: u8 = 1;
 /// The guard has put zeros in the place of a part of the memory.
 const CUT: u8 = 2;
-/// The handle has ended, and its memory is there still.
+/// The handle has been closed, and its memory is there still.
 const DETACHED: u8 = 3;
 
 // SAFETY: `data` and `publish` point into the mapping, which belongs to the storage and moves with it to

@@ -33,6 +33,17 @@ pub(crate) fn status_of_path(path: &CStr) -> Result<Status> {
     look(fd, None)
 }
 
+/// The process that has locked a file as a whole, by a lock of its own; 0 if the system doesn't say which.
+pub(crate) fn whole_file_locker(path: &CStr) -> Result<Option<u32>> {
+    let fd = sys::open(path, libc::O_RDONLY, 0)?;
+    for byte in [lock::GROWTH, lock::PRESENCE] {
+        if let Some(process) = sys::owner_of_wider_lock(fd.as_raw_fd(), byte)? {
+            return Ok(Some(process));
+        }
+    }
+    Ok(None)
+}
+
 fn look(fd: RawFd, known: Option<&Shape>) -> Result<Status> {
     let (stat, bytes) = footer::read_end(fd, sys::stat(fd)?, None)?;
     let footer = match bytes {

@@ -427,10 +427,27 @@ pub(super) fn lock(fd: RawFd, at: i64, call: LockCall) -> Result<()> {
 
 /// Whether another open file description has a lock on the byte at `at`, shared or not.
 pub(super) fn is_locked_elsewhere(fd: RawFd, at: i64) -> Result<bool> {
+    Ok(i32::from(other_lock(fd, at)?.l_type) != libc::F_UNLCK)
+}
+
+/// A lock that covers more than the byte at `at`, and so is a program's own: of which process, or 0 if the system doesn't
+/// say.
+pub(super) fn owner_of_wider_lock(fd: RawFd, at: i64) -> Result<Option<u32>> {
+    let lock = other_lock(fd, at)?;
+    let is_wider = i32::from(lock.l_type) != libc::F_UNLCK && (lock.l_start != at || lock.l_len != 1);
+    Ok(is_wider.then_some(u32::try_from(lock.l_pid).unwrap_or(0)))
+}
+
+/// A lock of another open file description on the byte at `at`, or one of type `F_UNLCK`.
+fn other_lock(fd: RawFd, at: i64) -> Result<libc::flock> {
     let mut lock = one_byte(libc::F_WRLCK, at);
-    // SAFETY: the structure is a valid flock, which the call reads and writes.
-    retry(|| unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut lock) })?;
-    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+    retry(|| {
+        // The answer of a call that was ended is no question.
+        lock = one_byte(libc::F_WRLCK, at);
+        // SAFETY: the structure is a valid flock, which the call reads and writes.
+        unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut lock) }
+    })?;
+    Ok(lock)
 }
 
 /// A clock that a thread can sleep by, in a way that a signal handler ends unless it was installed with `SA_RESTART`.

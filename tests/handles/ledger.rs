@@ -12,7 +12,7 @@ use crate::common::Words;
 /// The most elements.
 pub const MOST: usize = 1 << 15;
 /// The most actors of a scene, children each for themselves, and those that come after one that was killed.
-pub const ACTORS: usize = 1024;
+pub const ACTORS: usize = 4096;
 /// In the place of the first nonce: all elements are zero.
 pub const ZEROS: u64 = u64::MAX;
 
