@@ -3,12 +3,12 @@
 mod common;
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use common::footer::{self, Footer, MAGIC};
 use common::raw::Raw;
-use common::{Place, alone, file_size, writable};
+use common::{Numbers, Place, alone, file_size, writable};
 use mmap_backed_array::capi::{MBA_CREATE, MBA_RDONLY, MBA_RDWR};
 use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, Wait};
 
@@ -96,6 +96,68 @@ fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
         assert_eq!(array.pop().map(drop), full);
         assert_eq!(array.to_vec(..), Ok(bytes));
     });
+}
+
+/// Sealed memory that another handle has made larger than this one's reservation: the footer lies beyond it.
+#[test]
+fn a_small_reservation_is_enough_for_few_elements_of_large_sealed_memory() {
+    let mut large = MmapArray::<u32>::anonymous().unwrap();
+    large.resize(1 << 20).unwrap();
+    large.resize(0).unwrap();
+    large.unlock().unwrap();
+    // SAFETY: the descriptor is the array's, which stays open.
+    let fd = unsafe { BorrowedFd::borrow_raw(large.fd().unwrap()) };
+    let mut small = MmapArray::<u32>::from_fd(fd, writable().reservation(1 << 16)).unwrap();
+    let most = small.reserved();
+    assert!((1 << 14..1 << 15).contains(&most), "{most} elements");
+    let mut numbers = Numbers::any();
+    let mut model: Vec<u32> = Vec::new();
+    for _ in 0..2000 {
+        let array = if numbers.below(2) == 0 { &mut small } else { &mut large };
+        let value = numbers.next() as u32;
+        match numbers.below(7) {
+            0 | 1 => {
+                let many = vec![value; numbers.below(3000) as usize];
+                if model.len() + many.len() <= most {
+                    array.extend_from_slice(&many).unwrap();
+                    model.extend(many);
+                }
+            }
+            2 => assert_eq!(array.pop(), Ok(model.pop())),
+            3 => {
+                let len = numbers.below(model.len() as u64 + 1) as usize;
+                array.resize(len).unwrap();
+                model.truncate(len);
+            }
+            4 if !model.is_empty() => {
+                let at = numbers.below(model.len() as u64) as usize;
+                array.refresh().unwrap();
+                array
+                    .insert(at, value)
+                    .unwrap_or_else(|error| assert_eq!((error, model.len()), (Error::Limit, most)));
+                if array.len() > model.len() {
+                    model.insert(at, value);
+                }
+            }
+            5 => array.shrink_to_fit().unwrap(),
+            _ if array.refresh().is_ok() && array.len() < most => {
+                array.push(value).unwrap();
+                model.push(value);
+            }
+            _ => {}
+        }
+        array.unlock().unwrap();
+        for array in [&mut small, &mut large] {
+            array.refresh().unwrap();
+            assert_eq!(array.to_vec(..).unwrap(), model);
+        }
+    }
+    small.resize(most).unwrap();
+    assert_eq!(small.push(1), Err(Error::Limit));
+    small.unlock().unwrap();
+    large.resize(2 * most).unwrap();
+    assert_eq!(small.refresh(), Err(Error::Limit), "the array has outgrown it");
+    assert_eq!(small.len(), most);
 }
 
 /// Two handles of one array have it at two addresses.

@@ -257,8 +257,14 @@ impl Array {
     pub(crate) unsafe fn read_to(&self, start: usize, count: usize, out: *mut u8) -> Result<()> {
         self.check_range(start, count)?;
         if count > 0 {
-            // SAFETY: the range lies within the array; the caller promises `out`.
-            unsafe { core::ptr::copy(self.storage().element(start), out, count * self.itemsize()) };
+            let (storage, bytes) = (self.storage(), count * self.itemsize());
+            // SAFETY: the range lies within the array; the caller promises `out`, and the handle may be written to where
+            // another handle of the same file is.
+            unsafe {
+                let out =
+                    if storage.can_write() { storage.by_own_address(out, bytes).cast_mut() } else { out };
+                core::ptr::copy(storage.element(start), out, bytes);
+            }
         }
         Ok(())
     }
@@ -269,8 +275,12 @@ impl Array {
         self.check_writable()?;
         self.check_range(start, count)?;
         if count > 0 {
+            let (storage, bytes) = (self.storage(), count * self.itemsize());
             // SAFETY: the range lies within the array, which may be written; the caller promises the values.
-            unsafe { core::ptr::copy(values, self.storage().element(start), count * self.itemsize()) };
+            unsafe {
+                let values = storage.by_own_address(values, bytes);
+                core::ptr::copy(values, storage.element(start), bytes);
+            }
         }
         Ok(())
     }
@@ -297,6 +307,8 @@ impl Array {
             (len - removed).checked_add(count).filter(|new| *new <= self.reserved()).ok_or(Error::Limit)?;
         let itemsize = self.itemsize();
         let mut copy = Vec::new();
+        // SAFETY: the caller promises the values.
+        let values = unsafe { storage.by_own_address(values, count * itemsize) };
         let values = if count > 0 && self.overlaps(values, count * itemsize) {
             // The elements that the values are may be about to move.
             if copy.try_reserve_exact(count * itemsize).is_err() {

@@ -88,8 +88,11 @@ impl Storage {
         // What an exact file gets it gives back at the end of the call.
         let pace = if self.is_exact() { Pace::Exact } else { pace };
         let old = state.size.get();
-        // Others may take what lies before the reach for elements.
-        let need = need.max(usize::try_from(state.reach.get()).map_err(|_| Error::Limit)?);
+        // Others may take what lies before the reach for elements. A footer that can't be moved lies beyond that.
+        let need = match &*state.last_page.borrow() {
+            Some(_) => need,
+            None => need.max(usize::try_from(state.reach.get()).map_err(|_| Error::Limit)?),
+        };
         let least = self
             .end_of(need)?
             .checked_add(footer::SIZE)

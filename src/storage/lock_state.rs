@@ -1,9 +1,9 @@
 //! The lock state: what a handle knows of the file while it holds the growth lock.
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicU32, AtomicU64, fence};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use super::backing::Access;
 use super::filesystem::{Traits, is_sealed};
@@ -11,6 +11,7 @@ use super::footer::{self, BELL_AT, Bytes, Footer, GRAIN, HOLDER_AT, LENGTH_AT, M
 use super::head::settled;
 use super::lock::{self, Wait};
 use super::presence::Presence;
+use super::reserve::LastPage;
 use super::sys::{self, Stat};
 use super::{File, Known, Shape, Storage, WORKS};
 use crate::error::{Error, Result};
@@ -73,6 +74,8 @@ pub(super) struct LockState {
     pub bell: Cell<u32>,
     /// Whether others are kept from opening the file, which is about to be cut without a footer.
     pub excludes: Cell<bool>,
+    /// The page with the footer, where it lies beyond the reservation and can't be moved.
+    pub last_page: RefCell<Option<LastPage>>,
     /// The size of the last step of growth.
     pub step: Cell<u64>,
     pub traits: Cell<Option<Traits>>,
@@ -188,7 +191,9 @@ impl Storage {
         let in_reach = size <= file.mapping.reservation.bytes();
         let sealed = state.traits().sealed;
         if found.footer.is_some() && sealed && !in_reach {
-            return Err(Error::Limit);
+            // It can't be moved to where this handle's memory ends.
+            let page = LastPage::map(file.mapping.open_anew()?.as_raw_fd(), size)?;
+            state.last_page.replace(Some(page));
         }
         self.take_up(file, &found)?;
         if let Some(footer) = found.footer {
@@ -197,7 +202,7 @@ impl Storage {
             if !has_blocks {
                 state.backed.set(end.next_multiple_of(GRAIN));
             }
-            if in_reach {
+            if in_reach || sealed {
                 self.open_room(file);
             }
             if !sealed && (self.is_exact() || !in_reach || !has_blocks) {
@@ -243,10 +248,14 @@ impl Storage {
             return;
         }
         let size = state.size.get();
-        let capacity = self.shape.fitting(state.backed.get().min(size - footer::SIZE)).max(self.len());
-        let word =
-            file.mapping.reservation.base().wrapping_add((size - footer::SIZE + footer::LENGTH_AT) as usize);
-        self.publish.store(word.cast(), Relaxed);
+        let reservation = &file.mapping.reservation;
+        let end = state.backed.get().min(size.min(reservation.bytes()) - footer::SIZE);
+        let capacity = self.shape.fitting(end).max(self.len());
+        let footer = match &*state.last_page.borrow() {
+            Some(page) => page.footer(),
+            None => reservation.base().wrapping_add((size - footer::SIZE) as usize),
+        };
+        self.publish.store(footer.wrapping_add(footer::LENGTH_AT as usize).cast(), Relaxed);
         self.capacity.store(capacity, Release);
         let room = &file.mapping.place.gate.room;
         room.store(if self.is_exact() { 0 } else { capacity }, SeqCst);
@@ -259,8 +268,9 @@ impl Storage {
     pub(super) fn close_room(&self) {
         if let Some(file) = &self.file {
             file.mapping.place.gate.room.store(0, Relaxed);
+            self.publish.store(core::ptr::null_mut(), Relaxed);
+            file.state.last_page.take();
         }
-        self.publish.store(core::ptr::null_mut(), Relaxed);
         self.capacity.store(self.len.load(Relaxed), Relaxed);
     }
 

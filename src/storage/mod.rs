@@ -252,7 +252,7 @@ impl Storage {
         storage.epoch.store(found.footer.map_or(0, |footer| footer.epoch), Relaxed);
         if let Some(File { mapping, .. }) = &storage.file {
             let map = &mapping.reservation;
-            mapping.place.show(map.base(), map.bytes() as usize, &raw const *storage);
+            mapping.place.show(map.base(), map.bytes() as usize, mapping.identity, &raw const *storage);
         }
         Ok(storage)
     }
@@ -450,6 +450,31 @@ impl Storage {
     #[inline(always)]
     pub fn element(&self, at: usize) -> *mut u8 {
         self.data.wrapping_add(at * self.shape.itemsize)
+    }
+
+    /// The same bytes by an address of this handle's, if they lie in another handle's mapping of the same file: only by it
+    /// can be told whether they overlap what this handle is about to change.
+    ///
+    /// # Safety
+    /// Where `bytes` leads must be mapped, and stay so as long as the result is used.
+    pub unsafe fn by_own_address(&self, bytes: *const u8, count: usize) -> *const u8 {
+        let Some(file) = self.file.as_ref().filter(|file| file.mapping.place.may_have_siblings()) else {
+            return bytes;
+        };
+        let own = &file.mapping;
+        let Some(other) = registry::find(bytes.addr()) else { return bytes };
+        // SAFETY: the caller promises that the memory stays, and a handle that is told of by the registry exists as long as
+        // its memory. Nothing is read of it that ever changes.
+        let Some(Storage { file: Some(File { mapping: other, .. }), .. }) = (unsafe { other.as_ref() })
+        else {
+            return bytes;
+        };
+        let is_same = other.identity == own.identity
+            && other.access != Access::Private
+            && own.access != Access::Private;
+        let offset = bytes.addr().wrapping_sub(other.reservation.base().addr());
+        let fits = offset.checked_add(count).is_some_and(|end| end as u64 <= own.reservation.bytes());
+        if is_same && fits { own.reservation.base().wrapping_add(offset).cast_const() } else { bytes }
     }
 
     /// The path by which the file was opened, from the root on.

@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64,
 use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
+use super::sys::Identity;
 use super::{Storage, fork, sys, valgrind};
 use crate::error::{Error, Result};
 
@@ -49,6 +50,8 @@ pub(super) struct Slot {
     /// 0 while there is no mapping.
     bytes: AtomicUsize,
     storage: AtomicPtr<Storage>,
+    /// In which part of [`MAPPINGS`] the mapping is counted.
+    part: AtomicUsize,
     /// The description that is mapped, asked for sizes and footers by readers, and handed out by `mba_fd`. Forked
     /// children share it, by their mappings too, which keep it alive. `CLOSED` for anonymous memory that has one
     /// description for all.
@@ -86,6 +89,17 @@ static USED: AtomicU32 = AtomicU32::new(0);
 /// The list of slots to be used again: in the lower half the number of the first and 1, or 0; in the upper half how
 /// often it has changed, so that no change goes unseen because of another that took it back.
 static FREE: AtomicU64 = AtomicU64::new(0);
+
+/// How many mappings there are of the files whose identities come to the same number: where it is 1, nobody else in this
+/// process has the file.
+static MAPPINGS: [AtomicU32; PARTS] = [const { AtomicU32::new(0) }; PARTS];
+const PARTS: usize = 1 << 12;
+
+fn part_of(identity: Identity) -> usize {
+    // The upper bits of a product by an odd number depend on all bits of the other factor.
+    let mixed = (identity.ino ^ identity.dev.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (u64::BITS - PARTS.trailing_zeros())) as usize
+}
 
 /// In which chunk a slot lies, and where there.
 fn place(index: u32) -> (usize, usize) {
@@ -128,6 +142,7 @@ fn make_chunk(chunk: usize) -> Result<()> {
         base: AtomicUsize::new(0),
         bytes: AtomicUsize::new(0),
         storage: AtomicPtr::new(core::ptr::null_mut()),
+        part: AtomicUsize::new(0),
         fd: AtomicI32::new(CLOSED),
         lock_fd: AtomicI32::new(CLOSED),
         is_mapped_one: AtomicBool::new(false),
@@ -194,14 +209,24 @@ impl Place {
         Ok(Place { index, slot, gate })
     }
 
-    /// Says where the handle's mapping is. The storage must stay where it is until [`Place::hide`].
-    pub fn show(&self, base: *const u8, bytes: usize, storage: *const Storage) {
+    /// Says where the handle's mapping is, and of which file. The storage must stay where it is until [`Place::hide`].
+    pub fn show(&self, base: *const u8, bytes: usize, identity: Identity, storage: *const Storage) {
+        self.slot.part.store(part_of(identity), Relaxed);
+        MAPPINGS[part_of(identity)].fetch_add(1, Relaxed);
         change(self.slot, base.expose_provenance(), bytes, storage);
     }
 
     /// Takes the mapping out.
     pub fn hide(&self) {
+        if !self.slot.storage.load(Relaxed).is_null() {
+            MAPPINGS[self.slot.part.load(Relaxed)].fetch_sub(1, Relaxed);
+        }
         change(self.slot, 0, 0, core::ptr::null());
+    }
+
+    /// Whether another handle of this process may have the same file.
+    pub fn may_have_siblings(&self) -> bool {
+        MAPPINGS[self.slot.part.load(Relaxed)].load(Relaxed) > 1
     }
 }
 
@@ -358,7 +383,8 @@ mod tests {
                     for round in 0..200 {
                         let places: Vec<Place> = (0..=round % 100).map(|_| Place::take().unwrap()).collect();
                         for (at, place) in places.iter().enumerate() {
-                            place.show(pointer(base(at)), 4096, pointer(base(at)).cast());
+                            let identity = Identity { dev: thread as u64, ino: at as u64 };
+                            place.show(pointer(base(at)), 4096, identity, pointer(base(at)).cast());
                         }
                         for (at, _) in places.iter().enumerate() {
                             assert_eq!(find(base(at) + 4095).unwrap().addr(), base(at));

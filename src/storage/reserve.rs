@@ -239,6 +239,23 @@ impl Drop for Reservation {
     }
 }
 
+/// The page at the end of a file, which has the footer, mapped by itself: for a handle whose reservation ends before it.
+pub(super) struct LastPage(MmapRaw);
+
+impl LastPage {
+    /// Of a file of `size` bytes, behind a description that carries no lock: a forked child keeps that alive.
+    pub fn map(fd: RawFd, size: u64) -> Result<LastPage> {
+        let mut options = MmapOptions::new();
+        options.offset(size - footer::GRAIN).len(footer::GRAIN as usize);
+        options.map_raw(&sys::borrow(fd)).map(LastPage).map_err(sys::os_error)
+    }
+
+    /// Where the footer lies.
+    pub fn footer(&self) -> *mut u8 {
+        self.0.as_mut_ptr().wrapping_add((footer::GRAIN - footer::SIZE) as usize)
+    }
+}
+
 /// What one page of the third level of page tables covers, on x86-64 and on aarch64 with small pages.
 const TABLE: usize = 1 << 30;
 

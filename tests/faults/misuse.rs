@@ -741,7 +741,7 @@ fn edge(function: &Function, ty: i32, item: usize, at_end: bool, count: usize) {
 }
 
 /// Values that lie in the array, overlap it, reach over its end, and outputs that lie in it, against a model that
-/// copies the values first and hands out last.
+/// copies the values first and hands out last. By the array's own pointer, and by that of another handle.
 fn aliasing(cases: &mut Cases) {
     let rounds = cases.scale(1_500, 40_000, 400_000);
     let mut random = Numbers::any();
@@ -751,9 +751,19 @@ fn aliasing(cases: &mut Cases) {
         let records = Type::record_code(12);
         for ty in [MBA_UINT8, MBA_UINT16, MBA_UINT32, MBA_UINT64, MBA_COMPLEX128, records] {
             let directory = place.directory();
-            let array = open(&directory.path().join("array"), ty, flags | MBA_CREATE, 1 << 20).unwrap();
+            let path = directory.path().join("array");
+            let array = open(&path, ty, flags | MBA_CREATE, 1 << 20).unwrap();
             for _ in 0..rounds / 6 {
-                alias(cases, array, &mut random);
+                alias(cases, array, None, &mut random);
+            }
+            // As far into the file as the array itself, and further, and at another address.
+            for reservation in [1 << 19, 1 << 22] {
+                let other = open(&path, ty, MBA_RDWR, reservation).unwrap();
+                for _ in 0..rounds / 12 {
+                    alias(cases, array, Some(other), &mut random);
+                }
+                // SAFETY: the handle exists, and ends here.
+                unsafe { assert_eq!(mba_close(other), MBA_OK) };
             }
             // SAFETY: the handle exists, and ends here.
             unsafe { assert_eq!(mba_close(array), MBA_OK) };
@@ -761,10 +771,10 @@ fn aliasing(cases: &mut Cases) {
     }
 }
 
-fn alias(cases: &mut Cases, array: *mut mba_array, random: &mut Numbers) {
+fn alias(cases: &mut Cases, array: *mut mba_array, other: Option<*mut mba_array>, random: &mut Numbers) {
     let mut below = |end: usize| random.below(end as u64) as usize;
-    // SAFETY: the handle exists.
-    let (item, data) = unsafe { (mba_itemsize(array), mba_data_ptr(array).cast::<u8>()) };
+    // SAFETY: the handles exist.
+    let (item, data) = unsafe { (mba_itemsize(array), mba_data_ptr(other.unwrap_or(array)).cast::<u8>()) };
     let len = 1 + below(200);
     let seed = below(251);
     let mut model: Vec<u8> = (0..len * item).map(|at| (at * 7 + seed) as u8).collect();
@@ -775,15 +785,6 @@ fn alias(cases: &mut Cases, array: *mut mba_array, random: &mut Numbers) {
 
     let (index, count) = (below(len), 1 + below(60));
     let removed = below(len - index + 1);
-    // By bytes, so that values needn't be whole elements, nor aligned.
-    let from = below((len - 1) * item + 1);
-    let many = count.min((len * item - from) / item);
-    let pointer = data.wrapping_add(from).expose_provenance();
-    let one = model[from..from + item].to_vec();
-    let values = model[from..from + many * item].to_vec();
-    let (start, end) = (index * item, (index + 1) * item);
-    let fitting = many.min(len - index);
-    let word_at = below(len * item / 8 + 1) * 8;
     let names = [
         "mba_append",
         "mba_insert",
@@ -800,6 +801,19 @@ fn alias(cases: &mut Cases, array: *mut mba_array, random: &mut Numbers) {
         "mba_count",
     ];
     let name = names[below(names.len())];
+    // By bytes, so that values needn't be whole elements, nor aligned.
+    let mut from = below((len - 1) * item + 1);
+    if other.is_some() && matches!(name, "mba_set" | "mba_get") {
+        // One element is copied without a look at who else has the file: it is another one, or the same.
+        from = from / item * item;
+    }
+    let many = count.min((len * item - from) / item);
+    let pointer = data.wrapping_add(from).expose_provenance();
+    let one = model[from..from + item].to_vec();
+    let values = model[from..from + many * item].to_vec();
+    let (start, end) = (index * item, (index + 1) * item);
+    let fitting = many.min(len - index);
+    let word_at = below(len * item / 8 + 1) * 8;
     let mut words = vec![this];
     match name {
         "mba_append" => {
