@@ -330,17 +330,36 @@ impl Array {
         if start < len {
             storage.leave_epoch();
         }
+        let rest = (len - start - removed) * itemsize;
+        let (first, before, after) =
+            (storage.element(start), storage.element(start + removed), storage.element(start + count));
+        let mut kept = Vec::new();
+        if storage.is_about_to_cut() && kept.try_reserve_exact(removed * itemsize).is_ok() {
+            // Without memory for it a cut that fails leaves the change half done: three failures at once.
+            // SAFETY: the range lies within the array, and the vector has room for it.
+            unsafe {
+                core::ptr::copy_nonoverlapping(first, kept.as_mut_ptr(), removed * itemsize);
+                kept.set_len(removed * itemsize);
+            }
+        }
         // SAFETY: old and new place of the elements behind the range lie within the room for the longer of
         // both lengths; so does the range itself; the values don't overlap the array.
         unsafe {
-            let rest = (len - start - removed) * itemsize;
-            core::ptr::copy(storage.element(start + removed), storage.element(start + count), rest);
+            core::ptr::copy(before, after, rest);
             if count > 0 {
-                core::ptr::copy_nonoverlapping(values, storage.element(start), count * itemsize);
+                core::ptr::copy_nonoverlapping(values, first, count * itemsize);
             }
         }
         if new < len {
-            return storage.shorten(new);
+            return storage.shorten(new).inspect_err(|_| {
+                if !kept.is_empty() {
+                    // SAFETY: as above, the other way round: the file has not been cut.
+                    unsafe {
+                        core::ptr::copy(after, before, rest);
+                        core::ptr::copy_nonoverlapping(kept.as_ptr(), first, kept.len());
+                    }
+                }
+            });
         }
         // SAFETY: there is room up to `new`, and a footer.
         unsafe { storage.publish(new) };

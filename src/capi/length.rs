@@ -78,7 +78,7 @@ pub unsafe extern "C" fn mba_extend(array: *mut mba_array, values: *const c_void
 }
 
 /// Replaces `removed` elements from `start` on by `count` others, and moves those behind them. `values` may
-/// point into the array itself, but not into another handle's mapping of it. A kill may leave it half done. With as many values as it removes it is
+/// point into the array itself, also as another handle has it. A kill may leave it half done. With as many values as it removes it is
 /// `mba_write`, which needs no lock.
 ///
 /// Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array can't be put

@@ -144,6 +144,11 @@ impl Storage {
         }
     }
 
+    /// Whether [`Storage::shorten`] will cut the file, which can fail, since there was no room for a footer.
+    pub fn is_about_to_cut(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.state.excludes.get())
+    }
+
     /// Makes the array shorter: in the footer, or by cutting the file where [`Storage::prepare_to_shorten`] could not make
     /// one.
     pub fn shorten(&self, len: usize) -> Result<()> {

@@ -54,6 +54,15 @@ pub const FAULTS: &[Fault] = &[
         answer: "its error and nothing changed, or success",
         cases: |cases| play_all(cases, 4, unjust_errors_of, How::Done),
     },
+    Fault {
+        name: "no space, and then an error in the cut",
+        answer: "ENOSPC or EIO and nothing changed, or success",
+        cases: |cases| {
+            let errors =
+                |_: Ground, at: &At| (at.call == libc::SYS_fallocate).then_some(libc::EIO).into_iter();
+            play_scenes(cases, 0, (1, 1), errors, |_| How::FullThenBroken);
+        },
+    },
     Fault { name: "allocations that fail", answer: "ENOMEM and nothing changed", cases: allocations },
 ];
 
@@ -152,6 +161,10 @@ impl At {
         self.call != CLOSE.0 && self.call != libc::SYS_munmap
     }
 
+    fn is_about_room(&self) -> bool {
+        matches!(self.call, libc::SYS_fallocate | libc::SYS_pwrite64 | libc::SYS_ftruncate)
+    }
+
     /// Whether it may move fewer bytes than it is asked to. The system always reads the few of a magic at once, and
     /// what a short write has done must be possible to undo.
     fn can_be_short(&self, ground: Ground) -> bool {
@@ -188,6 +201,8 @@ enum How {
     Keeps(i32),
     /// So do all later ones of any kind, with `EIO`: the device is gone.
     Dies,
+    /// So do all later ones that ask for room, with `ENOSPC`, and with `EIO` those that cut.
+    FullThenBroken,
     /// Half as much is read or written.
     Short,
     /// The call is done, and says that it has failed.
@@ -210,11 +225,18 @@ impl How {
             }
             How::Fails(errno) | How::Keeps(errno) | How::Done(errno) => vec![errno],
             How::Dies => vec![libc::EIO],
+            How::FullThenBroken => vec![libc::ENOSPC, libc::EIO],
             How::Short => vec![libc::ENOSPC],
         };
         let leaves_room = codes.contains(&MBA_ELOCKED);
         let lacks_locks = codes.contains(&libc::ENOLCK);
-        Allowed { codes, keeps_mapping, leaves_room, keeps_blocks: self == How::Dies, lacks_locks }
+        Allowed {
+            codes,
+            keeps_mapping,
+            leaves_room,
+            keeps_blocks: matches!(self, How::Dies | How::FullThenBroken),
+            lacks_locks,
+        }
     }
 }
 
@@ -234,7 +256,17 @@ fn play_all<I: Iterator<Item = i32>>(
 ) {
     // At a smaller scale some scenes, others for each kind of fault, and of these some cases, so that each system
     // call and each error has its turn in one or another.
-    let (some_scenes, some_cases) = cases.scale((5, 17), (1, 7), (1, 1));
+    let some = cases.scale((5, 17), (1, 7), (1, 1));
+    play_scenes(cases, kind, some, errors, how);
+}
+
+fn play_scenes<I: Iterator<Item = i32>>(
+    cases: &mut Cases,
+    kind: usize,
+    (some_scenes, some_cases): (usize, usize),
+    errors: impl Fn(Ground, &At) -> I,
+    how: impl Fn(i32) -> How,
+) {
     let (disk, memory) = (Place::Disk.directory(), Place::Memory.directory());
     let mut turn = 0;
     for (at, scene) in Scene::all().into_iter().enumerate() {
@@ -311,6 +343,7 @@ fn play(
             let again = match (how, failing) {
                 (How::Keeps(_), Some(first)) => first.call == at.call,
                 (How::Dies, Some(_)) => at.needs_device(),
+                (How::FullThenBroken, Some(_)) => at.is_about_room(),
                 _ => false,
             };
             if calls.len() == place || again {
@@ -337,6 +370,10 @@ fn go_wrong(child: &mut Traced, how: How, at: &At) {
         How::Dies => {
             child.skip_call();
             libc::EIO
+        }
+        How::FullThenBroken => {
+            child.skip_call();
+            if at.call == libc::SYS_ftruncate { libc::EIO } else { libc::ENOSPC }
         }
     };
     assert_eq!(child.next_stop(), Some(Stop::Exit));

@@ -166,11 +166,9 @@ impl Ledger {
             .collect();
         let names: Vec<u64> = (0..known).map(|index| self.name_at(index)).collect();
         // Elements that anybody may set say nothing.
-        let is_it = |names: &[u64]| {
-            names.len() == len
-                && (0..len).all(|index| is_anybodys(index) || found(index) == word(names[index], 0))
-        };
-        if let Some(names) = after_some(&names, &intents, &is_it, 3) {
+        let fits =
+            |index: usize, name: u64| index < len && (is_anybodys(index) || found(index) == word(name, 0));
+        if let Some(names) = after_some(&names, 0, &intents, len, &fits, 3) {
             self.splice(0, known, &names);
             return Ok(());
         }
@@ -198,37 +196,52 @@ struct Intent {
     cut: usize,
 }
 
-/// The names of elements after some of the intents, such that they are what was found: one killed actor can have come after
-/// another before anybody saw to it.
+/// The names of elements after some of the intents, such that they are the `len` that were found: one killed actor can have
+/// come after another before anybody saw to it. The first `good` names fit.
 fn after_some(
     names: &[u64],
+    mut good: usize,
     intents: &[Intent],
-    is_it: &impl Fn(&[u64]) -> bool,
+    len: usize,
+    fits: &impl Fn(usize, u64) -> bool,
     most: usize,
 ) -> Option<Vec<u64>> {
-    if is_it(names) {
+    while good < names.len() && fits(good, names[good]) {
+        good += 1;
+    }
+    if good == len && names.len() == len {
         return Some(names.to_vec());
     }
-    if most == 0 {
+    // What doesn't fit must be cut again.
+    if most == 0 || good < names.len() && !intents.iter().any(|intent| intent.cuts_to(good)) {
         return None;
     }
     for (at, intent) in intents.iter().enumerate() {
         let others = [&intents[..at], &intents[at + 1..]].concat();
-        let mut next = names.to_vec();
         if intent.cut > 0 && intent.cut <= names.len() {
-            next.truncate(intent.cut - 1);
-            if let Some(found) = after_some(&next, &others, is_it, most - 1) {
+            let next = &names[..intent.cut - 1];
+            if let Some(found) = after_some(next, good.min(next.len()), &others, len, fits, most - 1) {
                 return Some(found);
             }
-        } else {
-            // One by one, it may have come to some of them only.
-            for element in 0..intent.count {
-                next.push(name(names.len(), intent.first, element));
-                if let Some(found) = after_some(&next, &others, is_it, most - 1) {
-                    return Some(found);
-                }
+            continue;
+        }
+        // One by one, it may have come to some of them only; the last one to come to as many as were found.
+        let mut next = names.to_vec();
+        for element in 0..intent.count {
+            next.push(name(names.len(), intent.first, element));
+            if most == 1 && next.len() != len {
+                continue;
+            }
+            if let Some(found) = after_some(&next, good, &others, len, fits, most - 1) {
+                return Some(found);
             }
         }
     }
     None
+}
+
+impl Intent {
+    fn cuts_to(&self, len: usize) -> bool {
+        self.cut > 0 && self.cut - 1 <= len
+    }
 }
