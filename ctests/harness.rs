@@ -101,6 +101,19 @@ fn handed_to_rust() {
     exchange::unlink(&name);
 }
 
+/// Handlers around fork that are older than the library, which the program loads itself.
+#[test]
+fn atfork() {
+    if skipped("atfork") {
+        return;
+    }
+    let program = Program::build("atfork.c", Link::Loaded);
+    for place in Place::ALL {
+        let scratch = place.scratch();
+        program.run(scratch.path(), &[program.library().as_os_str()]);
+    }
+}
+
 /// With a sanitizer, or under valgrind: it sees the mistakes that it is there for.
 #[test]
 fn seen() {

@@ -50,6 +50,8 @@ impl Language {
 pub enum Link {
     Shared,
     Static,
+    /// By the program itself, while it runs.
+    Loaded,
     Nothing,
 }
 
@@ -75,6 +77,10 @@ impl Program {
                 arguments
                     .extend(["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"].map(Into::into));
             }
+            Link::Loaded => {
+                shared_library(program.directory.path());
+                arguments.push("-ldl".into());
+            }
             Link::Nothing => {}
         }
         let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
@@ -86,7 +92,7 @@ impl Program {
         self.directory.path().join(&self.name)
     }
 
-    fn library(&self) -> PathBuf {
+    pub fn library(&self) -> PathBuf {
         self.directory.path().join(SONAME)
     }
 
