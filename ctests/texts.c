@@ -1,5 +1,6 @@
 /* A line for people: the path, what has happened, and what the file has to say of it. */
 #include "check.h"
+#include <pthread.h>
 
 static char line[4096];
 
@@ -51,6 +52,16 @@ static void by_programs(const char *path)
     SYS(waitpid(child, &status, 0));
 }
 
+/* Each thread has its own last error. */
+static void *another_error(void *path)
+{
+    mba_array *array;
+    char own[256];
+    GIVES(EINVAL, mba_open(path, MBA_UINT32, 0x8000, &array));
+    CHECK(strcmp(mba_error_text(EINVAL, NULL, own, sizeof own), "Unknown flag") == 0);
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
     const char *path, *missing;
@@ -60,6 +71,7 @@ int main(int argc, char **argv)
     pid_t child;
     int ready[2], status;
     size_t size;
+    pthread_t thread;
     begin(argc, argv);
     path = in_scratch("array");
     missing = in_scratch("missing");
@@ -80,6 +92,8 @@ int main(int argc, char **argv)
     GIVES(EINVAL, mba_open(path, MBA_UINT32, 0x8000, &array));
     SAYS(EINVAL, path, "Unknown flag");
     GIVES(EINVAL, mba_append(NULL, &value));
+    EQ(pthread_create(&thread, NULL, another_error, (void *)(uintptr_t)path), 0);
+    EQ(pthread_join(thread, NULL), 0);
     CHECK(strcmp(text(EINVAL, NULL), "A pointer is NULL where it must not be") == 0);
     GIVES(ENOENT, mba_open(missing, MBA_UINT32, MBA_RDONLY, &array));
     CHECK(strcmp(text(EINVAL, NULL), "Invalid argument") == 0);

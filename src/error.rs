@@ -143,6 +143,15 @@ const ARGUMENTS: [(Argument, &CStr); 15] = [
 ];
 
 impl Argument {
+    /// Its place in the table.
+    pub(crate) fn number(self) -> u8 {
+        ARGUMENTS.iter().position(|row| row.0 == self).map_or(0, |place| place as u8)
+    }
+
+    pub(crate) fn with_number(number: u8) -> Option<Argument> {
+        ARGUMENTS.get(usize::from(number)).map(|row| row.0)
+    }
+
     fn text(self) -> &'static CStr {
         ARGUMENTS.iter().find(|row| row.0 == self).map_or(c"Invalid argument", |row| row.1)
     }

@@ -11,6 +11,7 @@
 mod elements;
 mod guard;
 mod handle;
+mod last;
 mod length;
 mod library;
 mod sharing;
@@ -37,11 +38,12 @@ pub use crate::error::{
 };
 pub use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDONLY, MBA_RDWR};
 
-use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int, c_ulonglong, c_void};
 use core::mem::{ManuallyDrop, offset_of};
 use core::ptr::NonNull;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use last::{error_of, number};
 
 use crate::array::Array;
 use crate::error::{Argument, Error, Result};
@@ -107,27 +109,6 @@ fn run(f: impl FnOnce() -> Result<()>) -> c_int {
             core::mem::forget(payload);
             number(Error::Panic)
         }
-    }
-}
-
-thread_local! {
-    /// What was wrong with an argument of the call that failed last in this thread; `None` if it failed for another reason.
-    static LAST: Cell<Option<Argument>> = const { Cell::new(None) };
-}
-
-/// The number of an error, of which `mba_error_text` can say more to this thread.
-fn number(error: Error) -> c_int {
-    let argument = if let Error::Invalid(argument) = error { Some(argument) } else { None };
-    // A thread that is ending may have no such memory any more.
-    let _ = LAST.try_with(|last| last.set(argument));
-    error.code()
-}
-
-/// The error with this number, which a call of this thread may have given.
-fn error_of(code: c_int) -> Error {
-    match LAST.try_with(Cell::get) {
-        Ok(Some(argument)) if code == libc::EINVAL => Error::Invalid(argument),
-        _ => Error::from_code(code),
     }
 }
 
