@@ -4,6 +4,7 @@
 
 use core::cell::Cell;
 use core::ffi::CStr;
+use core::sync::atomic::AtomicI32;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
@@ -160,33 +161,30 @@ impl Mapping {
     pub fn end(self, tidies: bool, flat_size: Option<u64>) -> Result<()> {
         let held = self.place.gate.held.load(Relaxed);
         self.place.hide();
-        self.forget_reused_descriptors();
+        self.forget_if_reused(&self.place.fd);
         let leaving = self.leaving(flat_size).filter(|_| tidies);
-        let Mapping { reservation, place, .. } = self;
+        let Mapping { reservation, place, identity, .. } = self;
         drop(reservation);
         Slot::close(&place.fd);
         // The lock goes with its description, which a child that is being forked may have for a little longer.
-        leave(&place, leaving, held)
+        leave(&place, identity, leaving, held)
     }
 
     /// Gives back the growth lock and spare room as [`Mapping::end`] does, and stays: nothing is cut that this mapping can
     /// have seen.
     pub fn leave(&self, tidies: bool, flat_size: Option<u64>) -> Result<()> {
         let held = self.place.gate.held.load(Relaxed);
-        self.forget_reused_descriptors();
-        let result = leave(&self.place, self.leaving(flat_size).filter(|_| tidies), held);
+        self.forget_if_reused(&self.place.fd);
+        let leaving = self.leaving(flat_size).filter(|_| tidies);
+        let result = leave(&self.place, self.identity, leaving, held);
         self.place.is_held_on_mapped_one.store(false, SeqCst);
         self.place.gate.held.store(false, Relaxed);
         self.led.set(false);
         result
     }
 
-    /// A program may have closed what it didn't know: the numbers may be others' by now.
-    fn forget_reused_descriptors(&self) {
-        self.place.forget_unless(|fd| match sys::stat(fd) {
-            Ok(stat) => stat.identity == self.identity,
-            Err(error) => error != BAD_DESCRIPTOR,
-        });
+    fn forget_if_reused(&self, place: &AtomicI32) {
+        let _ = stat_if_own(place, self.identity);
     }
 
     /// What there is to tidy up with, if the handle can have left something.
@@ -208,9 +206,29 @@ impl Mapping {
     }
 }
 
-fn leave(place: &Place, leaving: Option<Leaving>, held: bool) -> Result<()> {
+/// What a descriptor says of its file. A program may have closed what it didn't know: if the number is somebody else's by
+/// now it is forgotten, and not closed.
+fn stat_if_own(place: &AtomicI32, identity: Identity) -> Option<Stat> {
+    let fd = place.load(Relaxed);
+    if fd == CLOSED {
+        return None;
+    }
+    let stat = sys::stat(fd & !HANDED_OUT);
+    let is_others = match stat {
+        Ok(stat) => stat.identity != identity,
+        Err(error) => error == BAD_DESCRIPTOR,
+    };
+    if is_others {
+        place.store(CLOSED, Relaxed);
+    }
+    stat.ok().filter(|_| !is_others)
+}
+
+fn leave(place: &Place, identity: Identity, leaving: Option<Leaving>, held: bool) -> Result<()> {
+    let stat = stat_if_own(&place.lock_fd, identity);
     match leaving {
-        Some(leaving) => leaving.leave(held),
+        _ if place.lock_fd.load(Relaxed) == CLOSED => Ok(()),
+        Some(leaving) => leaving.leave(held, stat),
         None if held && place.gate.own.load(Relaxed) => lock::release(place.lock_fd.load(Relaxed)),
         None => Ok(()),
     }
@@ -252,11 +270,14 @@ struct Leaving {
 const LOOKS: usize = 4;
 
 impl Leaving {
-    fn leave(self, held: bool) -> Result<()> {
+    /// `stat` is what the file was a moment ago, after the memory went, if the system told.
+    fn leave(self, held: bool, mut stat: Option<Stat>) -> Result<()> {
         let mut has_lock = held;
         let mut led = self.led;
         for _ in 0..LOOKS {
-            if !has_lock && !self.should_tidy(led)? {
+            // Only at first: what others do since then counts.
+            let known = stat.take();
+            if !has_lock && !self.should_tidy(led, known)? {
                 return Ok(());
             }
             if !has_lock {
@@ -280,7 +301,7 @@ impl Leaving {
 
     /// Whether there is spare room that this handle may and should give back. One that never held the lock does so only if
     /// it is alone: it must not be in a writer's way.
-    fn should_tidy(&self, led: bool) -> Result<bool> {
+    fn should_tidy(&self, led: bool, stat: Option<Stat>) -> Result<bool> {
         if self.forked && !self.led {
             return Ok(false);
         }
@@ -289,7 +310,7 @@ impl Leaving {
         {
             return Ok(false);
         }
-        let stat = sys::stat(self.fd)?;
+        let stat = stat.map_or_else(|| sys::stat(self.fd), Ok)?;
         Ok(stat.identity == self.identity
             && seems_to_have_footer(self.fd, stat.size)?
             && (led || !presence::are_others(self.fd)?)

@@ -218,9 +218,8 @@ impl Storage {
         // SAFETY: the offset of the elements is small, and the mapping has a page at least.
         let data = unsafe { reservation.base().add(shape.offset as usize) };
         if found.stat.names > 0 {
-            // What is in a file needn't be in a core dump too. The kernel leaves such mappings out anyway unless
-            // it is told otherwise, but then it would take the reservation along. One advice for the whole costs
-            // a tenth of what one for a part of it does.
+            // What is in a file needn't be in a core dump too. One advice for the whole costs a tenth of what one for a part
+            // of it does.
             reservation.dump_nothing();
         }
         if !access.has_fixed_length() {

@@ -281,16 +281,6 @@ impl Slot {
         Ok(())
     }
 
-    /// Gives up those descriptors that aren't what they were, without closing them.
-    pub fn forget_unless(&self, is_own: impl Fn(RawFd) -> bool) {
-        for place in [&self.fd, &self.lock_fd] {
-            let fd = place.load(Relaxed);
-            if fd != CLOSED && !is_own(fd & !HANDED_OUT) {
-                place.store(CLOSED, Relaxed);
-            }
-        }
-    }
-
     /// Closes a descriptor, if it is open.
     pub fn close(place: &AtomicI32) {
         match place.swap(CLOSED, Relaxed) {

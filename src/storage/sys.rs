@@ -67,7 +67,8 @@ fn retry<T: Copy + PartialOrd + Default>(mut f: impl FnMut() -> T) -> Result<T> 
     }
 }
 
-/// As [`retry`], for the functions of glibc and musl in which a thread can be cancelled.
+/// As [`retry`], for functions of glibc and musl in which a thread can be cancelled. For the calls that opening and closing
+/// make, `syscall` is the cheaper way: it is no such function.
 fn retry_held_off<T: Copy + PartialOrd + Default>(f: impl FnMut() -> T) -> Result<T> {
     held_off(|| retry(f))
 }
@@ -115,21 +116,23 @@ const LEASE: Duration = Duration::from_secs(60);
 /// file it waits until that is given up.
 pub(super) fn open(path: &CStr, flags: i32, mode: u32) -> Result<Descriptor> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let (call, here) = (libc::SYS_openat, libc::AT_FDCWD);
     // SAFETY: `path` is a C string.
-    open_leased(|| unsafe { libc::open(path.as_ptr(), flags, mode) })
+    let open_once = || unsafe { libc::syscall(call, here, path.as_ptr(), flags, mode) };
+    open_leased(|| retry(open_once))
 }
 
 /// Calls `open` until nobody's lease is in the way: `EAGAIN` says, without waiting, that somebody has been asked.
-fn open_leased(open: impl Fn() -> RawFd) -> Result<Descriptor> {
+fn open_leased(open: impl Fn() -> Result<libc::c_long>) -> Result<Descriptor> {
     let mut started = None;
     let mut pause = Duration::from_micros(100);
     loop {
-        match retry_held_off(&open) {
+        match open() {
             Err(Error::Os(libc::EAGAIN)) if started.get_or_insert_with(Instant::now).elapsed() < LEASE => {
                 sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(20));
             }
-            fd => return fd.and_then(own),
+            fd => return fd.and_then(|fd| own(fd as RawFd)),
         }
     }
 }
@@ -198,7 +201,7 @@ pub(super) fn close(fd: RawFd) {
     if fd >= 0 {
         // In a child that was forked while another thread opened it, it isn't there.
         // SAFETY: the callers own the descriptor, and forget it.
-        held_off(|| unsafe { libc::close(fd) });
+        unsafe { libc::syscall(libc::SYS_close, fd) };
     }
 }
 
@@ -229,10 +232,18 @@ pub(super) fn stat_path(path: &CStr) -> Result<Stat> {
 pub(super) fn pread(fd: RawFd, buffer: &mut [u8], at: u64) -> Result<usize> {
     let start = offset(at)?;
     // SAFETY: the buffer is valid for writes of its length.
-    match retry_held_off(|| unsafe { libc::pread(fd, buffer.as_mut_ptr().cast(), buffer.len(), start) }) {
+    match unsafe { pread_at(fd, buffer.as_mut_ptr(), buffer.len(), start) } {
         Err(Error::Os(libc::EINVAL)) if is_direct(fd) => pread_direct(fd, buffer, at),
-        count => count.map(isize::unsigned_abs),
+        count => count,
     }
+}
+
+/// # Safety
+/// `to` must be valid for writes of `count` bytes.
+unsafe fn pread_at(fd: RawFd, to: *mut u8, count: usize, at: libc::off_t) -> Result<usize> {
+    // SAFETY: the caller promises the place.
+    let read = retry(|| unsafe { libc::syscall(libc::SYS_pread64, fd, to, count, at) })?;
+    Ok(read.unsigned_abs() as usize)
 }
 
 /// Whether a description reads past the page cache, and then in whole blocks only. Whoever got a descriptor of it can
@@ -252,7 +263,7 @@ fn pread_direct(fd: RawFd, buffer: &mut [u8], at: u64) -> Result<usize> {
     let block = memory.as_mut_ptr().wrapping_add(memory.as_ptr().align_offset(BLOCK));
     let start = offset(first)?;
     // SAFETY: three blocks have two aligned ones in them.
-    let count = retry_held_off(|| unsafe { libc::pread(fd, block.cast(), 2 * BLOCK, start) })?.unsigned_abs();
+    let count = unsafe { pread_at(fd, block.cast(), 2 * BLOCK, start) }?;
     let count = count.saturating_sub(skip).min(buffer.len());
     // SAFETY: the system has just stored the bytes up to the count; the buffer is other memory.
     unsafe { core::ptr::copy_nonoverlapping(block.wrapping_add(skip), buffer.as_mut_ptr(), count) };
@@ -266,7 +277,8 @@ fn pread_direct(fd: RawFd, buffer: &mut [u8], at: u64) -> Result<usize> {
 pub(super) unsafe fn pwrite(fd: RawFd, from: *const u8, count: usize, at: u64) -> Result<usize> {
     let at = offset(at)?;
     // SAFETY: the caller promises the bytes.
-    retry_held_off(|| unsafe { libc::pwrite(fd, from.cast(), count, at) }).map(isize::unsigned_abs)
+    let written = retry(|| unsafe { libc::syscall(libc::SYS_pwrite64, fd, from, count, at) })?;
+    Ok(written.unsigned_abs() as usize)
 }
 
 pub(super) fn ftruncate(fd: RawFd, size: u64) -> Result<()> {
@@ -378,7 +390,7 @@ pub(super) fn memfd() -> Result<Descriptor> {
 pub(super) fn shm_open(name: &CStr, flags: i32, mode: u32) -> Result<Descriptor> {
     let flags = flags | libc::O_NONBLOCK;
     // SAFETY: `name` is a C string.
-    open_leased(|| unsafe { libc::shm_open(name.as_ptr(), flags, mode) })
+    open_leased(|| retry_held_off(|| unsafe { libc::shm_open(name.as_ptr(), flags, mode) }).map(Into::into))
 }
 
 pub(super) fn shm_unlink(name: &CStr) -> Result<()> {
@@ -573,6 +585,20 @@ pub(super) fn file_size_limit() -> u64 {
 /// How much address space this process may use.
 pub(super) fn address_space_limit() -> u64 {
     resource_limit(libc::RLIMIT_AS)
+}
+
+/// Whether core dumps of this process take shared mappings of files along: a bit of its filter, of which core(5) tells.
+/// Also if nobody knows.
+pub(super) fn core_dumps_take_files() -> bool {
+    const SHARED_FILES: u64 = 1 << 3;
+    let mut text = [0; 32];
+    let read = open(c"/proc/self/coredump_filter", libc::O_RDONLY, 0)
+        .and_then(|filter| pread(filter.as_raw_fd(), &mut text, 0));
+    let filter = read.ok().and_then(|count| {
+        let digits = core::str::from_utf8(text.get(..count)?).ok()?.trim();
+        u64::from_str_radix(digits, 16).ok()
+    });
+    filter.is_none_or(|filter| filter & SHARED_FILES != 0)
 }
 
 /// How much this process may have locked in memory.
