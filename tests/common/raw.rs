@@ -310,6 +310,7 @@ plain_calls! {
     reserve = mba_reserve(capacity: usize);
     shrink_to_fit = mba_shrink_to_fit();
     commit = mba_commit(len: usize);
+    swap = mba_swap(i: usize, j: usize);
     reverse = mba_reverse();
     byteswap = mba_byteswap();
     flush = mba_flush();

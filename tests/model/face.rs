@@ -58,6 +58,7 @@ pub trait Face: Sized {
     fn reserve(&mut self, capacity: usize) -> Code<()>;
     fn shrink_to_fit(&mut self) -> Code<()>;
     fn commit(&mut self, len: usize) -> Code<()>;
+    fn swap(&mut self, i: usize, j: usize) -> Code<()>;
     fn reverse(&mut self) -> Code<()>;
     fn byteswap(&mut self) -> Code<()>;
     fn flush(&mut self) -> Code<()>;
@@ -113,6 +114,7 @@ macro_rules! own_common {
             reserve(capacity: usize);
             shrink_to_fit();
             commit(len: usize);
+            swap(i: usize, j: usize);
             reverse();
             byteswap();
             flush();

@@ -28,6 +28,7 @@ pub enum Operation {
     Find(u64, u32, u32),
     Count(u64),
     Compare(u32, u64, bool),
+    Swap(u32, u32),
     Reverse,
     Byteswap,
     Reserve(Length),
@@ -157,6 +158,7 @@ pub fn operation() -> impl Strategy<Value = Operation> {
         2 => (seed(), index(), index()).prop_map(|(seed, start, stop)| Find(seed, start, stop)),
         2 => seed().prop_map(Count),
         2 => (index(), seed(), any::<bool>()).prop_map(|(at, seed, cut)| Compare(at, seed, cut)),
+        2 => (index(), index()).prop_map(|(i, j)| Swap(i, j)),
         1 => Just(Reverse),
         1 => Just(Byteswap),
     ];

@@ -242,7 +242,7 @@ impl<F: Face> Run<F> {
             ExtendFromItself(..) | InsertFromItself(..) | SpliceFromItself(..) | WriteFromItself(..)
             | FillFromItself(..) => self.step_from_itself(operation),
             Get(..) | Set(..) | Read(..) | Write(..) | Fill(..) | Find(..) | Count(..) | Compare(..)
-            | Reverse | Byteswap => self.step_in_place(operation),
+            | Swap(..) | Reverse | Byteswap => self.step_in_place(operation),
             Outside(outside) => self.step_outside(outside),
             _ => self.step_storage(operation),
         }
@@ -424,6 +424,19 @@ impl<F: Face> Run<F> {
                 if let Some(found) = self.array().compare(&second) {
                     prop_assert_eq!(found, Ok(expected), "what compare gives");
                 }
+            }
+            Swap(i, j) => {
+                let (Some(i), Some(j)) = (self.place(i), self.place(j)) else {
+                    let result = self.array().swap(0, 0);
+                    return self.refused(result, MBA_EINDEX);
+                };
+                done(self.array().swap(i, j))?;
+                for byte in 0..self.size {
+                    self.model.swap(i * self.size + byte, j * self.size + byte);
+                }
+                let beyond = self.len();
+                let result = self.array().swap(i, beyond);
+                self.refused(result, MBA_EINDEX)?;
             }
             Reverse => {
                 done(self.array().reverse())?;

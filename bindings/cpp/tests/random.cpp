@@ -11,6 +11,11 @@ struct wide {
     std::uint64_t numbers[5];
 };
 
+/* Larger than what the library keeps on the stack. */
+struct large {
+    std::uint16_t numbers[1501];
+};
+
 template <class T>
 T element(std::uint64_t seed)
 {
@@ -46,7 +51,7 @@ public:
                 array_.unlock();
                 array_.swap(other_);
             }
-            what_ = one(random_() % 24);
+            what_ = one(random_() % 25);
             array_.refresh();
             compare();
         }
@@ -222,6 +227,15 @@ private:
         case 19:
             array_.unlock();
             return "unlock";
+        case 20: {
+            if (vector_.empty()) {
+                return "swap";
+            }
+            const std::size_t i = random_() % vector_.size(), j = random_() % vector_.size();
+            array_.swap(i, j);
+            std::swap(vector_[i], vector_[j]);
+            return "swap";
+        }
         default: {
             const std::size_t count = 1 + some();
             for (std::size_t each = 0; each < count; ++each) {
@@ -277,5 +291,6 @@ int main(int argc, char **argv)
     try_type<double>("doubles");
     try_type<point>("points");
     try_type<wide>("wide");
+    try_type<large>("large");
     return 0;
 }
