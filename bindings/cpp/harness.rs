@@ -265,7 +265,7 @@ fn its_readme_is_true() {
     }
     let readme = std::fs::read_to_string(format!("{FOLDER}/README.md")).unwrap();
     // What it needs was fetched to build this test.
-    Session::of(&readme).unwrap().run(|command| _ = command.env("CARGO_NET_OFFLINE", "true"));
+    Session::of("README.md", &readme).unwrap().run(|command| _ = command.env("CARGO_NET_OFFLINE", "true"));
 }
 
 /// With a sanitizer, a program that writes beyond its memory is stopped: it looks.

@@ -218,7 +218,7 @@ fn its_readme_is_true() {
         return;
     }
     let readme = fs::read_to_string(format!("{PACKAGE}/README.md")).unwrap();
-    let session = Session::of(&readme).unwrap();
+    let session = Session::of("README.md", &readme).unwrap();
     let environment = Python::of_the_machine().environment("readme", "");
     let mut path = OsString::from(environment.directory.join("bin"));
     path.push(":");

@@ -19,6 +19,7 @@ use std::ops::Deref;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 pub use numbers::Numbers;
@@ -95,13 +96,27 @@ pub fn binary_directory() -> PathBuf {
 const PART: &str = "MBA_TEST_PART";
 const ARGUMENTS: &str = "MBA_TEST_ARGUMENTS";
 
-/// A command that runs one test of this binary in a process of its own, where [`arguments`] tells it that it
-/// is to play a part.
+/// A command that runs one test of this binary, by its function's name, in a process of its own, where [`arguments`] tells
+/// it that it is to play a part.
 pub fn part(test: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("a process knows its binary"));
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command.args([path_of(test), "--exact", "--nocapture", "--test-threads=1"]);
     command.env(PART, test).env(ARGUMENTS, arguments.join("\n")).stdout(std::process::Stdio::null());
     command
+}
+
+/// The path of a test in this binary, by its function's name.
+fn path_of(test: &str) -> &'static str {
+    static PATHS: OnceLock<Vec<String>> = OnceLock::new();
+    let paths = PATHS.get_or_init(|| {
+        let binary = std::env::current_exe().expect("a process knows its binary");
+        let list = Command::new(binary).args(["--list", "--format", "terse"]).output();
+        let list = String::from_utf8(list.expect("it starts again").stdout).expect("names are UTF-8");
+        list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
+    });
+    let is_it = |path: &&String| path.rsplit("::").next() == Some(test);
+    assert_eq!(paths.iter().filter(is_it).count(), 1, "{test} must be one test's name");
+    paths.iter().find(is_it).expect("there is one")
 }
 
 /// What a process that was started by [`part`] for this test is to do; `None` in the test itself.

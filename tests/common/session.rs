@@ -1,10 +1,10 @@
-//! A README as a shell session: its commands and examples run, top to bottom, in one shell, as a reader would type
+//! A page as a shell session: its commands and examples run, top to bottom, in one shell, as a reader would type
 //! them.
 //!
 //! The first word after a fence is the language, and what may follow is for the tests:
 //! - `c`, `cpp`, `rust`, `python` and `cmake` blocks are saved under the name that follows, and a later command must use
 //!   it; those of a project by CMake are used by `cmake`;
-//! - `sh` blocks are run as they are, the first of them in the checkout, up to the `cd` that the README asks for;
+//! - `sh` blocks are run as they are, the first of them in the checkout, up to the `cd` that the page asks for;
 //! - lines of `text output` blocks must appear, in order, in what the commands before them print; so must those
 //!   of `text like` blocks, where words with a digit in them may differ; plain `text` is not looked at.
 //!
@@ -18,8 +18,9 @@ use std::process::{Command, Stdio};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A README as one shell script, and what it must print.
+/// A page as one shell script, and what it must print.
 pub struct Session {
+    page: String,
     pub script: String,
     expected: Vec<Expected>,
 }
@@ -31,16 +32,16 @@ struct Expected {
 }
 
 impl Session {
-    pub fn of(readme: &str) -> Result<Session, String> {
-        let mut session = Session { script: String::new(), expected: Vec::new() };
-        let blocks = blocks(readme)?;
+    pub fn of(page: &str, text: &str) -> Result<Session, String> {
+        let mut session = Session { page: page.to_owned(), script: String::new(), expected: Vec::new() };
+        let blocks = blocks(text).map_err(|error| format!("{page}, {error}"))?;
         let projects: Vec<String> = blocks
             .iter()
             .filter(|block| block.language == "cmake")
             .map(|block| block.lines.join("\n"))
             .collect();
         for (at, block) in blocks.iter().enumerate() {
-            let place = format!("README.md, line {}", block.place);
+            let place = format!("{page}, line {}", block.place);
             session.script += &format!("echo '==> {place}' >&2\n");
             match (block.language, block.rest) {
                 ("sh", "") => {
@@ -115,7 +116,10 @@ impl Session {
         let mut lines = printed.lines();
         for expected in &self.expected {
             if !lines.any(|line| (expected.alike)(&expected.line, line)) {
-                return Err(format!("README.md, line {}: not printed: {}", expected.place, expected.line));
+                return Err(format!(
+                    "{}, line {}: not printed: {}",
+                    self.page, expected.place, expected.line
+                ));
             }
         }
         Ok(())
@@ -151,16 +155,16 @@ fn blocks(readme: &str) -> Result<Vec<Block<'_>>, String> {
                 open = Some(Block { place: at + 1, language, rest, lines: Vec::new() });
             }
             (None, None) if line.trim_start().starts_with("~~~") => {
-                return Err(format!("README.md, line {}: use the other fence", at + 1));
+                return Err(format!("line {}: use the other fence", at + 1));
             }
             (None, None) if line.starts_with("    ") || line.starts_with('\t') => {
-                return Err(format!("README.md, line {}: an indented block; fence it", at + 1));
+                return Err(format!("line {}: an indented block; fence it", at + 1));
             }
             (None, None) => {}
         }
     }
     match open {
-        Some(block) => Err(format!("README.md, line {}: the fence is never closed", block.place)),
+        Some(block) => Err(format!("line {}: the fence is never closed", block.place)),
         None => Ok(blocks),
     }
 }
@@ -173,13 +177,15 @@ fn stand_in(line: &str) -> Result<&str, String> {
     match words[..] {
         ["cargo", "test", ..] | ["cargo", "bench", ..] => {
             for pair in words.windows(2) {
-                let source = match pair[0] {
-                    "--test" => root.join(format!("tests/{}.rs", pair[1])),
-                    "--bench" => root.join(format!("benches/{}.rs", pair[1])),
+                let folder = match pair[0] {
+                    "--test" => root.join("tests"),
+                    "--bench" => root.join("benches"),
                     _ => continue,
                 };
+                let source = folder.join(format!("{}.rs", pair[1]));
+                let is_there = source.is_file() || folder.join(pair[1]).join("main.rs").is_file();
                 let named = fs::read_to_string(root.join("Cargo.toml")).unwrap();
-                if !source.is_file() && !named.contains(&format!("\nname = \"{}\"\n", pair[1])) {
+                if !is_there && !named.contains(&format!("\nname = \"{}\"\n", pair[1])) {
                     return Err(format!("{command}: there is no {}", source.display()));
                 }
             }

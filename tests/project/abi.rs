@@ -8,17 +8,12 @@
 //!
 //! The lists are made of the header and not, by libabigail, of the library's debug information. There are no constants
 //! in it, no macros and inline functions, no structure that only these use, and no const. That the header is the one
-//! that the sources make is for `tests/header.rs`; that the library exports its functions and no others, for a test
+//! that the sources make is for `tests/project/header.rs`; that the library exports its functions and no others, for a test
 //! here.
 
-#[path = "abi/beside.rs"]
 mod beside;
-mod common;
-#[path = "abi/header.rs"]
 mod header;
-#[path = "abi/interface.rs"]
 mod interface;
-#[path = "abi/version.rs"]
 mod version;
 
 use std::collections::BTreeSet;
@@ -26,12 +21,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Place, binary_directory, output_of};
+use crate::common::{Place, binary_directory, output_of};
 use interface::Interface;
 use mmap_backed_array::MmapArray;
 use version::{Lists, Verdict, Version, is_released, judge};
 
-const MEND: &str = "MBA_BLESS=1 cargo test --test abi";
+const MEND: &str = "MBA_BLESS=1 cargo test --test project abi";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,7 +50,7 @@ fn footer() -> String {
     let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
     array.push(1).unwrap();
     let bytes = fs::read(&path).unwrap();
-    let footer = &bytes[bytes.len() - common::footer::SIZE..];
+    let footer = &bytes[bytes.len() - crate::common::footer::SIZE..];
     let version = u32::from_ne_bytes(footer[8..12].try_into().unwrap());
     format!("{}, version {version}", footer[..8].escape_ascii())
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::trees::Installed;
 use crate::common::{Place, output_of};
-use crate::trees::Installed;
 
 pub const WARNINGS: [&str; 3] = ["-Wall", "-Wextra", "-Werror"];
 
@@ -22,7 +22,7 @@ pub const CLANG: Compiler = Compiler { c: "clang", cpp: "clang++", package: "cla
 
 /// The program's source in a language, `c` or `cpp`.
 pub fn source(language: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/install/consumer.{language}"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/project/install/consumer.{language}"))
 }
 
 /// The CMake project in this folder, on its way to programs.

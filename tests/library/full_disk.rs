@@ -2,8 +2,6 @@
 //!
 //! Each test runs in a process with a small tmpfs of its own, which nobody else sees.
 
-mod common;
-
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -11,9 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::{io, ptr};
 
-use common::footer;
-use common::space::{self, Small, check, check_closed, number};
-use common::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
+use crate::common::footer;
+use crate::common::space::{self, Small, check, check_closed, number};
+use crate::common::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 /// Bytes of the small file system.

@@ -1,7 +1,5 @@
 //! The promises, one test each where the tests of models, crashes, turns and full disks don't prove them yet.
 
-mod common;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -9,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use common::footer::{self, MAGIC};
-use common::{Place, alone, binary_directory, file_size, output_of, writable};
+use crate::common::footer::{self, MAGIC};
+use crate::common::{Place, alone, binary_directory, file_size, output_of, writable};
 use mmap_backed_array::MmapArray;
 
 // 1. A flat file is just its elements.

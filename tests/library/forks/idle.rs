@@ -1,13 +1,11 @@
 //! A forked child keeps the mapping and nothing else: it can't keep the lock of a parent that is gone.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use common::{Place, Process, alone, arguments, part, writable};
+use crate::common::{Place, Process, alone, arguments, part, writable};
 use mmap_backed_array::{Error, MmapArray, Wait};
 
 /// Forks a child that holds what it has inherited until `end` is closed, tries to append then if it is told a

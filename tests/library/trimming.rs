@@ -1,14 +1,12 @@
 //! What a file is left as, in the cases where sizes and bytes look like something else than they are.
 
-mod common;
-
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use common::footer::{self, Footer, MAGIC};
-use common::raw::Raw;
-use common::{Numbers, Place, alone, file_size, writable};
+use crate::common::footer::{self, Footer, MAGIC};
+use crate::common::raw::Raw;
+use crate::common::{Numbers, Place, alone, file_size, writable};
 use mmap_backed_array::capi::{MBA_CREATE, MBA_RDONLY, MBA_RDWR};
 use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, Wait};
 

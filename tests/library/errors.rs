@@ -1,7 +1,5 @@
 //! Every call answers: misuse and bad files get an error that says what is wrong, and change nothing.
 
-mod common;
-
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,8 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::footer::{self, at};
-use common::{Place, alone, fail_from, file_size, output_of, writable};
+use crate::common::footer::{self, at};
+use crate::common::{Place, alone, fail_from, file_size, output_of, writable};
 use mmap_backed_array::{Advise, Argument, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 #[test]

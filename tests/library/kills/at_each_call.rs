@@ -3,16 +3,14 @@
 //! The tests of crashes kill at random moments. Here each moment has its turn: before and after every system
 //! call, and while elements are being stored.
 
-mod common;
-
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use common::moments::{kill_at_system_calls, options};
-use common::trace::{Stop, Traced};
-use common::{Place, Words, alone, fail_always, writable};
+use crate::common::moments::{kill_at_system_calls, options};
+use crate::common::trace::{Stop, Traced};
+use crate::common::{Place, Words, alone, fail_always, writable};
 use mmap_backed_array::capi::*;
 use mmap_backed_array::{Array, MmapArray, OpenOptions, Type, Wait};
 

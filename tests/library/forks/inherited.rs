@@ -2,14 +2,12 @@
 //!
 //! Each test runs in a process of its own, since it forks.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use common::{Place, alone, file_size, writable};
+use crate::common::{Place, alone, file_size, writable};
 use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 /// A forked child that waits for a byte before each of its steps.

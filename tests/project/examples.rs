@@ -1,14 +1,12 @@
 //! The examples in C compile by the command at their top, without a warning, and do what they say.
 
-mod common;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use common::{Place, binary_directory, output_of};
+use crate::common::{Place, binary_directory, output_of};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -20,7 +18,7 @@ struct Checkout(TempDir);
 impl Checkout {
     /// `None` if the examples are skipped.
     fn with(examples: &[&str]) -> Option<Checkout> {
-        if common::skipped("examples") {
+        if crate::common::skipped("examples") {
             return None;
         }
         let checkout = Checkout(Place::Disk.directory());

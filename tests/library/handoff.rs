@@ -1,15 +1,13 @@
 //! Processes that take turns growing one file lose nothing of each other's, and readers follow.
 
-mod common;
-
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use common::footer;
-use common::trace::{Stop, Traced};
-use common::{Numbers, Place, Process, Words, alone, arguments, file_size, output_of, part, writable};
+use crate::common::footer;
+use crate::common::trace::{Stop, Traced};
+use crate::common::{Numbers, Place, Process, Words, alone, arguments, file_size, output_of, part, writable};
 use mmap_backed_array::{Error, MmapArray, Wait};
 
 /// How often each writer takes its turn.

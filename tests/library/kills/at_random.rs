@@ -2,10 +2,8 @@
 //!
 //! See `common/writer.rs` for how that is seen.
 
-mod common;
-
-use common::writer::{change_for_ever, pattern, round};
-use common::{Numbers, Place, alone, arguments};
+use crate::common::writer::{change_for_ever, pattern, round};
+use crate::common::{Numbers, Place, alone, arguments};
 
 const ROUNDS: u64 = 200;
 

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::interface::{Interface, Layout};
 use crate::common::{Place, output_of};
-use crate::interface::{Interface, Layout};
 
 /// What macros with parameters are tried on.
 const SAMPLES: [u32; 6] = [0, 1, 255, 65_535, 16_777_215, 16_777_216];

@@ -1,27 +1,26 @@
 //! The pages are true: the README's commands and examples run, top to bottom, in one shell, as a reader would type them,
 //! the program of the page about the file format reads files that are in use, and links lead somewhere.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::session::Session;
-use common::{Numbers, Place, writable};
+use crate::common::session::Session;
+use crate::common::{Numbers, Place, writable};
 use mmap_backed_array::MmapArray;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const README: &str = include_str!("../README.md");
-const FORMAT: &str = include_str!("../docs/file-format.md");
+const C_API: &str = include_str!("../../docs/c-api.md");
+const FORMAT: &str = include_str!("../../docs/file-format.md");
 
-#[test]
-fn every_command_and_example_runs_and_prints_what_it_says() {
-    if common::skipped("readme") {
-        return;
+/// Runs a page's commands; what they need is named by MBA_SKIP or there.
+fn run(page: &str, needs_cargo_c: bool) -> Option<String> {
+    if crate::common::skipped("pages") {
+        return None;
     }
     for (program, package) in [
         ("cc", "gcc"),
+        ("c++", "g++"),
         ("python3", "python3"),
         ("cmake", "cmake"),
         ("make", "make"),
@@ -30,12 +29,20 @@ fn every_command_and_example_runs_and_prints_what_it_says() {
         ("sh", "dash"),
     ] {
         let found = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-        assert!(found.is_ok(), "the README needs {program}: apt-get install {package}, or MBA_SKIP=readme");
+        assert!(found.is_ok(), "the pages need {program}: apt-get install {package}, or MBA_SKIP=pages");
     }
-    common::need_cargo_c("readme");
-    let session = Session::of(README).unwrap();
-    // What the examples need was fetched to build this test.
-    let printed = session.run(|command| _ = command.env("CARGO_NET_OFFLINE", "true"));
+    if needs_cargo_c {
+        crate::common::need_cargo_c("pages");
+    }
+    let text = fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
+    let session = Session::of(page, &text).unwrap();
+    // What the examples need of crates was fetched to build this test.
+    Some(session.run(|command| _ = command.env("CARGO_NET_OFFLINE", "true")))
+}
+
+#[test]
+fn every_command_of_the_readme_prints_what_it_says() {
+    let Some(printed) = run("README.md", false) else { return };
     // What varies from run to run aside, the two processes of the quickstart saw the same.
     for line in [
         "elements                   664,579         664,579",
@@ -47,8 +54,24 @@ fn every_command_and_example_runs_and_prints_what_it_says() {
 }
 
 #[test]
+fn every_command_about_building_prints_what_it_says() {
+    run("docs/building.md", true);
+}
+
+#[test]
+fn every_command_about_the_c_api_prints_what_it_says() {
+    run("docs/c-api.md", false);
+}
+
+#[test]
+fn every_command_for_contributors_is_there() {
+    run("CONTRIBUTING.md", false);
+}
+
+#[test]
 fn a_block_that_nobody_runs_is_refused() {
-    let refused = |readme: &str| Session::of(readme).err().unwrap_or_else(|| panic!("accepted: {readme}"));
+    let refused =
+        |readme: &str| Session::of("page", readme).err().unwrap_or_else(|| panic!("accepted: {readme}"));
     assert!(refused("```console\nls\n```").contains("console"));
     assert!(refused("```\nls\n```").contains("language"));
     assert!(refused("```c\nint x;\n```").contains("name"));
@@ -59,12 +82,13 @@ fn a_block_that_nobody_runs_is_refused() {
     assert!(refused("Indented:\n\n    ls\n").contains("indented"));
     assert!(refused("```text outpt\nx\n```").contains("outpt"));
     assert!(refused("```sh\ncargo test --test no_such_test\n```").contains("no_such_test"));
-    assert!(Session::of("```c a.c\nint x;\n```\n```sh\ncc -c a.c\ncargo test\n```").is_ok());
+    assert!(Session::of("page", "```c a.c\nint x;\n```\n```sh\ncc -c a.c\ncargo test\n```").is_ok());
 }
 
 #[test]
 fn what_the_readme_says_is_printed_must_be_printed() {
-    let session = Session::of("```text output\nalpha\nbeta\n```\n```text like\n1 ms  gamma\n```").unwrap();
+    let session =
+        Session::of("page", "```text output\nalpha\nbeta\n```\n```text like\n1 ms  gamma\n```").unwrap();
     assert_eq!(session.check("alpha\nomega\nbeta\n23.5 ms gamma\n"), Ok(()));
     assert!(session.check("beta\nalpha\n2 ms gamma\n").is_err());
     assert!(session.check("alpha\nbeta beta\n2 ms gamma\n").is_err());
@@ -80,37 +104,39 @@ fn the_table_of_functions_is_that_of_the_header() {
         (name.starts_with("mba_") && before.len() > name.len() && !line.starts_with([' ', '#']))
             .then_some(name)
     });
-    let (_, table) = README.split_once("\n## The API at a glance\n").unwrap();
+    let (table, _) = C_API.split_once("\n## Types\n").unwrap();
     let rows = table.lines().filter(|line| line.starts_with('|'));
     let listed: Vec<&str> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
     let mut number = 0;
     for name in declared {
         number += 1;
-        assert!(listed.contains(&name), "the README's table lacks {name}");
+        assert!(listed.contains(&name), "the page's table lacks {name}");
     }
     assert!(number > 40, "only {number} functions found in the header");
     for name in listed.iter().filter(|name| name.starts_with("mba_")) {
-        assert!(header.contains(&format!("{name}(")), "the README's table has {name}, the header hasn't");
+        assert!(header.contains(&format!("{name}(")), "the page's table has {name}, the header hasn't");
     }
 }
 
 #[test]
 fn every_name_of_a_constant_is_in_the_header() {
     let header = fs::read_to_string(Path::new(ROOT).join("include/mmap_backed_array.h")).unwrap();
-    let words = README.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let own = ["MBA_SKIP", "MBA_BLESS"]; // Variables of the tests.
-    for name in words.filter(|word| word.starts_with("MBA_") && !own.contains(word)) {
-        assert!(
-            header.contains(&format!("#define {name} "))
-                || header.contains(&format!("#define {name}("))
-                || name == "MBA_NO_INCLUDES",
-            "no {name} in the header"
-        );
+    // Variables of the tests, and what the header asks for.
+    let own =
+        ["MBA_SKIP", "MBA_BLESS", "MBA_CPP", "MBA_FAULTS", "MBA_HANDLES", "MBA_NO_INCLUDES", "MBA_TIDY_"];
+    for page in pages().iter().filter(|page| !page.contains('/') || page.starts_with("docs/")) {
+        let text = fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in words.filter(|word| word.starts_with("MBA_") && !own.contains(word)) {
+            let is_there =
+                header.contains(&format!("#define {name} ")) || header.contains(&format!("#define {name}("));
+            assert!(is_there, "{page}: no {name} in the header");
+        }
     }
     let types = header.lines().skip_while(|line| !line.contains("#define MBA_CHAR "));
     let types = types.take_while(|line| !line.contains("#define MBA_OK "));
     for name in types.filter_map(|line| line.strip_prefix("#define ")?.split(' ').next()) {
-        assert!(README.contains(&format!("`{name}`")), "the README lacks the type {name}");
+        assert!(C_API.contains(&format!("`{name}`")), "the page about the C API lacks the type {name}");
     }
 }
 
@@ -242,7 +268,7 @@ fn the_program_of_the_format_page_reads_beside_a_writer() {
 fn pages() -> Vec<String> {
     let mut command = Command::new("git");
     command.args(["ls-files", "--cached", "--others", "--exclude-standard", "*.md"]).current_dir(ROOT);
-    common::output_of(&mut command, "git").lines().map(str::to_owned).collect()
+    crate::common::output_of(&mut command, "git").lines().map(str::to_owned).collect()
 }
 
 /// The name by which a heading can be linked to.

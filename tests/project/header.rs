@@ -1,13 +1,11 @@
 //! The committed C header is the one that the sources make.
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{binary_directory, output_of, skipped};
+use crate::common::{binary_directory, output_of, skipped};
 
-const MEND: &str = "MBA_BLESS=1 cargo test --test header";
+const MEND: &str = "MBA_BLESS=1 cargo test --test project header";
 
 /// Where the build script has left the header, by cargo's messages.
 fn output_directory(messages: &str) -> PathBuf {

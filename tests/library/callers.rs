@@ -1,14 +1,12 @@
 //! Every call answers, for every caller: in a thread that somebody has cancelled, and in one with little stack.
 
-mod common;
-
 use std::ffi::{CString, c_void};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use common::functions::{Class, FUNCTIONS, Function, Goods};
-use common::{Place, alone};
+use crate::common::functions::{Class, FUNCTIONS, Function, Goods};
+use crate::common::{Place, alone};
 use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 

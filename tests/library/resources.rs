@@ -2,9 +2,7 @@
 //!
 //! Each test runs in a process of its own, since it looks at or changes what a process has as a whole.
 
-mod common;
-
-use common::{Place, alone};
+use crate::common::{Place, alone};
 use mmap_backed_array::{Complex, Error, MmapArray};
 
 fn open_descriptors() -> usize {
@@ -48,7 +46,7 @@ fn many_cycles_leak_nothing() {
 #[test]
 fn five_thousand_arrays_at_once_leave_room_for_everything_else() {
     alone("five_thousand_arrays_at_once_leave_room_for_everything_else", || {
-        common::limits::many_at_once(5000);
+        crate::common::limits::many_at_once(5000);
     });
 }
 

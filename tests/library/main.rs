@@ -1,0 +1,22 @@
+//! What the library does, a module for each topic: `cargo test --test library kills` runs one.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod callers;
+mod errors;
+mod forks {
+    mod idle;
+    mod inherited;
+}
+mod full_disk;
+mod guarantees;
+mod handoff;
+mod kills {
+    mod at_each_call;
+    mod at_random;
+}
+mod ordering;
+mod resources;
+mod trimming;
+mod typed;
