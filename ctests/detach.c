@@ -180,6 +180,29 @@ static void guarded(void)
     OK(mba_guard_disable());
 }
 
+/* In a child that has changed the length, too, whose parent has gone. */
+static void inherited(void)
+{
+    const char *path = in_scratch("inherited");
+    mba_array *array;
+    mba_mapping *mapping;
+    struct kid kid;
+    OK(mba_open(path, MBA_UINT32, MBA_RDWR | MBA_CREATE, &array));
+    append_all(array, LEN);
+    kid = fork_kid();
+    if (kid.pid == 0) {
+        HEAR(kid.wire, "closed");
+        OK(mba_pop(array, NULL));
+        OK(mba_detach(array, &mapping));
+        mba_mapping_free(mapping);
+        _exit(0);
+    }
+    OK(mba_close(array));
+    say(kid.wire, "closed");
+    join_kid(kid);
+    EQ(file_size(path), 4LL * (LEN - 1));
+}
+
 int main(int argc, char **argv)
 {
     mba_array *array;
@@ -199,5 +222,6 @@ int main(int argc, char **argv)
     CHECK(mapping == NULL);
     append_all(array, 2); /* it is as it was */
     mba_free(array);
+    inherited();
     return 0;
 }

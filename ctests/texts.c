@@ -17,7 +17,7 @@ static const char *text(int code, const char *path)
 static void says(int at, int code, const char *path, const char *words)
 {
     char expected[4096];
-    snprintf(expected, sizeof expected, "%s: %s", path, words);
+    snprintf(expected, sizeof expected, "%s: %s", *path == 0 ? "\"\"" : path, words);
     if (strcmp(text(code, path), expected) != 0) {
         check_fail(__FILE__, at, "\"%s\", not \"%s\"", line, expected);
     }
@@ -28,6 +28,8 @@ static void by_programs(const char *path)
 {
     struct flock all;
     char words[256];
+    const uint32_t value = 7;
+    mba_status told;
     mba_array *array;
     int fd, ready[2], status;
     pid_t child;
@@ -50,6 +52,41 @@ static void by_programs(const char *path)
     SAYS(MBA_ELOCKED, path, words);
     SYS(kill(child, SIGKILL));
     SYS(waitpid(child, &status, 0));
+
+    /* Nor if it is met by a wait, beside a footer that names the last handle that had the lock. */
+    OK(mba_open(path, MBA_UINT32, MBA_RDWR, &array));
+    OK(mba_append(array, &value));
+    OK(mba_unlock(array));
+    all.l_type = F_RDLCK;
+    SYS(child = fork());
+    if (child == 0) {
+        SYS(fd = open(path, O_RDWR));
+        SYS(fcntl(fd, F_SETLK, &all));
+        SYS(write(ready[1], "", 1));
+        for (;;) {
+            pause();
+        }
+    }
+    SYS(read(ready[0], words, 1));
+    GIVES(ETIMEDOUT, mba_lock(array, 1));
+    snprintf(words, sizeof words, "%s; a program has locked the whole file by fcntl (process %d)",
+             mba_strerror(ETIMEDOUT), (int)child);
+    SAYS(ETIMEDOUT, path, words);
+    told.size = sizeof told;
+    OK(mba_info(path, &told));
+    EQ(told.holder, 0);
+    SYS(kill(child, SIGKILL));
+    SYS(waitpid(child, &status, 0));
+    OK(mba_close(array));
+
+    /* A handle that has locked a file without spare room has told nobody yet who it is. */
+    OK(mba_open(path, MBA_UINT32, MBA_RDWR, &array));
+    OK(mba_lock(array, 0));
+    snprintf(words, sizeof words, "%s (a process that has not changed the length yet has it)",
+             mba_strerror(MBA_ELOCKED));
+    SAYS(MBA_ELOCKED, path, words);
+    OK(mba_close(array));
+    SAYS(ENOENT, "", "No such file or directory");
 }
 
 /* Each thread has its own last error. */
@@ -58,7 +95,7 @@ static void *another_error(void *path)
     mba_array *array;
     char own[256];
     GIVES(EINVAL, mba_open(path, MBA_UINT32, 0x8000, &array));
-    CHECK(strcmp(mba_error_text(EINVAL, NULL, own, sizeof own), "Unknown flag") == 0);
+    CHECK(strcmp(mba_error_text(EINVAL, NULL, own, sizeof own), "A flag that is unknown, or that this call does not take") == 0);
     return NULL;
 }
 
@@ -90,7 +127,9 @@ int main(int argc, char **argv)
     GIVES(EINVAL, mba_open(path, MBA_UINT32, MBA_PRIVATE | MBA_RDWR | MBA_CREATE, &array));
     SAYS(EINVAL, path, "MBA_PRIVATE can be combined with MBA_RDWR only");
     GIVES(EINVAL, mba_open(path, MBA_UINT32, 0x8000, &array));
-    SAYS(EINVAL, path, "Unknown flag");
+    SAYS(EINVAL, path, "A flag that is unknown, or that this call does not take");
+    GIVES(EINVAL, mba_close(NULL));
+    CHECK(strcmp(text(EINVAL, NULL), "A pointer is NULL where it must not be") == 0);
     GIVES(EINVAL, mba_append(NULL, &value));
     EQ(pthread_create(&thread, NULL, another_error, (void *)(uintptr_t)path), 0);
     EQ(pthread_join(thread, NULL), 0);

@@ -98,6 +98,8 @@ pub enum Argument {
     Bytes,
     /// A path with a NUL in it.
     Path,
+    /// A name of shared memory that isn't one name without a slash in it, or is too long.
+    Name,
     /// A time-out below -1.
     Timeout,
     /// An advice that there isn't.
@@ -113,20 +115,28 @@ const TABLE: [(Error, i32, &CStr); 12] = [
     (Error::Empty, MBA_EEMPTY, c"The array is empty"),
     (Error::NotFound, MBA_ENOTFOUND, c"No such element"),
     (Error::ReadOnly, MBA_EREADONLY, c"The array was opened read-only"),
-    (Error::Locked, MBA_ELOCKED, c"Another handle holds the growth lock"),
-    (Error::Limit, MBA_ELIMIT, c"Beyond the address range reserved for the array"),
+    (Error::Locked, MBA_ELOCKED, c"The array is locked by another handle or program"),
+    (
+        Error::Limit,
+        MBA_ELIMIT,
+        c"Beyond the address range reserved for the array; open it with a larger reservation",
+    ),
     (Error::Partial, MBA_EPARTIAL, c"The file ends inside an element"),
     (Error::Corrupt, MBA_ECORRUPT, c"The footer contradicts the file"),
     (Error::Truncated, MBA_ETRUNCATED, c"Someone else made the file shorter"),
-    (Error::Fixed, MBA_EFIXED, c"The length of this memory is fixed"),
+    (
+        Error::Fixed,
+        MBA_EFIXED,
+        c"The length can't change: a private copy, memory of the caller's, or hugetlbfs",
+    ),
     (Error::Panic, MBA_EPANIC, c"A bug in the library was caught; free the handle"),
 ];
 
 /// The table of arguments without sense: each one's text.
 #[rustfmt::skip]
-const ARGUMENTS: [(Argument, &CStr); 15] = [
+const ARGUMENTS: [(Argument, &CStr); 16] = [
     (Argument::Null, c"A pointer is NULL where it must not be"),
-    (Argument::Flag, c"Unknown flag"),
+    (Argument::Flag, c"A flag that is unknown, or that this call does not take"),
     (Argument::CreateReadOnly, c"MBA_CREATE needs MBA_RDWR"),
     (Argument::ExclusiveWithoutCreate, c"MBA_EXCL needs MBA_CREATE"),
     (Argument::ExactReadOnly, c"MBA_EXACT needs MBA_RDWR"),
@@ -135,8 +145,9 @@ const ARGUMENTS: [(Argument, &CStr); 15] = [
     (Argument::Mode, c"The mode has bits beyond 07777"),
     (Argument::Structure, c"The structure's size is not set, or a field is set that this version does not know"),
     (Argument::Alignment, c"The memory is not aligned for the type"),
-    (Argument::Bytes, c"The number of bytes is not what the call needs"),
+    (Argument::Bytes, c"The number of bytes is no multiple of an element's, or not what the call needs"),
     (Argument::Path, c"The path contains a NUL byte"),
+    (Argument::Name, c"A name of shared memory is a slash and up to 254 bytes without another one"),
     (Argument::Timeout, c"A timeout must be -1 (for ever), 0 or positive"),
     (Argument::Advice, c"Unknown advice"),
     (Argument::Ended, c"The handle has been closed"),

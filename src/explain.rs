@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::array::with_c_path;
 use crate::error::Error;
 use crate::status::{Status, info};
 use crate::storage::whole_file_locker;
@@ -34,13 +35,19 @@ impl Error {
 impl fmt::Display for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(path) = self.path else { return self.error.fmt(f) };
-        if let (Error::Locked, Ok(Some(process))) =
-            (self.error, crate::array::with_c_path(path, whole_file_locker))
-        {
-            write!(f, "{}: A program has locked the whole file by fcntl", path.display())?;
+        match path.as_os_str().is_empty() {
+            true => f.write_str("\"\"")?,
+            false => write!(f, "{}", path.display())?,
+        }
+        let is_about_lock = matches!(self.error, Error::Locked | Error::Os(libc::ETIMEDOUT));
+        if is_about_lock && let Ok(Some(process)) = with_c_path(path, whole_file_locker) {
+            match self.error {
+                Error::Locked => f.write_str(": A program has locked the whole file by fcntl")?,
+                error => write!(f, ": {error}; a program has locked the whole file by fcntl")?,
+            }
             return if process == 0 { Ok(()) } else { write!(f, " (process {process})") };
         }
-        write!(f, "{}: {}", path.display(), self.error)?;
+        write!(f, ": {}", self.error)?;
         match self.error {
             Error::Locked | Error::Os(libc::ETIMEDOUT) => {
                 info(path).map_or(Ok(()), |status| write_holder(&status, f))
@@ -55,7 +62,7 @@ impl fmt::Display for About<'_> {
 fn write_holder(status: &Status, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match status.holder {
         _ if !status.is_locked => Ok(()),
-        0 => Ok(()),
+        0 => f.write_str(" (a process that has not changed the length yet has it)"),
         own if own == u64::from(std::process::id()) => {
             f.write_str(" (this process has it, by another handle)")
         }

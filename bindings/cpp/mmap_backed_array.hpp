@@ -455,7 +455,9 @@ public:
     {
         mba_array *made = nullptr;
         if (const int code = shm_code(name, flags, options, &made); code != MBA_OK) {
-            raise(code, "mba::array::shm", name.get(), wrong_about(flags));
+            // Where the system keeps it, so that the error can tell what is there.
+            const std::string path = std::string(name.get()[0] == '/' ? "/dev/shm" : "/dev/shm/") + name.get();
+            raise(code, "mba::array::shm", path.c_str(), wrong_about(flags));
         }
         return array<T>(owned{made});
     }
@@ -764,8 +766,14 @@ protected:
 
     static int memory_code(void *data, size_type count, std::uint32_t flags, mba_array **made) noexcept
     {
-        const bool suits = count <= SIZE_MAX / sizeof(T) && reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
-        return suits ? mba_from_memory(data, count * sizeof(T), type, flags, made) : EINVAL_;
+        return wrong_about(data, count) == nullptr ? mba_from_memory(data, count * sizeof(T), type, flags, made) : EINVAL_;
+    }
+
+    static const char *wrong_about(const void *data, size_type count) noexcept
+    {
+        return count > SIZE_MAX / sizeof(T) ? "no memory has so many elements"
+               : reinterpret_cast<std::uintptr_t>(data) % alignof(T) != 0 ? "the memory is not aligned for the type"
+                                                                          : nullptr;
     }
 
     static constexpr int EINVAL_ = static_cast<int>(std::errc::invalid_argument);
@@ -778,7 +786,7 @@ protected:
     static const char *wrong_about(std::uint32_t flags) noexcept
     {
         return flags_suit(flags) ? nullptr
-                                 : "elements can be written by this type: open with MBA_RDWR, or use mba::array<const T>";
+                                 : "this array type can write: open with MBA_RDWR, or use mba::array<const T>";
     }
 
     /* Throws if a call of this handle has failed. */
@@ -869,7 +877,9 @@ public:
      */
     explicit array(mba_array *other) : base()
     {
-        detail::check(base::suits(other), "mba::array");
+        if (const int code = base::suits(other); code != MBA_OK) {
+            detail::raise(code, "mba::array", mba_path(other), other == nullptr ? "the handle is NULL" : nullptr);
+        }
         *this = array(typename base::owned{other});
     }
     array(mba_array *other, std::error_code &error) noexcept : base()
@@ -888,7 +898,9 @@ public:
     [[nodiscard]] static array from_memory(const T *data, std::size_t count)
     {
         mba_array *made = nullptr;
-        detail::check(base::memory_code(const_cast<T *>(data), count, MBA_RDONLY, &made), "mba::array::from_memory");
+        if (const int code = base::memory_code(const_cast<T *>(data), count, MBA_RDONLY, &made); code != MBA_OK) {
+            detail::raise(code, "mba::array::from_memory", nullptr, base::wrong_about(data, count));
+        }
         return array(typename base::owned{made});
     }
     [[nodiscard]] static array from_memory(const T *data, std::size_t count, std::error_code &error) noexcept
@@ -934,7 +946,9 @@ public:
      */
     explicit array(mba_array *other) : base()
     {
-        detail::check(base::suits(other), "mba::array");
+        if (const int code = base::suits(other); code != MBA_OK) {
+            detail::raise(code, "mba::array", mba_path(other), other == nullptr ? "the handle is NULL" : nullptr);
+        }
         *this = array(typename base::owned{other});
     }
     array(mba_array *other, std::error_code &error) noexcept : base()
@@ -975,7 +989,9 @@ public:
     [[nodiscard]] static array from_memory(T *data, std::size_t count)
     {
         mba_array *made = nullptr;
-        detail::check(base::memory_code(data, count, MBA_RDWR, &made), "mba::array::from_memory");
+        if (const int code = base::memory_code(data, count, MBA_RDWR, &made); code != MBA_OK) {
+            detail::raise(code, "mba::array::from_memory", nullptr, base::wrong_about(data, count));
+        }
         return array(typename base::owned{made});
     }
     [[nodiscard]] static array from_memory(T *data, std::size_t count, std::error_code &error) noexcept

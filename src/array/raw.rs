@@ -8,7 +8,7 @@ use crate::array::Array;
 use crate::element;
 use crate::error::{Error, Result};
 use crate::ops::{self, Span};
-use crate::storage::{Pace, Wait, is_magic};
+use crate::storage::{Pace, Sibling, Wait, is_magic};
 
 /// What every element but a large record fits in.
 const SMALL: usize = 64;
@@ -256,17 +256,54 @@ impl Array {
     /// `out` must be valid for writes of `count` elements.
     pub(crate) unsafe fn read_to(&self, start: usize, count: usize, out: *mut u8) -> Result<()> {
         self.check_range(start, count)?;
-        if count > 0 {
-            let (storage, bytes) = (self.storage(), count * self.itemsize());
-            // SAFETY: the range lies within the array; the caller promises `out`, and the handle may be written to where
-            // another handle of the same file is.
-            unsafe {
-                let out =
-                    if storage.can_write() { storage.by_own_address(out, bytes).cast_mut() } else { out };
-                core::ptr::copy(storage.element(start), out, bytes);
+        let bytes = count * self.itemsize();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let from = self.storage().element(start).cast_const();
+        // SAFETY: the range lies within the array; the caller promises `out`. Where that is in another mapping of the same
+        // file, the elements are read from there too, so that addresses tell what overlaps.
+        unsafe {
+            match self.storage().sibling_at(out) {
+                None => core::ptr::copy(from, out, bytes),
+                Some(sibling) => match self.seen_from(&sibling, from, bytes) {
+                    Some(from) => core::ptr::copy(from, out, bytes),
+                    None => core::ptr::copy_nonoverlapping(put_aside(from, bytes)?.as_ptr(), out, bytes),
+                },
             }
         }
         Ok(())
+    }
+
+    /// Where elements of this handle lie in another handle's mapping of the same file; `None` where that has not the same
+    /// bytes, or none.
+    fn seen_from(&self, sibling: &Sibling, element: *const u8, bytes: usize) -> Option<*const u8> {
+        let (base, _) = self.storage().mapped()?;
+        let place = element.addr() - base.addr();
+        let is_there = !sibling.has_own_pages && place + bytes <= sibling.room;
+        is_there.then(|| sibling.base.wrapping_add(place).cast_const())
+    }
+
+    /// Values that may lie in another handle's mapping of the same file: by this handle's own address, or put aside in `copy`
+    /// where there is none.
+    ///
+    /// # Safety
+    /// `values` must be valid for reads of so many bytes, as long as the result is used.
+    unsafe fn by_own_address(
+        &self,
+        values: *const u8,
+        bytes: usize,
+        copy: &mut Vec<u8>,
+    ) -> Result<*const u8> {
+        // SAFETY: the caller promises the values.
+        let Some(sibling) = (unsafe { self.storage().sibling_at(values) }) else { return Ok(values) };
+        let Some((base, room)) = self.storage().mapped() else { return Ok(values) };
+        if !sibling.has_own_pages && sibling.place + bytes <= room {
+            return Ok(base.wrapping_add(sibling.place).cast_const());
+        }
+        // SAFETY: as above.
+        *copy = unsafe { put_aside(values, bytes)? };
+        Ok(copy.as_ptr())
     }
 
     /// # Safety
@@ -274,12 +311,12 @@ impl Array {
     pub(crate) unsafe fn write_from(&self, start: usize, values: *const u8, count: usize) -> Result<()> {
         self.check_writable()?;
         self.check_range(start, count)?;
-        if count > 0 {
-            let (storage, bytes) = (self.storage(), count * self.itemsize());
+        let (bytes, mut copy) = (count * self.itemsize(), Vec::new());
+        if bytes > 0 {
             // SAFETY: the range lies within the array, which may be written; the caller promises the values.
             unsafe {
-                let values = storage.by_own_address(values, bytes);
-                core::ptr::copy(values, storage.element(start), bytes);
+                let values = self.by_own_address(values, bytes, &mut copy)?;
+                core::ptr::copy(values, self.storage().element(start), bytes);
             }
         }
         Ok(())
@@ -307,19 +344,17 @@ impl Array {
             (len - removed).checked_add(count).filter(|new| *new <= self.reserved()).ok_or(Error::Limit)?;
         let itemsize = self.itemsize();
         let mut copy = Vec::new();
-        // SAFETY: the caller promises the values.
-        let values = unsafe { storage.by_own_address(values, count * itemsize) };
-        let values = if count > 0 && self.overlaps(values, count * itemsize) {
-            // The elements that the values are may be about to move.
-            if copy.try_reserve_exact(count * itemsize).is_err() {
-                return Err(Error::NO_MEMORY);
+        let mut values = values;
+        if count > 0 {
+            // SAFETY: the caller promises the values.
+            values = unsafe { self.by_own_address(values, count * itemsize, &mut copy)? };
+            if self.overlaps(values, count * itemsize) {
+                // The elements that the values are may be about to move.
+                // SAFETY: as above.
+                copy = unsafe { put_aside(values, count * itemsize)? };
+                values = copy.as_ptr();
             }
-            // SAFETY: the caller promises the values, and the copy has room for them.
-            unsafe { core::ptr::copy_nonoverlapping(values, copy.as_mut_ptr(), count * itemsize) };
-            copy.as_ptr()
-        } else {
-            values
-        };
+        }
         if new > len {
             storage.ensure(new, Pace::Amortized)?;
         } else {
@@ -477,4 +512,19 @@ impl Array {
         let end = first + self.reserved() * self.itemsize();
         values.addr() < end && values.addr().saturating_add(bytes) > first
     }
+}
+
+/// A copy of bytes that are about to change.
+///
+/// # Safety
+/// `from` must be valid for reads of so many bytes.
+unsafe fn put_aside(from: *const u8, bytes: usize) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes).map_err(|_| Error::NO_MEMORY)?;
+    // SAFETY: the caller promises the bytes, and the copy has room for them.
+    unsafe {
+        core::ptr::copy_nonoverlapping(from, copy.as_mut_ptr(), bytes);
+        copy.set_len(bytes);
+    }
+    Ok(copy)
 }

@@ -2,7 +2,7 @@
 
 use core::ffi::{c_char, c_int, c_void};
 
-use super::{NULL, make, mba_array, mba_mapping, mba_type, run, string, target, view};
+use super::{NULL, make, mba_array, mba_mapping, mba_type, number, run, string, target, view};
 use crate::array::Array;
 use crate::element::Type;
 use crate::error::{Argument, Error, MBA_EPANIC, MBA_OK, Result};
@@ -264,7 +264,7 @@ pub unsafe extern "C" fn mba_free(array: *mut mba_array) {
 /// someone who doesn't use the library has changed the file's size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_close(array: *mut mba_array) -> c_int {
-    let Some(array) = view(array) else { return libc::EINVAL };
+    let Some(array) = view(array) else { return number(NULL) };
     let code = run(|| core::mem::ManuallyDrop::into_inner(array).close());
     // A caught bug was told by the call that met it; a handle that it poisoned closes without complaint.
     if code == MBA_EPANIC { MBA_OK } else { code }

@@ -81,7 +81,7 @@ impl Backing {
         let mode = if options.mode == 0 { 0o666 } else { options.mode };
         // With O_CREAT the system refuses a directory with EISDIR, and a FIFO opens.
         let fd = open_or_create(options, |flags| sys::open(path, flags, mode))?;
-        let mut backing = Backing::regular(fd, options, Some(from_root(path)?))?;
+        let mut backing = Backing::regular(fd, options, from_root(path)?)?;
         if options.has(MBA_CREATE) && backing.stat.size == 0 {
             backing.new_in = Some(Directory::of(backing.path.as_deref()));
         }
@@ -206,14 +206,15 @@ fn open_or_create(options: &OpenOptions, open: impl Fn(i32) -> Result<Descriptor
     fd.map_err(|error| if error == Error::Os(libc::ENXIO) { Error::Os(libc::ENODEV) } else { error })
 }
 
-/// A path from the root on, so that it leads to the same place from every directory.
-fn from_root(path: &CStr) -> Result<Box<CStr>> {
+/// A path from the root on, so that it leads to the same place from every directory. `None` where the system can't tell the
+/// present one.
+fn from_root(path: &CStr) -> Result<Option<Box<CStr>>> {
     if path.to_bytes().first() == Some(&b'/') {
-        return joined(b"", path.to_bytes());
+        return joined(b"", path.to_bytes()).map(Some);
     }
     let mut directory = [0u8; libc::PATH_MAX as usize];
-    let count = sys::current_directory(&mut directory).unwrap_or(0);
-    joined(&directory[..count], path.to_bytes())
+    let Ok(count) = sys::current_directory(&mut directory) else { return Ok(None) };
+    joined(&directory[..count], path.to_bytes()).map(Some)
 }
 
 /// A directory and a name in it; an empty one adds nothing.
@@ -240,7 +241,11 @@ fn string_of(parts: &[&[u8]]) -> Result<Box<CStr>> {
 
 /// What fstat says of a regular file: `EISDIR` for a directory and `ENODEV` for anything else.
 pub(super) fn regular_file(fd: RawFd) -> Result<Stat> {
-    let stat = sys::stat(fd)?;
+    regular(sys::stat(fd)?)
+}
+
+/// `EISDIR` or `ENODEV` for what isn't a regular file.
+pub(super) fn regular(stat: Stat) -> Result<Stat> {
     match stat.mode & libc::S_IFMT {
         libc::S_IFREG => Ok(stat),
         libc::S_IFDIR => Err(Error::Os(libc::EISDIR)),

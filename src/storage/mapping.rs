@@ -115,17 +115,23 @@ impl Mapping {
         if gate.held.load(Relaxed) || fork::begun() == place.forks.load(Relaxed) {
             return Ok(known);
         }
-        let Ok(own) = fork::unseen(|| Ok(self.open_anew()?.into_raw_fd())) else {
-            // Without /proc there is no other. A child by a fork keeps the lock alive, then.
-            return Ok(known);
-        };
-        place.lock_fd.store(own, Relaxed);
-        place.is_mapped_one.store(false, Relaxed);
-        if place.fd.compare_exchange(CLOSED, known, Relaxed, Relaxed).is_err() {
-            // One was handed out, and is the plain one.
-            sys::close(known);
-        }
-        Ok(own)
+        // Without /proc there is no other. A child by a fork keeps the lock alive, then.
+        let _ = fork::unseen(|| {
+            // From here on a child finds it, and closes it.
+            let former = place.lock_fd.swap(self.open_anew()?.into_raw_fd(), Relaxed);
+            if former != known {
+                // A child that was forked meanwhile may have it.
+                sys::close(former);
+                return Ok(());
+            }
+            place.is_mapped_one.store(false, Relaxed);
+            if place.fd.compare_exchange(CLOSED, known, Relaxed, Relaxed).is_err() {
+                // One was handed out, and is the plain one.
+                sys::close(known);
+            }
+            Ok(())
+        });
+        Ok(place.lock_fd.load(Relaxed))
     }
 
     /// Gives the growth lock back.
@@ -179,7 +185,7 @@ impl Mapping {
         let result = leave(&self.place, self.identity, leaving, held);
         self.place.is_held_on_mapped_one.store(false, SeqCst);
         self.place.gate.held.store(false, Relaxed);
-        self.led.set(false);
+        // It has led still: when the memory goes it has the duty of one that has.
         result
     }
 

@@ -115,6 +115,17 @@ pub(crate) struct Storage {
     file: Option<File>,
 }
 
+/// Bytes in another handle's mapping of the same file.
+pub(crate) struct Sibling {
+    /// Where in the file.
+    pub place: usize,
+    /// Where the other mapping begins, and how much there is of it.
+    pub base: *mut u8,
+    pub room: usize,
+    /// One of both is a private copy: pages of it that were stored to are its own, and the others the file's.
+    pub has_own_pages: bool,
+}
+
 /// The part of a storage that has a file behind it.
 struct File {
     mapping: Mapping,
@@ -414,6 +425,13 @@ impl Storage {
         }
     }
 
+    /// In a forked child: what the parent has stored is the parent's to tell of.
+    fn forget_stores(&self) {
+        if matches!(self.access, Access::Write { .. }) {
+            let _ = self.stores.compare_exchange(STORED, UNCHANGED, Relaxed, Relaxed);
+        }
+    }
+
     /// Makes the handle refuse all further work.
     pub fn poison(&self) {
         self.state.store(PANICKED, SeqCst);
@@ -451,29 +469,33 @@ impl Storage {
         self.data.wrapping_add(at * self.shape.itemsize)
     }
 
-    /// The same bytes by an address of this handle's, if they lie in another handle's mapping of the same file: only by it
-    /// can be told whether they overlap what this handle is about to change.
+    /// Whether bytes lie in another handle's mapping of the same file, where addresses don't tell whether they overlap this
+    /// handle's elements.
     ///
     /// # Safety
-    /// Where `bytes` leads must be mapped, and stay so as long as the result is used.
-    pub unsafe fn by_own_address(&self, bytes: *const u8, count: usize) -> *const u8 {
-        let Some(file) = self.file.as_ref().filter(|file| file.mapping.place.may_have_siblings()) else {
-            return bytes;
-        };
-        let own = &file.mapping;
-        let Some(other) = registry::find(bytes.addr()) else { return bytes };
+    /// The bytes must be mapped, and stay so during the call.
+    pub unsafe fn sibling_at(&self, bytes: *const u8) -> Option<Sibling> {
+        let own = &self.file.as_ref().filter(|file| file.mapping.place.may_have_siblings())?.mapping;
+        let found = registry::find(bytes.addr())?;
         // SAFETY: the caller promises that the memory stays, and a handle that is told of by the registry exists as long as
         // its memory. Nothing is read of it that ever changes.
-        let Some(Storage { file: Some(File { mapping: other, .. }), .. }) = (unsafe { other.as_ref() })
-        else {
-            return bytes;
-        };
-        let is_same = other.identity == own.identity
-            && other.access != Access::Private
-            && own.access != Access::Private;
-        let offset = bytes.addr().wrapping_sub(other.reservation.base().addr());
-        let fits = offset.checked_add(count).is_some_and(|end| end as u64 <= own.reservation.bytes());
-        if is_same && fits { own.reservation.base().wrapping_add(offset).cast_const() } else { bytes }
+        let other = &unsafe { found.as_ref()? }.file.as_ref()?.mapping;
+        let base = other.reservation.base();
+        let is_other = other.identity == own.identity && base != own.reservation.base();
+        is_other.then(|| Sibling {
+            place: bytes.addr().wrapping_sub(base.addr()),
+            base,
+            room: other.reservation.bytes() as usize,
+            has_own_pages: other.access == Access::Private || own.access == Access::Private,
+        })
+    }
+
+    /// Where the mapping begins, and how much there is of it.
+    pub fn mapped(&self) -> Option<(*mut u8, usize)> {
+        self.file.as_ref().map(|file| {
+            let map = &file.mapping.reservation;
+            (map.base(), map.bytes() as usize)
+        })
     }
 
     /// The path by which the file was opened, from the root on.
@@ -535,7 +557,7 @@ impl Storage {
             }
             Layer::Lower(before) => {
                 // A copy has another time at which its metadata were changed.
-                let changed = sys::stat(fd)?.changed;
+                let changed = file.mapping.check(fd)?.changed;
                 if changed != before {
                     file.mapping.renew()?;
                     file.layer.set(Layer::Lower(changed));

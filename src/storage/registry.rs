@@ -50,8 +50,9 @@ pub(super) struct Slot {
     /// 0 while there is no mapping.
     bytes: AtomicUsize,
     storage: AtomicPtr<Storage>,
-    /// In which part of [`MAPPINGS`] the mapping is counted.
-    part: AtomicUsize,
+    /// Which file it is; zeros while that isn't known.
+    dev: AtomicU64,
+    ino: AtomicU64,
     /// The description that is mapped, asked for sizes and footers by readers, and handed out by `mba_fd`. Forked
     /// children share it, by their mappings too, which keep it alive. `CLOSED` for anonymous memory that has one
     /// description for all.
@@ -142,7 +143,8 @@ fn make_chunk(chunk: usize) -> Result<()> {
         base: AtomicUsize::new(0),
         bytes: AtomicUsize::new(0),
         storage: AtomicPtr::new(core::ptr::null_mut()),
-        part: AtomicUsize::new(0),
+        dev: AtomicU64::new(0),
+        ino: AtomicU64::new(0),
         fd: AtomicI32::new(CLOSED),
         lock_fd: AtomicI32::new(CLOSED),
         is_mapped_one: AtomicBool::new(false),
@@ -211,7 +213,8 @@ impl Place {
 
     /// Says where the handle's mapping is, and of which file. The storage must stay where it is until [`Place::hide`].
     pub fn show(&self, base: *const u8, bytes: usize, identity: Identity, storage: *const Storage) {
-        self.slot.part.store(part_of(identity), Relaxed);
+        self.slot.dev.store(identity.dev, Relaxed);
+        self.slot.ino.store(identity.ino, Relaxed);
         MAPPINGS[part_of(identity)].fetch_add(1, Relaxed);
         change(self.slot, base.expose_provenance(), bytes, storage);
     }
@@ -219,14 +222,14 @@ impl Place {
     /// Takes the mapping out.
     pub fn hide(&self) {
         if !self.slot.storage.load(Relaxed).is_null() {
-            MAPPINGS[self.slot.part.load(Relaxed)].fetch_sub(1, Relaxed);
+            MAPPINGS[part_of(self.slot.identity())].fetch_sub(1, Relaxed);
         }
         change(self.slot, 0, 0, core::ptr::null());
     }
 
     /// Whether another handle of this process may have the same file.
     pub fn may_have_siblings(&self) -> bool {
-        MAPPINGS[self.slot.part.load(Relaxed)].load(Relaxed) > 1
+        MAPPINGS[part_of(self.slot.identity())].load(Relaxed) > 1
     }
 }
 
@@ -239,6 +242,16 @@ impl core::ops::Deref for Place {
 }
 
 impl Slot {
+    fn identity(&self) -> Identity {
+        Identity { dev: self.dev.load(Relaxed), ino: self.ino.load(Relaxed) }
+    }
+
+    /// Whether a number has come to be another file's: a program may have closed what it didn't know.
+    fn is_reused(&self, fd: RawFd) -> bool {
+        let own = self.identity();
+        own.ino != 0 && sys::stat(fd).is_ok_and(|stat| stat.identity != own)
+    }
+
     /// The plain descriptor's number, or `CLOSED`.
     pub fn plain(&self) -> RawFd {
         match self.fd.load(Relaxed) {
@@ -293,6 +306,7 @@ impl Slot {
 impl Drop for Place {
     fn drop(&mut self) {
         self.hide();
+        self.slot.ino.store(0, Relaxed);
         // First what a child that is forked in between goes by.
         self.slot.is_held_on_mapped_one.store(false, SeqCst);
         self.slot.is_mapped_one.store(false, SeqCst);
@@ -321,7 +335,16 @@ pub(super) fn disown_all() {
         gate.room.store(0, Relaxed);
         gate.held.store(false, Relaxed);
         gate.own.store(false, Relaxed);
+        // SAFETY: a handle that the slot tells of exists; the parent's threads that could end it aren't in the child. Only an
+        // atomic of it is changed.
+        if let Some(storage) = unsafe { slot.storage.load(Relaxed).as_ref() } {
+            storage.forget_stores();
+        }
+        let fd = slot.lock_fd.load(Relaxed);
         if !slot.is_mapped_one.load(Relaxed) {
+            if fd != CLOSED && slot.is_reused(fd) {
+                slot.lock_fd.store(CLOSED, Relaxed);
+            }
             Slot::close(&slot.lock_fd);
         } else if slot.is_held_on_mapped_one.load(Relaxed) {
             // Where that fails, for want of /proc, the parent's lock lives on until this child ends or uses the array.

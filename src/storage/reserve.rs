@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::os::fd::RawFd;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
@@ -33,7 +33,7 @@ static LEARNT: AtomicU64 = AtomicU64::new(0);
 
 /// How much address space the process may use at this moment, as far as is known.
 fn address_space_limit() -> u64 {
-    let limit = recent_limit();
+    let limit = sys::address_space_limit();
     match LEARNT.load(Relaxed) {
         0 => limit,
         // The process may have got room since.
@@ -57,23 +57,6 @@ fn dumps_files() -> bool {
         ANSWER.store(answer, Relaxed);
     }
     ANSWER.load(Relaxed) == YES
-}
-
-/// The limit of the process's address space at this moment, or a few openings ago if there was none then: a limit that
-/// came since shows at the latest when it is in the way.
-fn recent_limit() -> u64 {
-    static TRUSTED: AtomicU32 = AtomicU32::new(0);
-    const OPENINGS: u32 = 32;
-    let left = TRUSTED.load(Relaxed);
-    if left > 0 {
-        TRUSTED.store(left - 1, Relaxed);
-        return u64::MAX;
-    }
-    let limit = sys::address_space_limit();
-    if limit == u64::MAX {
-        TRUSTED.store(OPENINGS, Relaxed);
-    }
-    limit
 }
 
 /// A mapping whose address never changes.

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use std::os::fd::{AsRawFd, RawFd};
 
-use super::backing::regular_file;
+use super::backing::{regular, regular_file};
 use super::footer::{self, Elements, Footer};
 use super::{Shape, Storage, lock, presence, sys};
 use crate::error::{Error, Result};
@@ -27,6 +27,7 @@ pub(crate) struct Status {
 
 /// Looks at a file without opening it for writing, and without being present.
 pub(crate) fn status_of_path(path: &CStr) -> Result<Status> {
+    regular(sys::stat_path(path)?)?;
     let fd = sys::open(path, libc::O_RDONLY, 0)?;
     let fd = fd.as_raw_fd();
     regular_file(fd)?;
@@ -35,6 +36,10 @@ pub(crate) fn status_of_path(path: &CStr) -> Result<Status> {
 
 /// The process that has locked a file as a whole, by a lock of its own; 0 if the system doesn't say which.
 pub(crate) fn whole_file_locker(path: &CStr) -> Result<Option<u32>> {
+    // To open a FIFO would let somebody through who waits to write to it.
+    if sys::stat_path(path)?.mode & libc::S_IFMT != libc::S_IFREG {
+        return Ok(None);
+    }
     let fd = sys::open(path, libc::O_RDONLY, 0)?;
     for byte in [lock::GROWTH, lock::PRESENCE] {
         if let Some(process) = sys::owner_of_wider_lock(fd.as_raw_fd(), byte)? {
@@ -64,7 +69,11 @@ fn look(fd: RawFd, known: Option<&Shape>) -> Result<Status> {
         ..Status::default()
     };
     if let Some((footer, elements)) = footer {
-        let Footer { len, epoch, holder, .. } = footer;
+        let Footer { len, epoch, mut holder, .. } = footer;
+        if sys::owner_of_wider_lock(fd, lock::GROWTH).is_ok_and(|owner| owner.is_some()) {
+            // It is a program that has locked the whole file, and no handle.
+            holder = 0;
+        }
         status = Status { elements: Some(elements), len, epoch, holder, has_footer: true, ..status };
     } else if let Some(Elements { itemsize, offset, .. }) = known {
         status.len = stat.size.saturating_sub(offset) / u64::from(itemsize);

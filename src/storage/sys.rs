@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::cancel::held_off;
-use crate::error::{Error, Result};
+use crate::error::{Argument, Error, Result};
 
 /// Which file it is: as long as somebody has it open, no other one has these numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -390,7 +390,11 @@ pub(super) fn memfd() -> Result<Descriptor> {
 pub(super) fn shm_open(name: &CStr, flags: i32, mode: u32) -> Result<Descriptor> {
     let flags = flags | libc::O_NONBLOCK;
     // SAFETY: `name` is a C string.
-    open_leased(|| retry_held_off(|| unsafe { libc::shm_open(name.as_ptr(), flags, mode) }).map(Into::into))
+    let open_once = || retry_held_off(|| unsafe { libc::shm_open(name.as_ptr(), flags, mode) });
+    open_leased(|| open_once().map(Into::into)).map_err(|error| match error {
+        Error::Os(libc::EINVAL) => Error::Invalid(Argument::Name),
+        error => error,
+    })
 }
 
 pub(super) fn shm_unlink(name: &CStr) -> Result<()> {

@@ -765,10 +765,58 @@ fn aliasing(cases: &mut Cases) {
                 // SAFETY: the handle exists, and ends here.
                 unsafe { assert_eq!(mba_close(other), MBA_OK) };
             }
+            for flags in [MBA_RDONLY, MBA_PRIVATE] {
+                for _ in 0..rounds / 24 {
+                    copy_across(cases, (array, &path, ty, flags), &mut random);
+                }
+            }
             // SAFETY: the handle exists, and ends here.
             unsafe { assert_eq!(mba_close(array), MBA_OK) };
         }
     }
+}
+
+/// Elements are written from a handle that can't write itself, or is a private copy, and read from that to where the array
+/// is: in another mapping of the same file, a few elements further on, where what is copied changes under the copy.
+fn copy_across(
+    cases: &mut Cases,
+    (array, path, ty, flags): (*mut mba_array, &std::path::Path, i32, u32),
+    random: &mut Numbers,
+) {
+    // SAFETY: the handle exists.
+    let item = unsafe { mba_itemsize(array) };
+    let len = 2 + random.below(3000) as usize;
+    let elements: Vec<u8> = (0..len * item).map(|at| (at * 31 + at / 251) as u8).collect();
+    let this = array.expose_provenance();
+    assert_eq!(call(Function::named("mba_clear"), &[this]), MBA_OK);
+    let words = [this, elements.as_ptr().expose_provenance(), len];
+    assert_eq!(call(Function::named("mba_extend"), &words), MBA_OK);
+    let other = open(path, ty, flags, 0).unwrap();
+    let (from, to) = (random.below(len as u64) as usize, random.below(len as u64) as usize);
+    let count = 1 + random.below((len - from.max(to)) as u64) as usize;
+    let mut model = elements;
+    model.copy_within(from * item..(from + count) * item, to * item);
+    // SAFETY: both handles exist, and have so many elements.
+    let place_in = |handle: *mut mba_array, at: usize| unsafe {
+        mba_data_ptr(handle).cast::<u8>().wrapping_add(at * item).expose_provenance()
+    };
+    let splices = random.below(3);
+    let (name, words) = match splices {
+        0 => ("mba_read", vec![other.expose_provenance(), from, count, place_in(array, to)]),
+        1 => ("mba_write", vec![this, to, place_in(other, from), count]),
+        _ => ("mba_splice", vec![this, to, count, place_in(other, from), count]),
+    };
+    cases.case(
+        format!("{name} of {count} from {from} to {to} of {len} elements of {item} bytes, {flags}"),
+        || {
+            assert_eq!(call(Function::named(name), &words), MBA_OK);
+            let now = bytes(array);
+            let first = (0..now.len()).find(|at| now[*at] != model[*at]);
+            assert_eq!(first, None, "the first byte that is wrong");
+        },
+    );
+    // SAFETY: the handle exists, and ends here.
+    unsafe { assert_eq!(mba_close(other), MBA_OK) };
 }
 
 fn alias(cases: &mut Cases, array: *mut mba_array, other: Option<*mut mba_array>, random: &mut Numbers) {

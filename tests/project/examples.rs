@@ -167,7 +167,10 @@ fn a_consumer_follows_a_producer_in_another_process() {
     other.stdin.take().unwrap().write_all(b"7\n").unwrap();
     let refused = other.wait_with_output().unwrap();
     assert!(!refused.status.success());
-    assert_eq!(String::from_utf8_lossy(&refused.stderr), "append: Another handle holds the growth lock\n");
+    assert_eq!(
+        String::from_utf8_lossy(&refused.stderr),
+        "append: The array is locked by another handle or program\n"
+    );
 
     producer.write(&"3\n".repeat(100_000));
     consumer.read_until("100003 readings, mean 3");

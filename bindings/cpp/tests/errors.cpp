@@ -55,9 +55,18 @@ static void words(const std::string &path)
     says([&] { unopened.clear(); }, "mba::array::clear: the array isn't open");
     says([&] { static_cast<void>(array::open(path, MBA_RDONLY)); },
          "mba::array::open: " + path +
-             ": elements can be written by this type: open with MBA_RDWR, or use mba::array<const T>");
+             ": this array type can write: open with MBA_RDWR, or use mba::array<const T>");
     says([&] { static_cast<void>(mba::array<const std::uint32_t>::open(path, MBA_CREATE)); },
          "mba::array::open: " + path + ": MBA_CREATE needs MBA_RDWR");
+    alignas(8) unsigned char bytes[16] = {};
+    auto *misaligned = reinterpret_cast<std::uint32_t *>(bytes + 1);
+    says([&] { static_cast<void>(array::from_memory(misaligned, 2)); },
+         "mba::array::from_memory: the memory is not aligned for the type");
+    says([&] { static_cast<void>(array::from_memory(reinterpret_cast<std::uint32_t *>(bytes), SIZE_MAX / 2)); },
+         "mba::array::from_memory: no memory has so many elements");
+    says([&] { static_cast<void>(array(static_cast<mba_array *>(nullptr))); }, "mba::array: the handle is NULL");
+    says([&] { static_cast<void>(array::shm("/a/b", MBA_RDWR | MBA_CREATE)); },
+         "mba::array::shm: /dev/shm/a/b: A name of shared memory is a slash and up to 254 bytes without another one");
     array a = array::open(path, MBA_RDWR | MBA_CREATE);
     CHECK(a.path() == path);
     says([&] { a.pop_back(); }, "mba::array::pop_back: " + path + ": " + mba_strerror(MBA_EEMPTY));

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use crate::common::{Place, alone, file_size, writable};
 use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type, Wait};
@@ -188,6 +190,102 @@ fn a_started_program_inherits_no_descriptor() {
                 // SAFETY: no memory is passed.
                 let flags = unsafe { libc::fcntl(*fd, libc::F_GETFD) };
                 assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC, "descriptor {fd} in a child");
+            }
+        })
+        .join();
+    });
+}
+
+/// What is made again because another thread was forking is closed, and no descriptor stays.
+#[test]
+fn no_descriptor_is_left_while_another_thread_forks() {
+    alone("no_descriptor_is_left_while_another_thread_forks", || {
+        let (done, forks) = (AtomicBool::new(false), AtomicUsize::new(0));
+        // Others fork between the opening and a lock, and while that is taken.
+        let wait_for_a_fork = || {
+            let before = forks.load(Relaxed);
+            while forks.load(Relaxed) == before {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    Child::fork(|_| {}).join();
+                    forks.fetch_add(1, Relaxed);
+                }
+            });
+            let directory = Place::Memory.directory();
+            let path = directory.path().join("array");
+            let before = descriptors().len();
+            for round in 0..1000 {
+                let mut array = if round % 3 == 0 {
+                    MmapArray::<u32>::open_or_create(&path).unwrap()
+                } else {
+                    MmapArray::<u32>::anonymous().unwrap()
+                };
+                wait_for_a_fork();
+                array.push(round).unwrap();
+                array.unlock().unwrap();
+                wait_for_a_fork();
+                array.push(round).unwrap();
+            }
+            done.store(true, Relaxed);
+            // The other thread may have a pair of sockets.
+            assert!(descriptors().len() <= before + 2, "{before} before, {} after", descriptors().len());
+        });
+    });
+}
+
+/// A child that ends what it has inherited leaves the file alone, its times too.
+#[test]
+fn a_child_that_frees_its_copy_changes_no_time() {
+    alone("a_child_that_frees_its_copy_changes_no_time", || {
+        let directory = Place::Disk.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        array.extend_from_slice(&[1, 2, 3]).unwrap();
+        array.set(0, 7).unwrap();
+        // Seen to, and then stored to once more.
+        array.flush().unwrap();
+        array.set(0, 8).unwrap();
+        let time = || {
+            let metadata = std::fs::metadata(&path).unwrap();
+            (metadata.mtime(), metadata.mtime_nsec())
+        };
+        let before = time();
+        let array = std::cell::Cell::new(Some(array));
+        Child::fork(|_| drop(array.take())).join();
+        assert_eq!(time(), before);
+        array.take().unwrap().close().unwrap();
+        assert_ne!(time(), before, "the parent's own close tells of what it has stored");
+    });
+}
+
+/// A program that has closed what it didn't know, and uses the numbers for its own files, has those in its children.
+#[test]
+fn a_child_keeps_descriptors_whose_numbers_were_the_librarys() {
+    alone("a_child_keeps_descriptors_whose_numbers_were_the_librarys", || {
+        let directory = Place::Disk.directory();
+        let path = directory.path().join("array");
+        let before = descriptors();
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        array.push(1).unwrap();
+        let own = std::fs::File::create(directory.path().join("own")).unwrap();
+        let numbers: Vec<i32> = descriptors()
+            .into_keys()
+            .filter(|fd| !before.contains_key(fd) && *fd != own.as_raw_fd())
+            .filter(|fd| std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|to| to == path))
+            .collect();
+        assert_eq!(numbers.len(), 2, "one that is mapped, and one for the lock");
+        for number in &numbers {
+            // SAFETY: takes the library's descriptors away, which is what is tried.
+            assert_eq!(unsafe { libc::dup2(own.as_raw_fd(), *number) }, *number);
+        }
+        Child::fork(|_| {
+            for number in &numbers {
+                // SAFETY: only asks.
+                assert!(unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0, "{number} is the program's");
             }
         })
         .join();
