@@ -105,8 +105,8 @@ pub fn part(test: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// The path of a test in this binary, by its function's name.
-fn path_of(test: &str) -> &'static str {
+/// The path of a test in this binary, by its function's name; the name itself where the binary has a harness of its own.
+fn path_of(test: &str) -> &str {
     static PATHS: OnceLock<Vec<String>> = OnceLock::new();
     let paths = PATHS.get_or_init(|| {
         let binary = std::env::current_exe().expect("a process knows its binary");
@@ -115,8 +115,8 @@ fn path_of(test: &str) -> &'static str {
         list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
     });
     let is_it = |path: &&String| path.rsplit("::").next() == Some(test);
-    assert_eq!(paths.iter().filter(is_it).count(), 1, "{test} must be one test's name");
-    paths.iter().find(is_it).expect("there is one")
+    assert!(paths.iter().filter(is_it).count() <= 1, "{test} must be one test's name");
+    paths.iter().find(is_it).map_or(test, String::as_str)
 }
 
 /// What a process that was started by [`part`] for this test is to do; `None` in the test itself.
