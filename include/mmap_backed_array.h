@@ -41,9 +41,11 @@
  * If elements were only ever appended, the file is exactly its elements when a handle that has changed the
  * length closes and no other one holds the growth lock; others may still have it open. If elements were taken
  * away or moved, the file keeps what others may have seen as long as they have it open, and its footer. It is
- * exactly its elements when the last handle closes, if that one is MBA_RDWR. A file without spare room that is
- * made shorter while others have it open needs room for a footer, or the call fails with ENOSPC. mba_tidy()
- * puts in order what a process has left that ended without closing.
+ * exactly its elements when the last handle closes, if that one is MBA_RDWR; else the footer stays. A file without
+ * spare room that is made shorter while others have it open needs room for a footer, or the call fails with ENOSPC.
+ *
+ * A process that ends without closing leaves footer and spare room. They go by mba_tidy(), or when a handle closes that has
+ * changed the length, or an MBA_RDWR handle while no other has the file open.
  *
  * POINTERS. mba_data_ptr() is the same from opening to freeing, however much the array grows. The
  * library never keeps a pointer of the caller's after the call, except the one given to mba_from_memory().
@@ -56,7 +58,7 @@
  * the same array, are independent. An element of 1, 2, 4 or 8 bytes is read and set whole; mba_read() and
  * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and what
  * takes no handle may be called from any thread. No call is a point where pthread_cancel(3) ends a thread:
- * a request waits until the call has returned. 16 KiB of stack are enough for every call. Signal handlers may
+ * a request waits until the call has returned (unless the thread has made its cancellation asynchronous). 16 KiB of stack are enough for every call. Signal handlers may
  * use mba_data_ptr() and mba_len(), and store to elements; all other calls are not for them.
  *
  * FORK. A child keeps its parent's handles with their pointers, and neither the growth lock nor
@@ -103,8 +105,8 @@
 #endif
 
 /*
- The type of elements of so many bytes, from 1 to MBA_RECORD_MAX, whose meaning is the caller's; -1, no type, beyond.
- With it a structure can be an element: MBA_RECORD(sizeof(struct point)). A file's footer, and so the check
+ The type of a record of `size` bytes, from 1 to MBA_RECORD_MAX; for any other size -1, which every call refuses with
+ MBA_ETYPE. With it a structure can be an element: MBA_RECORD(sizeof(struct point)). A file's footer, and so the check
  when it is opened, knows the size and nothing else of it.
 
  Records are found, counted and compared by their bytes, those of padding between members too: clear a structure
@@ -412,14 +414,15 @@ typedef struct mba_options {
      */
     uint32_t size;
     /*
-     Permission bits of a file that is made, such as 0600; the umask applies. 0: the default, 0666 for
-     files and 0600 for named shared memory.
+     Permission bits of a file that is created, such as 0600; the umask applies. A file that exists keeps its own. 0: the
+     default, 0666 for files and 0600 for named shared memory.
      */
     uint32_t mode;
     /*
-     Bytes of address range to reserve: the most that the elements can come to take through this handle.
-     It costs address space, not memory, and is rounded up to whole pages. 0: the default, 64 GiB or twice the file, and less where the
-     process has little address space left. A size asked for is never made smaller.
+     How many bytes of elements must fit, at least, when the array has grown. Room for the footer is added, and the
+     sum is rounded up to whole pages; `mba_reserved` tells the result. It costs address space, not memory. 0: the
+     default, 64 GiB or twice the file, and less where the process has little address space left. A size
+     asked for is never made smaller. A private copy takes the file's size only, whatever is asked for.
      */
     uint64_t reservation;
 } mba_options;
@@ -461,7 +464,8 @@ typedef struct mba_status {
      */
     uint64_t epoch;
     /*
-     The number of the process that holds the growth lock, or held it last; 0 if the file has no footer.
+     The number of the process that holds the growth lock, or held it last; 0 if the file has no footer, and if a
+     program has locked the whole file.
      */
     uint64_t holder;
     /*
@@ -469,7 +473,7 @@ typedef struct mba_status {
      */
     uint32_t has_footer;
     /*
-     1 if a handle holds the growth lock, else 0.
+     1 if a handle holds the growth lock, or a program has locked the whole file, else 0.
      */
     uint32_t is_locked;
     /*
@@ -713,9 +717,9 @@ int mba_anon_with(mba_type type,
                   struct mba_array **out);
 
 /*
- Opens named shared memory: `name` is one slash and a name without any, as for shm_open(3), and `flags`
- are as for `mba_open`. It is made with mode 0600, and lasts until `mba_shm_unlink` or a restart of
- the system: a handle never owns it, and closing one never removes it.
+ Opens named shared memory, as shm_open(3) does. `name` is a slash and up to 254 bytes without another one; the slash
+ may be left out. `flags` are as for `mba_open`. Memory that is created has mode 0600, and lasts until `mba_shm_unlink`
+ or a restart of the system: a handle never owns it, and closing one never removes it.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
@@ -775,7 +779,7 @@ int mba_from_fd_with(int fd,
 
 /*
  Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must outlive
- the handle. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
+ the handle. If it is another array's, mapped at several addresses, calls don't notice where values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
@@ -796,8 +800,8 @@ void mba_free(struct mba_array *array);
 
 /*
  Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
- case, all pointers into the array end, and nothing is lost: the next `MBA_RDWR` handle that closes tries again, and so
- does `mba_tidy`.
+ case, all pointers into the array end, and nothing is lost: `mba_tidy` tries again, and so does
+ the next handle that closes after changing the length, or as the only one, if it is `MBA_RDWR`.
 
  A handle that has held the growth lock gives back the file's spare room, unless another one holds the lock now: an array
  that was only appended to is then exactly its elements. Where elements were taken away, the file keeps as
@@ -812,9 +816,10 @@ int mba_close(struct mba_array *array);
 
 /*
  Releases a handle as `mba_close` does, and keeps the memory at its address until `mba_mapping_free`: for languages
- whose views outlive a close. The growth lock and spare room are given back at once. What the handle had seen as
- elements stays mapped, and others may go on storing there; until it is freed, the mapping counts as one that has the
- file open. Whoever lets go last trims the file.
+ whose views outlive a close. Ask for the pointer and the length before. The growth lock and spare room are given back at
+ once. What the handle had seen as elements stays mapped, and stores through the pointer still reach the file. Until
+ it is freed, the mapping counts as one that has the file open. Freeing it trims the file as a close would, if
+ the handle was `MBA_RDWR`.
 
  Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is the mapping in any case,
  and the codes are those of `mba_close`.
@@ -899,11 +904,12 @@ int mba_splice(struct mba_array *array,
                size_t count);
 
 /*
- Makes the array `len` elements long; new elements are zero.
+ Makes the array `len` elements long; new elements are zero. Their blocks on the disk, or their memory, are taken at once.
 
  Errors: as `mba_append`.
  */
-int mba_resize(struct mba_array *array, size_t len);
+int mba_resize(struct mba_array *array,
+               size_t len);
 
 /*
  Makes the array empty.
@@ -913,7 +919,7 @@ int mba_resize(struct mba_array *array, size_t len);
 int mba_clear(struct mba_array *array);
 
 /*
- Makes room for `capacity` elements in all. Until the lock is given back, appends up to there can't fail,
+ Makes room for `capacity` elements in all, and takes their blocks on the disk, or their memory. Until the lock is given back, appends up to there can't fail,
  and elements can be stored there and published by `mba_commit`. With `MBA_EXACT` there is no spare room to
  make: the call only tells whether the reservation is large enough.
 
@@ -933,11 +939,14 @@ int mba_shrink_to_fit(struct mba_array *array);
 
 /*
  Publishes elements that were stored through `mba_data_ptr` behind the last one: the length becomes
- `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce.
+ `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce. Store only while this
+ handle holds the growth lock: the call takes it if it must, and publishes what lies there then.
 
- Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity; as `mba_append`.
+ Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity, as they are under the lock; as
+ `mba_append`.
  */
-int mba_commit(struct mba_array *array, size_t len);
+int mba_commit(struct mba_array *array,
+               size_t len);
 
 /*
  The version of the library: major << 16 | minor << 8 | patch, to be compared with the
@@ -954,11 +963,14 @@ const char *mba_strerror(int code);
 /*
  Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has happened, and what the
  file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the process that has the growth lock, or that has
- locked the whole file by fcntl(2); for `MBA_ETYPE` the type that the file has. For `EINVAL` it says which argument has no
- sense, if that call was the last one of this thread to fail. `path` may be NULL; `mba_path` tells a handle's.
+ locked the whole file by fcntl(2); for `MBA_ETYPE` the type that the file has; all that as far as the file says. For
+ `EINVAL` it says what is wrong with the arguments, if that call was the last one of this thread to fail. `path` may be
+ NULL; `mba_path` tells a handle's; that of named shared memory is /dev/shm and the name. `buffer` must not overlap it.
 
- Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail. It opens the file for
- reading for those three codes; never call it in a signal handler.
+ For `MBA_ELOCKED`, `ETIMEDOUT` and `MBA_ETYPE` it opens the file for reading and closes it again: as with any close, the
+ process then loses its own fcntl(2) locks on this file. Never call it in a signal handler.
+
+ Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail.
 
  `fprintf(stderr, "%s\n", mba_error_text(code, path, line, sizeof line));`
  */
@@ -1191,8 +1203,8 @@ static inline mba_head *mba_head_of(mba_array *array)
 }
 
 /*
- Publishes a length, which must not be less than the present one, nor more than `*head->room`, while that isn't 0:
- first for other processes, then for this handle. What the elements are must have been stored before.
+ Publishes a length: first for other processes, then for this handle. Call it only while `*head->room` isn't 0. `len`
+ must be between the present length and `*head->room`. Store the elements first.
  */
 static inline void mba_head_publish(mba_head *head, unsigned long long len)
 {

@@ -18,12 +18,13 @@ pub struct mba_options {
     /// `sizeof(mba_options)` as the caller knows it. Smaller sizes, of older headers, are
     /// accepted; of larger ones the bytes that this library doesn't know must be zero.
     pub size: u32,
-    /// Permission bits of a file that is made, such as 0600; the umask applies. 0: the default, 0666 for
-    /// files and 0600 for named shared memory.
+    /// Permission bits of a file that is created, such as 0600; the umask applies. A file that exists keeps its own. 0: the
+    /// default, 0666 for files and 0600 for named shared memory.
     pub mode: u32,
-    /// Bytes of address range to reserve: the most that the elements can come to take through this handle.
-    /// It costs address space, not memory, and is rounded up to whole pages. 0: the default, 64 GiB or twice the file, and less where the
-    /// process has little address space left. A size asked for is never made smaller.
+    /// How many bytes of elements must fit, at least, when the array has grown. Room for the footer is added, and the
+    /// sum is rounded up to whole pages; `mba_reserved` tells the result. It costs address space, not memory. 0: the
+    /// default, 64 GiB or twice the file, and less where the process has little address space left. A size
+    /// asked for is never made smaller. A private copy takes the file's size only, whatever is asked for.
     pub reservation: u64,
 }
 
@@ -137,9 +138,9 @@ pub unsafe extern "C" fn mba_anon_with(
     })
 }
 
-/// Opens named shared memory: `name` is one slash and a name without any, as for shm_open(3), and `flags`
-/// are as for `mba_open`. It is made with mode 0600, and lasts until `mba_shm_unlink` or a restart of
-/// the system: a handle never owns it, and closing one never removes it.
+/// Opens named shared memory, as shm_open(3) does. `name` is a slash and up to 254 bytes without another one; the slash
+/// may be left out. `flags` are as for `mba_open`. Memory that is created has mode 0600, and lasts until `mba_shm_unlink`
+/// or a restart of the system: a handle never owns it, and closing one never removes it.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
@@ -220,7 +221,7 @@ pub unsafe extern "C" fn mba_from_fd_with(
 }
 
 /// Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must outlive
-/// the handle. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
+/// the handle. If it is another array's, mapped at several addresses, calls don't notice where values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
@@ -251,8 +252,8 @@ pub unsafe extern "C" fn mba_free(array: *mut mba_array) {
 }
 
 /// Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
-/// case, all pointers into the array end, and nothing is lost: the next `MBA_RDWR` handle that closes tries again, and so
-/// does `mba_tidy`.
+/// case, all pointers into the array end, and nothing is lost: `mba_tidy` tries again, and so does
+/// the next handle that closes after changing the length, or as the only one, if it is `MBA_RDWR`.
 ///
 /// A handle that has held the growth lock gives back the file's spare room, unless another one holds the lock now: an array
 /// that was only appended to is then exactly its elements. Where elements were taken away, the file keeps as
@@ -271,9 +272,10 @@ pub unsafe extern "C" fn mba_close(array: *mut mba_array) -> c_int {
 }
 
 /// Releases a handle as `mba_close` does, and keeps the memory at its address until `mba_mapping_free`: for languages
-/// whose views outlive a close. The growth lock and spare room are given back at once. What the handle had seen as
-/// elements stays mapped, and others may go on storing there; until it is freed, the mapping counts as one that has the
-/// file open. Whoever lets go last trims the file.
+/// whose views outlive a close. Ask for the pointer and the length before. The growth lock and spare room are given back at
+/// once. What the handle had seen as elements stays mapped, and stores through the pointer still reach the file. Until
+/// it is freed, the mapping counts as one that has the file open. Freeing it trims the file as a close would, if
+/// the handle was `MBA_RDWR`.
 ///
 /// Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is the mapping in any case,
 /// and the codes are those of `mba_close`.

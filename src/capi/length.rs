@@ -95,7 +95,7 @@ pub unsafe extern "C" fn mba_splice(
     with(array, |array| unsafe { array.splice_from(start, removed, sources(values, count)?, count) })
 }
 
-/// Makes the array `len` elements long; new elements are zero.
+/// Makes the array `len` elements long; new elements are zero. Their blocks on the disk, or their memory, are taken at once.
 ///
 /// Errors: as `mba_append`.
 #[unsafe(no_mangle)]
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn mba_clear(array: *mut mba_array) -> c_int {
     with(array, |array| array.clear())
 }
 
-/// Makes room for `capacity` elements in all. Until the lock is given back, appends up to there can't fail,
+/// Makes room for `capacity` elements in all, and takes their blocks on the disk, or their memory. Until the lock is given back, appends up to there can't fail,
 /// and elements can be stored there and published by `mba_commit`. With `MBA_EXACT` there is no spare room to
 /// make: the call only tells whether the reservation is large enough.
 ///
@@ -132,9 +132,11 @@ pub unsafe extern "C" fn mba_shrink_to_fit(array: *mut mba_array) -> c_int {
 }
 
 /// Publishes elements that were stored through `mba_data_ptr` behind the last one: the length becomes
-/// `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce.
+/// `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce. Store only while this
+/// handle holds the growth lock: the call takes it if it must, and publishes what lies there then.
 ///
-/// Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity; as `mba_append`.
+/// Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity, as they are under the lock; as
+/// `mba_append`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_commit(array: *mut mba_array, len: usize) -> c_int {
     with(array, |array| array.commit(len))

@@ -35,11 +35,14 @@ pub extern "C" fn mba_strerror(code: c_int) -> *const c_char {
 
 /// Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has happened, and what the
 /// file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the process that has the growth lock, or that has
-/// locked the whole file by fcntl(2); for `MBA_ETYPE` the type that the file has. For `EINVAL` it says which argument has no
-/// sense, if that call was the last one of this thread to fail. `path` may be NULL; `mba_path` tells a handle's.
+/// locked the whole file by fcntl(2); for `MBA_ETYPE` the type that the file has; all that as far as the file says. For
+/// `EINVAL` it says what is wrong with the arguments, if that call was the last one of this thread to fail. `path` may be
+/// NULL; `mba_path` tells a handle's; that of named shared memory is /dev/shm and the name. `buffer` must not overlap it.
 ///
-/// Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail. It opens the file for
-/// reading for those three codes; never call it in a signal handler.
+/// For `MBA_ELOCKED`, `ETIMEDOUT` and `MBA_ETYPE` it opens the file for reading and closes it again: as with any close, the
+/// process then loses its own fcntl(2) locks on this file. Never call it in a signal handler.
+///
+/// Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail.
 ///
 /// `fprintf(stderr, "%s\n", mba_error_text(code, path, line, sizeof line));`
 #[unsafe(no_mangle)]

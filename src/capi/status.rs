@@ -36,11 +36,12 @@ pub struct mba_status {
     /// The footer's epoch: 0 if no elements were taken away or moved since the file got its footer. It doesn't tell whether
     /// the file changed between two openings.
     pub epoch: u64,
-    /// The number of the process that holds the growth lock, or held it last; 0 if the file has no footer.
+    /// The number of the process that holds the growth lock, or held it last; 0 if the file has no footer, and if a
+    /// program has locked the whole file.
     pub holder: u64,
     /// 1 if the file has spare room and a footer, else 0.
     pub has_footer: u32,
-    /// 1 if a handle holds the growth lock, else 0.
+    /// 1 if a handle holds the growth lock, or a program has locked the whole file, else 0.
     pub is_locked: u32,
     /// 1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one, and doesn't see children
     /// and duplicates of this handle's own descriptor. Of anonymous memory it means nothing.

@@ -264,6 +264,33 @@ fn the_program_of_the_format_page_reads_beside_a_writer() {
     });
 }
 
+/// The file is flat between the calls that empty it and fill it anew, so that nothing in it tells of them.
+#[test]
+fn the_program_of_the_format_page_mixes_nothing() {
+    let peek = Peek::new();
+    let path = peek.directory.path().join("array");
+    std::fs::write(&path, []).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut numbers = Numbers::any();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let mut array = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+                array.clear().unwrap();
+                let many = vec![numbers.next() as u32; 1000 + numbers.below(100_000) as usize];
+                array.extend_from_slice(&many).unwrap();
+                array.close().unwrap();
+            }
+        });
+        for _ in 0..30 {
+            let found = peek.read(&path).unwrap();
+            let all_alike = found.chunks_exact(4).all(|element| element == &found[..4]);
+            assert!(all_alike, "elements of two arrays");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
 /// The pages, by their paths from the top.
 fn pages() -> Vec<String> {
     let mut command = Command::new("git");
