@@ -288,7 +288,7 @@ const TRIES: usize = 20_000;
 /// unless it is none. Two readings without a footer say that there is none.
 ///
 /// `EBUSY` if the file never holds still; `ENODEV` if it never has the bytes that its size promises, as the files of
-/// sysfs, which can't be mapped either. `tests/ordering.rs` explores it.
+/// sysfs, which can't be mapped either. `tests/library/ordering` explores it.
 pub(super) fn read_end(
     fd: RawFd,
     mut stat: Stat,

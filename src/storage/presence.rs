@@ -5,7 +5,7 @@
 //! opens takes presence first and reads the length then; one that cuts publishes the shorter length first and looks for
 //! others then. A barrier lies between the two steps on each side, since the system looks at the locks of a file without
 //! taking a lock itself when there seem to be none: whatever the moment, the one sees the other. So a handle that opens
-//! too late to be seen has the shorter length, and no moment of exclusion is needed. `tests/ordering.rs` explores it.
+//! too late to be seen has the shorter length, and no moment of exclusion is needed. `tests/library/ordering` explores it.
 
 use core::sync::atomic::{Ordering::SeqCst, fence};
 use std::os::fd::{AsRawFd, RawFd};
