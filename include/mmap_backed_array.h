@@ -13,85 +13,92 @@
  *     mba_free(a);
  *
  * ERRORS. Every function that can fail returns an int: 0 is MBA_OK, a positive value is an errno, a
- * negative value is one of MBA_E... below; mba_strerror() has a text for each. Outputs are written on
- * success only. When a call fails the array is as it was, unless its comment says otherwise. NULL
- * where it isn't allowed is EINVAL; a pair (NULL, 0) of values and count is allowed. No call crashes
- * on bad numbers; pointers must point to what the function asks for.
+ * negative value is one of MBA_E... below; mba_strerror() has a text for each. Outputs are written
+ * on success only. When a call fails the array is as it was, unless its comment says otherwise.
+ * NULL where it isn't allowed is EINVAL; a pair (NULL, 0) of values and count is allowed. No call
+ * crashes on bad numbers; pointers must point to what the function asks for.
  *
  * VALUES. Elements travel as pointers to mba_itemsize() bytes, which need not be aligned, in the
  * machine's own byte order. Structures can be elements too: see MBA_RECORD.
  *
  * FILES. A closed file is just its elements: byte 0 is element 0, and the size is length times item
- * size. While a handle grows it, spare room follows the elements, and the last 128 bytes of the file,
- * the footer, hold the true length. Any file of numbers can be opened. End every handle by mba_close() or
- * mba_free(): a process that ends without it leaves the spare room in the file.
+ * size. While a handle grows it, spare room follows the elements, and the last 128 bytes of the
+ * file, the footer, hold the true length. Any file of numbers can be opened. End every handle by
+ * mba_close() or mba_free(): a process that ends without it leaves the spare room in the file.
  *
  * LENGTH. Each handle has its own view of the length. mba_refresh() takes up what others have
  * published; every call that changes the length does so too. One handle at a time can change the
- * length: the first such call takes the growth lock, without waiting (MBA_ELOCKED), and keeps it until
- * mba_unlock(), the handle's end or the process's end, be it by kill -9. Setting elements and reading
- * need no lock.
+ * length: the first such call takes the growth lock, without waiting (MBA_ELOCKED), and keeps it
+ * until mba_unlock(), the handle's end or the process's end, be it by kill -9. Setting elements and
+ * reading need no lock.
  *
- * OTHERS. No handle can hurt another by calls of this library, whatever its length. What an open handle
- * has ever seen as an element stays mapped for it, also when others make the array shorter. A call with an old
- * length reads and stores at its index: if the array was made shorter and grew again, or elements were moved,
- * that is another element. Beyond the present length, what is read means nothing, and what is stored is lost.
- * mba_epoch() tells a follower that elements were taken away or moved.
+ * OTHERS. No handle can hurt another by calls of this library, whatever its length. What an open
+ * handle has ever seen as an element stays mapped for it, also when others make the array shorter.
+ * A call with an old length reads and stores at its index: if the array was made shorter and grew
+ * again, or elements were moved, that is another element. Beyond the present length, what is read
+ * means nothing, and what is stored is lost. mba_epoch() tells a follower that elements were taken
+ * away or moved.
  *
- * If elements were only ever appended, the file is exactly its elements when a handle that has changed the
- * length closes and no other one holds the growth lock; others may still have it open. If elements were taken
- * away or moved, the file keeps what others may have seen as long as they have it open, and its footer. It is
- * exactly its elements when the last handle closes, if that one is MBA_RDWR; else the footer stays. A file without
- * spare room that is made shorter while others have it open needs room for a footer, or the call fails with ENOSPC.
+ * If elements were only ever appended, the file is exactly its elements when a handle that has
+ * changed the length closes and no other one holds the growth lock; others may still have it open.
+ * If elements were taken away or moved, the file keeps what others may have seen as long as they
+ * have it open, and its footer. It is exactly its elements when the last handle closes, if that one
+ * is MBA_RDWR; else the footer stays. A file without spare room that is made shorter while others
+ * have it open needs room for a footer, or the call fails with ENOSPC.
  *
- * A process that ends without closing leaves footer and spare room. They go by mba_tidy(), or when a handle closes that has
- * changed the length, or an MBA_RDWR handle while no other has the file open.
+ * A process that ends without closing leaves footer and spare room. They go by mba_tidy(), or when
+ * a handle closes that has changed the length, or an MBA_RDWR handle while no other has the file
+ * open.
  *
  * POINTERS. mba_data_ptr() is the same from opening to freeing, however much the array grows. The
- * library never keeps a pointer of the caller's after the call, except the one given to mba_from_memory().
+ * library never keeps a pointer of the caller's after the call, except the one given to
+ * mba_from_memory().
  *
- * THREADS. Functions that take const mba_array *, and mba_set(), mba_swap() and mba_write(), may run beside any
- * call on the same handle but mba_free(), mba_close(), mba_detach() and mba_shrink_to_fit(), and, with MBA_EXACT or on a
- * disk that is too full for a footer, those that make the array shorter, since these give pages back.
- * One thread at a time may make the
- * calls that take a non-const handle, which change the length or the lock. Different handles, also of
- * the same array, are independent. An element of 1, 2, 4 or 8 bytes is read and set whole; mba_read() and
- * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and what
- * takes no handle may be called from any thread. No call is a point where pthread_cancel(3) ends a thread:
- * a request waits until the call has returned (unless the thread has made its cancellation asynchronous). 16 KiB of stack are enough for every call. Signal handlers may
- * use mba_data_ptr() and mba_len(), and store to elements; all other calls are not for them.
+ * THREADS. Functions that take const mba_array *, and mba_set(), mba_swap() and mba_write(), may
+ * run beside any call on the same handle but mba_free(), mba_close(), mba_detach() and
+ * mba_shrink_to_fit(), and, with MBA_EXACT or on a disk that is too full for a footer, those that
+ * make the array shorter, since these give pages back. One thread at a time may make the calls that
+ * take a non-const handle, which change the length or the lock. Different handles, also of the same
+ * array, are independent. An element of 1, 2, 4 or 8 bytes is read and set whole; mba_read() and
+ * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and
+ * what takes no handle may be called from any thread. No call is a point where pthread_cancel(3)
+ * ends a thread: a request waits until the call has returned (unless the thread has made its
+ * cancellation asynchronous). 16 KiB of stack are enough for every call. Signal handlers may use
+ * mba_data_ptr() and mba_len(), and store to elements; all other calls are not for them.
  *
- * FORK. A child keeps its parent's handles with their pointers, and neither the growth lock nor
- * the right to trim: its first change of the length takes the lock for itself, or says MBA_ELOCKED. A
- * child that exits or frees its copy leaves the parent's array alone. Descriptors are close-on-exec, and
- * never 0, 1 or 2. All that holds for children by _Fork() and clone() also, with two exceptions. Such a child
- * keeps its parent's lock alive until it ends or uses the array. If a signal handler makes the child and it
- * returns into an interrupted append, it publishes an old length. A child is one of the others who have the
- * file open.
+ * FORK. A child keeps its parent's handles with their pointers, and neither the growth lock nor the
+ * right to trim: its first change of the length takes the lock for itself, or says MBA_ELOCKED. A
+ * child that exits or frees its copy leaves the parent's array alone. Descriptors are
+ * close-on-exec, and never 0, 1 or 2. All that holds for children by _Fork() and clone() also, with
+ * two exceptions. Such a child keeps its parent's lock alive until it ends or uses the array. If a
+ * signal handler makes the child and it returns into an interrupted append, it publishes an old
+ * length. A child is one of the others who have the file open.
  *
  * WHAT SURVIVES. Under kill -9 at any moment, append, extend, pop, resize, commit and clear have
- * happened wholly or not at all. After power loss the elements up to the last mba_flush() are intact,
- * while the length may be larger; what is behind them is then zero, what was stored there at some time,
- * or what is left of a footer. A full disk is ENOSPC where fallocate(2) reserves blocks
- * for good (ext4, xfs, tmpfs): never a signal, and the array stays as it was.
+ * happened wholly or not at all. After power loss the elements up to the last mba_flush() are
+ * intact, while the length may be larger; what is behind them is then zero, what was stored there
+ * at some time, or what is left of a footer. A full disk is ENOSPC where fallocate(2) reserves
+ * blocks for good (ext4, xfs, tmpfs): never a signal, and the array stays as it was.
  *
- * WHAT IS NOT PROMISED. Calls that move or rewrite elements (insert, remove, splice, reverse, byteswap,
- * fill, write) can be half done after a kill. Stores into holes of a sparse file, into reflinked files,
- * and on btrfs and ZFS can meet a full disk as SIGBUS. A program that doesn't use the library and truncates
- * the file makes the lost part fault (SIGBUS): for pointers into it, and for calls that reach elements
- * there. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that. Anonymous arrays can't be cut. If someone
- * who doesn't hold the growth lock stores what looks like a footer in the last 128 bytes of a file without spare
- * room whose size is a multiple of 4096, the library takes it for one. An application's fcntl(2) lock on the
- * whole file blocks the library's locks (MBA_ELOCKED), and the reverse. Closing any descriptor of a file drops
- * the process's own fcntl(2) locks on it, and the library closes descriptors too. Writers that don't
- * use the library may collide with ours. The kernel's out-of-memory killer and network file systems are
- * beyond us. Elements of 16 bytes, and records whose size isn't 1, 2, 4 or 8, can be read half written.
+ * WHAT IS NOT PROMISED. Calls that move or rewrite elements (insert, remove, splice, reverse,
+ * byteswap, fill, write) can be half done after a kill. Stores into holes of a sparse file, into
+ * reflinked files, and on btrfs and ZFS can meet a full disk as SIGBUS. A program that doesn't use
+ * the library and truncates the file makes the lost part fault (SIGBUS): for pointers into it, and
+ * for calls that reach elements there. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that.
+ * Anonymous arrays can't be cut. If someone who doesn't hold the growth lock stores what looks like
+ * a footer in the last 128 bytes of a file without spare room whose size is a multiple of 4096, the
+ * library takes it for one. An application's fcntl(2) lock on the whole file blocks the library's
+ * locks (MBA_ELOCKED), and the reverse. Closing any descriptor of a file drops the process's own
+ * fcntl(2) locks on it, and the library closes descriptors too. Writers that don't use the library
+ * may collide with ours. The kernel's out-of-memory killer and network file systems are beyond us.
+ * Elements of 16 bytes, and records whose size isn't 1, 2, 4 or 8, can be read half written.
  *
  * ABI. A program goes on working with every later library of the same soname. That is
- * libmmap_backed_array.so.1 for all 1.x; while the major version is 0 each minor version has one of its own,
- * libmmap_backed_array.so.0.1 and so on. Functions, constants, the layouts of mba_options, which may grow at its
- * end, and of mba_head, and the footer are part of that. mba_version() tells the library's version, which is
- * to be compared with MBA_VERSION where something was added that the program uses.
+ * libmmap_backed_array.so.1 for all 1.x; while the major version is 0 each minor version has one of
+ * its own, libmmap_backed_array.so.0.1 and so on. Functions, constants, the layouts of mba_options,
+ * which may grow at its end, and of mba_head, and the footer are part of that. mba_version() tells
+ * the library's version, which is to be compared with MBA_VERSION where something was added that
+ * the program uses.
  *
  * For parsers that want declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
  */
@@ -105,15 +112,17 @@
 #endif
 
 /*
- The type of a record of `size` bytes, from 1 to MBA_RECORD_MAX; for any other size -1, which every call refuses with
- MBA_ETYPE. With it a structure can be an element: MBA_RECORD(sizeof(struct point)). A file's footer, and so the check
- when it is opened, knows the size and nothing else of it.
+ The type of a record of `size` bytes, from 1 to MBA_RECORD_MAX; for any other size -1, which every
+ call refuses with MBA_ETYPE. With it a structure can be an element: MBA_RECORD(sizeof(struct
+ point)). A file's footer, and so the check when it is opened, knows the size and nothing else of
+ it.
 
- Records are found, counted and compared by their bytes, those of padding between members too: clear a structure
- by memset before its members are set. They have no order, which is MBA_UNORDERED, and aren't byteswapped, which is
- MBA_ETYPE. They lie one behind the other, so that each is aligned as its structure wants if its size is a multiple
- of its alignment, as sizeof is, and the alignment at most 4096. ENOMEM is an error of pop, insert, remove
- and fill too, if a record of more than 64 bytes has to be put aside.
+ Records are found, counted and compared by their bytes, those of padding between members too: clear
+ a structure by memset before its members are set. They have no order, which is MBA_UNORDERED, and
+ aren't byteswapped, which is MBA_ETYPE. They lie one behind the other, so that each is aligned as
+ its structure wants if its size is a multiple of its alignment, as sizeof is, and the alignment at
+ most 4096. ENOMEM is an error of pop, insert, remove and fill too, if a record of more than 64
+ bytes has to be put aside.
  */
 #define MBA_RECORD(size) \
     ((size) >= 1 && (size) <= MBA_RECORD_MAX ? MBA_CAST_(static_cast, mba_type, 0x52000000ull + (size)) : -1)
@@ -124,26 +133,6 @@
 #define MBA_CAST_(cast, type, value) ((type)(value))
 #endif
 
-
-/*
- The version of the header: its first number.
- */
-#define MBA_VERSION_MAJOR 0
-
-/*
- The version of the header: its second number.
- */
-#define MBA_VERSION_MINOR 1
-
-/*
- The version of the header: its third number.
- */
-#define MBA_VERSION_PATCH 0
-
-/*
- The version of the header: major << 16 | minor << 8 | patch.
- */
-#define MBA_VERSION (((MBA_VERSION_MAJOR << 16) | (MBA_VERSION_MINOR << 8)) | MBA_VERSION_PATCH)
 
 /*
  Advice: nothing special.
@@ -166,7 +155,8 @@
 #define MBA_ADVICE_WILLNEED 3
 
 /*
- Advice: the range won't be needed soon, so this process's memory for it can go. No element is lost.
+ Advice: the range won't be needed soon, so this process's memory for it can go. No element is
+ lost.
  */
 #define MBA_ADVICE_DONTNEED 4
 
@@ -181,9 +171,30 @@
 #define MBA_STATUS_FORMAT 256
 
 /*
- What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or records.
+ What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or
+ records.
  */
 #define MBA_UNORDERED 2
+
+/*
+ The version of the header: its first number.
+ */
+#define MBA_VERSION_MAJOR 0
+
+/*
+ The version of the header: its second number.
+ */
+#define MBA_VERSION_MINOR 1
+
+/*
+ The version of the header: its third number.
+ */
+#define MBA_VERSION_PATCH 0
+
+/*
+ The version of the header: major << 16 | minor << 8 | patch.
+ */
+#define MBA_VERSION (((MBA_VERSION_MAJOR << 16) | (MBA_VERSION_MINOR << 8)) | MBA_VERSION_PATCH)
 
 /*
  `'c'`: one-byte character, as `char` in C.
@@ -317,8 +328,8 @@
 #define MBA_EREADONLY (-105)
 
 /*
- Another handle holds the growth lock, so the length can't change through this one now; or a program has locked the
- whole file by fcntl(2).
+ Another handle holds the growth lock, so the length can't change through this one now; or a
+ program has locked the whole file by fcntl(2).
  */
 #define MBA_ELOCKED (-106)
 
@@ -339,8 +350,9 @@
 #define MBA_ECORRUPT (-109)
 
 /*
- Someone who doesn't use the library made the file shorter while this handle was growing it; or someone made
- it shorter, and the guard (`mba_guard_enable`) has put zeros in the place of elements that this handle had.
+ Someone who doesn't use the library made the file shorter while this handle was growing it; or
+ someone made it shorter, and the guard (`mba_guard_enable`) has put zeros in the place of elements
+ that this handle had.
  */
 #define MBA_ETRUNCATED (-110)
 
@@ -375,16 +387,16 @@
 #define MBA_EXCL 4
 
 /*
- Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is opened
- for reading only; `MBA_RDWR | MBA_PRIVATE` means the same.
+ Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is
+ opened for reading only; `MBA_RDWR | MBA_PRIVATE` means the same.
  */
 #define MBA_PRIVATE 8
 
 /*
- No spare room: the file's size follows the length at every call, at the price of system calls each time;
- with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare room until the handle is
- alone, and pop can say `ENOSPC`. (Where the last elements themselves would read as a footer, a page of spare room
- stays.)
+ No spare room: the file's size follows the length at every call, at the price of system calls each
+ time; with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare
+ room until the handle is alone, and pop can say `ENOSPC`. (Where the last elements themselves
+ would read as a footer, a page of spare room stays.)
  */
 #define MBA_EXACT 16
 
@@ -414,23 +426,24 @@ typedef struct mba_options {
      */
     uint32_t size;
     /*
-     Permission bits of a file that is created, such as 0600; the umask applies. A file that exists keeps its own. 0: the
-     default, 0666 for files and 0600 for named shared memory.
+     Permission bits of a file that is created, such as 0600; the umask applies. A file that exists
+     keeps its own. 0: the default, 0666 for files and 0600 for named shared memory.
      */
     uint32_t mode;
     /*
-     How many bytes of elements must fit, at least, when the array has grown. Room for the footer is added, and the
-     sum is rounded up to whole pages; `mba_reserved` tells the result. It costs address space, not memory. 0: the
-     default, 64 GiB or twice the file, and less where the process has little address space left. A size
-     asked for is never made smaller. A private copy takes the file's size only, whatever is asked for.
+     How many bytes of elements must fit, at least, when the array has grown. Room for the footer
+     is added, and the sum is rounded up to whole pages; `mba_max_len` tells the result. It costs
+     address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
+     process has little address space left. A size asked for is never made smaller. A private copy
+     takes the file's size only, whatever is asked for.
      */
     uint64_t reservation;
 } mba_options;
 
 /*
- What `mba_info` and `mba_array_info` tell. Set `size` before the call:
- `mba_status status = {0}; status.size = sizeof status;`. Fields are only ever added at the end, and the library
- fills those that fit.
+ What `mba_info` and `mba_array_info` tell. Set `size` before the call: `mba_status status = {0};
+ status.size = sizeof status;`. Fields are only ever added at the end, and the library fills those
+ that fit.
  */
 typedef struct mba_status {
     /*
@@ -438,8 +451,8 @@ typedef struct mba_status {
      */
     uint32_t size;
     /*
-     The element type. A file without a footer doesn't tell it: 0, unless a handle was asked. Types that are alike, such
-     as `MBA_LONG` and `MBA_INT64`, are one to a file.
+     The element type. A file without a footer doesn't tell it: 0, unless a handle was asked. Types
+     that are alike, such as `MBA_LONG` and `MBA_INT64`, are one to a file.
      */
     mba_type type;
     /*
@@ -447,7 +460,8 @@ typedef struct mba_status {
      */
     uint64_t itemsize;
     /*
-     The number of elements; 0 if the type isn't known: it is `file_size` divided by your item size then.
+     The number of elements; 0 if the type isn't known: it is `file_size` divided by your item size
+     then.
      */
     uint64_t len;
     /*
@@ -459,13 +473,13 @@ typedef struct mba_status {
      */
     uint64_t offset;
     /*
-     The footer's epoch: 0 if no elements were taken away or moved since the file got its footer. It doesn't tell whether
-     the file changed between two openings.
+     The footer's epoch: 0 if no elements were taken away or moved since the file got its footer.
+     It doesn't tell whether the file changed between two openings.
      */
     uint64_t epoch;
     /*
-     The number of the process that holds the growth lock, or held it last; 0 if the file has no footer, and if a
-     program has locked the whole file.
+     The number of the process that holds the growth lock, or held it last; 0 if the file has no
+     footer, and if a program has locked the whole file.
      */
     uint64_t holder;
     /*
@@ -477,8 +491,9 @@ typedef struct mba_status {
      */
     uint32_t is_locked;
     /*
-     1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one, and doesn't see children
-     and duplicates of this handle's own descriptor. Of anonymous memory it means nothing.
+     1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one,
+     and doesn't see children and duplicates of this handle's own descriptor. Of anonymous memory
+     it means nothing.
      */
     uint32_t is_shared;
     /*
@@ -486,16 +501,16 @@ typedef struct mba_status {
      */
     uint32_t reserved;
     /*
-     The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit. Always empty in this
-     version.
+     The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit.
+     Always empty in this version.
      */
     char format[MBA_STATUS_FORMAT];
 } mba_status;
 
 /*
- What every handle begins with, so that appending in the common case needs no call: see `mba_push`, which is
- made of it. Reach it by `mba_head_of`. It may be read, and the length changed by `mba_head_publish`; all else about
- a handle is opaque.
+ What every handle begins with, so that appending in the common case needs no call: see `mba_push`,
+ which is made of it. Reach it by `mba_head_of`. It may be read, and the length changed by
+ `mba_head_publish`; all else about a handle is opaque.
  */
 typedef struct mba_head {
     /*
@@ -503,13 +518,14 @@ typedef struct mba_head {
      */
     uint8_t *data;
     /*
-     The number of elements, as this handle knows it. Written by the thread that changes the length, atomically.
+     The number of elements, as this handle knows it. Written by the thread that changes the
+     length, atomically.
      */
     unsigned long long len;
     /*
-     Up to which length elements may be appended without a call. It becomes 0 at any time, also by other threads and
-     by signals: where the lock was given back, in every kind of child process, and when the handle refuses work. The
-     address never changes.
+     Up to which length elements may be appended without a call. It becomes 0 at any time, also by
+     other threads and by signals: where the lock was given back, in every kind of child process,
+     and when the handle refuses work. The address never changes.
      */
     const unsigned long long *room;
     /*
@@ -527,166 +543,30 @@ extern "C" {
 #endif // __cplusplus
 
 /*
- The number of elements, as this handle knows it: `mba_refresh` and every call that changes the length
- take up what others have published. 0 for NULL.
- */
-size_t mba_len(const struct mba_array *array);
-
-/*
- How many elements fit before the file must grow; the length, while the handle doesn't hold the growth lock.
- 0 for NULL.
- */
-size_t mba_capacity(const struct mba_array *array);
-
-/*
- Bytes in an element. 0 for NULL.
- */
-size_t mba_itemsize(const struct mba_array *array);
-
-/*
- The most elements that the array can come to have through this handle: its reservation. 0 for NULL.
- */
-size_t mba_reserved(const struct mba_array *array);
-
-/*
- The element type. 0 for NULL.
- */
-mba_type mba_typecode(const struct mba_array *array);
-
-/*
- 1 if elements can't be set through this handle, else 0; 0 for NULL.
- */
-int mba_is_readonly(const struct mba_array *array);
-
-/*
- The address of element 0. It stays the same, and stays valid, from the opening of the handle until it is
- freed, however much the array grows; elements lie there up to the length. NULL for NULL.
-
- What is stored through it is seen by everybody at once. Stores through the pointer of a read-only
- handle are a SIGSEGV; see the top of this file for when a SIGBUS is possible. Elements beyond the
- length, up to the capacity, may be stored by who holds the growth lock, and published by `mba_commit`.
- */
-void *mba_data_ptr(const struct mba_array *array);
-
-/*
- Copies the element at `index` to `out`.
-
- Errors: `MBA_EINDEX`; `EINVAL` for NULL.
- */
-int mba_get(const struct mba_array *array, size_t index, void *out);
-
-/*
- Exchanges the elements at `i` and `j`. Whoever looks meanwhile can find one of them in both places. Stands with
- `mba_set` in the thread rules.
-
- Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `ENOMEM` for elements of more than 64 bytes; `EINVAL` for NULL.
- */
-int mba_swap(struct mba_array *array,
-             size_t i,
-             size_t j);
-
-/*
- Replaces the element at `index`. May run beside any other call on the handle but those that end it or cut
- the file.
-
- Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `EINVAL` for NULL.
- */
-int mba_set(struct mba_array *array,
-            size_t index,
-            const void *value);
-
-/*
- Copies `count` elements from `start` on to `out`.
-
- Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but `(NULL, 0)` is allowed.
- */
-int mba_read(const struct mba_array *array,
-             size_t start,
-             size_t count,
-             void *out);
-
-/*
- Replaces `count` elements from `start` on. `values` may overlap the array. A kill may leave it half done.
-
- Errors: `MBA_EREADONLY`; `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but
- `(NULL, 0)` is allowed.
- */
-int mba_write(struct mba_array *array,
-              size_t start,
-              const void *values,
-              size_t count);
-
-/*
- Stores the same value in `count` elements from `start` on. A kill may leave it half done.
-
- Errors: `MBA_EREADONLY`; `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL.
- */
-int mba_fill(struct mba_array *array, size_t start, size_t count, const void *value);
-
-/*
- Turns the guard on, for all arrays of the process: those that exist and those to come. Without it, touching
- elements of a file that somebody has made shorter is a SIGBUS, which ends the process. With it a handler for
- that signal puts memory of zeros in the place of what is gone, and the thread goes on. The handle is then of no
- more use: the call during which it happened may still say that all is well, but every later one that gives a
- code gives `MBA_ETRUNCATED`, be it for elements that are still there, and so does `mba_close`, which releases
- the handle as always. What gives no code (`mba_len`, `mba_data_ptr` and the like) answers as before, and the
- pointer stays valid, so that a program that uses it learns from its next call what it has read. What is stored
- in the place of lost elements is lost. To go on, close the handle and open the file again.
-
- A SIGBUS that is none of ours goes to the handler that was there before, with the signals blocked and
- everything else as that has asked for, or ends the process, if there was none. Handlers that are installed later
- must do the same with ours; where they don't, call this again, which puts ours on top. If a run-time system has
- a handler of its own, as the JVM, Go and Python's faulthandler do, let it be installed first. Ours runs on the
- alternate stack of signals where a thread has one, makes a few system calls, and leaves `errno` alone.
-
- What the guard can't do: a system call such as read(2) that is given a pointer to lost elements says `EFAULT`,
- and nobody is marked. Cut elements in the page that still has the last bytes of the file are zeros without a
- fault, and so is what was cut and then grown again before it was touched. Other handles of the same file are
- marked when they meet it themselves. Memory of `mba_from_memory` is the caller's. A page that the disk can't
- read, or finds no space for, is replaced too, with the same code.
-
- Calls are counted: each wants one `mba_guard_disable`. The library then stays loaded for good.
-
- Errors: `EBUSY` if ours lies below the handlers of others eight times already; those of sigaction(2).
- */
-int mba_guard_enable(void);
-
-/*
- Takes one `mba_guard_enable` back. With the last one the handler that was there before is there again, unless
- another one was installed since: then ours stays where it is, and passes every signal on. Handles that are
- marked stay so. 0 (`MBA_OK`) also if the guard isn't on.
-
- Errors: those of sigaction(2).
- */
-int mba_guard_disable(void);
-
-/*
  Opens a file of elements; makes it if it is told to.
 
  `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
- `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call later fails. If another process has a
- lease on the file, the call waits. The length is the one published in the file; if it ends
- inside an element, it is the number of whole ones.
+ `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call
+ later fails. If another process has a lease on the file, the call waits. The length is the one
+ published in the file; if it ends inside an element, it is the number of whole ones.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
- Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory, `ENODEV`
- for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and NULL; `MBA_ETYPE` for
- an unknown type, or if the file's footer names another; `MBA_ECORRUPT` for a footer that
- contradicts the file; `MBA_ELOCKED` if somebody who doesn't use the library keeps a lock on the whole file;
- `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address space.
+ Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory,
+ `ENODEV` for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and
+ NULL; `MBA_ETYPE` for an unknown type, or if the file's footer names another; `MBA_ECORRUPT` for a
+ footer that contradicts the file; `MBA_ELOCKED` if somebody who doesn't use the library keeps a
+ lock on the whole file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address
+ space.
  */
-int mba_open(const char *path,
-             mba_type type,
-             uint32_t flags,
-             struct mba_array **out);
+int mba_open(const char *path, mba_type type, uint32_t flags, struct mba_array **out);
 
 /*
  As `mba_open`, with options; NULL for none.
 
- Errors: as `mba_open`; `EINVAL` also for options of a size under 4, for non-zero bytes that this library
- doesn't know, and for a mode beyond 07777; `MBA_ELIMIT` if the elements in the file are more than
- the reservation asked for; `ENOMEM` if there is no room for it.
+ Errors: as `mba_open`; `EINVAL` also for options of a size under 4, for non-zero bytes that this
+ library doesn't know, and for a mode beyond 07777; `MBA_ELIMIT` if the elements in the file are
+ more than the reservation asked for; `ENOMEM` if there is no room for it.
  */
 int mba_open_with(const char *path,
                   mba_type type,
@@ -695,40 +575,36 @@ int mba_open_with(const char *path,
                   struct mba_array **out);
 
 /*
- Makes an empty array in anonymous shared memory. Forked children inherit it; other processes get it by
- `mba_fd`, a socket and `mba_from_fd`. It can't be made shorter under anybody's feet: it is sealed
- against shrinking. It ends with the last handle, mapping and descriptor.
+ Makes an empty array in anonymous shared memory. Forked children inherit it; other processes get
+ it by `mba_fd`, a socket and `mba_from_fd`. It can't be made shorter under anybody's feet: it is
+ sealed against shrinking. It ends with the last handle, mapping and descriptor.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
- Errors: `MBA_ETYPE`; `EINVAL` for NULL; those of memfd_create(2), among them `EMFILE`; `ENOMEM` without
- address space.
+ Errors: `MBA_ETYPE`; `EINVAL` for NULL; those of memfd_create(2), among them `EMFILE`; `ENOMEM`
+ without address space.
  */
-int mba_anon(mba_type type,
-             struct mba_array **out);
+int mba_anon(mba_type type, struct mba_array **out);
 
 /*
  As `mba_anon`, with options; NULL for none. The mode doesn't matter.
 
- Errors: as `mba_anon`; `EINVAL` for options as `mba_open_with`; `ENOMEM` if there is no room for the reservation.
+ Errors: as `mba_anon`; `EINVAL` for options as `mba_open_with`; `ENOMEM` if there is no room for
+ the reservation.
  */
-int mba_anon_with(mba_type type,
-                  const struct mba_options *options,
-                  struct mba_array **out);
+int mba_anon_with(mba_type type, const struct mba_options *options, struct mba_array **out);
 
 /*
- Opens named shared memory, as shm_open(3) does. `name` is a slash and up to 254 bytes without another one; the slash
- may be left out. `flags` are as for `mba_open`. Memory that is created has mode 0600, and lasts until `mba_shm_unlink`
- or a restart of the system: a handle never owns it, and closing one never removes it.
+ Opens named shared memory, as shm_open(3) does. `name` is a slash and up to 254 bytes without
+ another one; the slash may be left out. `flags` are as for `mba_open`. Memory that is created has
+ mode 0600, and lasts until `mba_shm_unlink` or a restart of the system: a handle never owns it,
+ and closing one never removes it.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
  Errors: as `mba_open`; `EINVAL` for a bad name, also one that is too long, and for a directory's.
  */
-int mba_shm_open(const char *name,
-                 mba_type type,
-                 uint32_t flags,
-                 struct mba_array **out);
+int mba_shm_open(const char *name, mba_type type, uint32_t flags, struct mba_array **out);
 
 /*
  As `mba_shm_open`, with options; NULL for none.
@@ -749,22 +625,20 @@ int mba_shm_open_with(const char *name,
 int mba_shm_unlink(const char *name);
 
 /*
- Opens the array in the file or memory behind a descriptor, for instance one that another process got by
- `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at once.
+ Opens the array in the file or memory behind a descriptor, for instance one that another process
+ got by `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at
+ once.
  `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
 
- The file is opened anew through /proc. Where that fails, a handle for reading shares the caller's description; with
- `MBA_RDWR` it is an error.
+ The file is opened anew through /proc. Where that fails, a handle for reading shares the caller's
+ description; with `MBA_RDWR` it is an error.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
- Errors: as `mba_open`; `EBADF`; `EACCES` if the descriptor isn't open for what the flags ask; `EINVAL` also
- for `MBA_EXACT` on memory that is sealed against shrinking.
+ Errors: as `mba_open`; `EBADF`; `EACCES` if the descriptor isn't open for what the flags ask;
+ `EINVAL` also for `MBA_EXACT` on memory that is sealed against shrinking.
  */
-int mba_from_fd(int fd,
-                mba_type type,
-                uint32_t flags,
-                struct mba_array **out);
+int mba_from_fd(int fd, mba_type type, uint32_t flags, struct mba_array **out);
 
 /*
  As `mba_from_fd`, with options; NULL for none. The mode doesn't matter.
@@ -778,14 +652,15 @@ int mba_from_fd_with(int fd,
                      struct mba_array **out);
 
 /*
- Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must outlive
- the handle. If it is another array's, mapped at several addresses, calls don't notice where values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
+ Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must
+ outlive the handle. If it is another array's, mapped at several addresses, calls don't notice
+ where values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
  Errors: `MBA_ETYPE`; `EINVAL` for NULL, other flags, `data` that isn't aligned for the type, and
- `nbytes` that is no multiple of its size. A record's alignment is the largest power of two that divides its
- size, and at most 8.
+ `nbytes` that is no multiple of its size. A record's alignment is the largest power of two that
+ divides its size, and at most 8.
  */
 int mba_from_memory(void *data,
                     size_t nbytes,
@@ -794,38 +669,41 @@ int mba_from_memory(void *data,
                     struct mba_array **out);
 
 /*
- Releases a handle; NULL is allowed. All pointers into the array end. As `mba_close`, without the answer.
+ Releases a handle; NULL is allowed. All pointers into the array end. As `mba_close`, without the
+ answer.
  */
 void mba_free(struct mba_array *array);
 
 /*
- Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
- case, all pointers into the array end, and nothing is lost: `mba_tidy` tries again, and so does
- the next handle that closes after changing the length, or as the only one, if it is `MBA_RDWR`.
+ Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone
+ in any case, all pointers into the array end, and nothing is lost: `mba_tidy` tries again, and so
+ does the next handle that closes after changing the length, or as the only one, if it is
+ `MBA_RDWR`.
 
- A handle that has held the growth lock gives back the file's spare room, unless another one holds the lock now: an array
- that was only appended to is then exactly its elements. Where elements were taken away, the file keeps as
- much as others who have it open may have seen; it is exactly its elements when the last handle closes, if that one is
- `MBA_RDWR`. In a forked child a handle that hasn't changed the length there leaves the file
- alone. Data is not forced to the disk; `mba_flush` does that.
+ A handle that has held the growth lock gives back the file's spare room, unless another one holds
+ the lock now: an array that was only appended to is then exactly its elements. Where elements were
+ taken away, the file keeps as much as others who have it open may have seen; it is exactly its
+ elements when the last handle closes, if that one is `MBA_RDWR`. In a forked child a handle that
+ hasn't changed the length there leaves the file alone. Data is not forced to the disk; `mba_flush`
+ does that.
 
- Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if
- someone who doesn't use the library has changed the file's size.
+ Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and
+ `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's size.
  */
 int mba_close(struct mba_array *array);
 
 /*
- Releases a handle as `mba_close` does, and keeps the memory at its address until `mba_mapping_free`: for languages
- whose views outlive a close. Ask for the pointer and the length before. The growth lock and spare room are given back at
- once. What the handle had seen as elements stays mapped, and stores through the pointer still reach the file. Until
- it is freed, the mapping counts as one that has the file open. Freeing it trims the file as a close would, if
- the handle was `MBA_RDWR`.
+ Releases a handle as `mba_close` does, and keeps the memory at its address until
+ `mba_mapping_free`: for languages whose views outlive a close. Ask for the pointer and the length
+ before. The growth lock and spare room are given back at once. What the handle had seen as
+ elements stays mapped, and stores through the pointer still reach the file. Until it is freed, the
+ mapping counts as one that has the file open. Freeing it trims the file as a close would, if the
+ handle was `MBA_RDWR`.
 
- Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is the mapping in any case,
- and the codes are those of `mba_close`.
+ Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is
+ the mapping in any case, and the codes are those of `mba_close`.
  */
-int mba_detach(struct mba_array *array,
-               struct mba_mapping **out);
+int mba_detach(struct mba_array *array, struct mba_mapping **out);
 
 /*
  Ends the memory that a detached handle has left; NULL is allowed. All pointers into the array end.
@@ -833,69 +711,155 @@ int mba_detach(struct mba_array *array,
 void mba_mapping_free(struct mba_mapping *mapping);
 
 /*
- Appends an element. In the common case this is two stores: no system call, no allocation. `mba_push`, at the end of
- the header, does the same without a call.
-
- Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`; `MBA_ELOCKED` if
- another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation; `MBA_EPARTIAL`; `MBA_ETYPE` and
- `MBA_ECORRUPT` if the file's footer has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
- who doesn't use the library has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of
- files) if there is no room; `EIO`; in a forked child also what open(2) says if the file can't be opened for a
- lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
-
- Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no room for an
- element either, unless the handle is `MBA_EXACT`.
+ The number of elements, as this handle knows it: `mba_refresh` and every call that changes the
+ length take up what others have published. 0 for NULL.
  */
-int mba_append(struct mba_array *array,
-               const void *value);
+size_t mba_len(const struct mba_array *array);
+
+/*
+ How many elements fit before the file must grow; the length, while the handle doesn't hold the
+ growth lock. 0 for NULL.
+ */
+size_t mba_capacity(const struct mba_array *array);
+
+/*
+ Bytes in an element. 0 for NULL.
+ */
+size_t mba_itemsize(const struct mba_array *array);
+
+/*
+ The most elements that the array can come to have through this handle: its reservation. 0 for
+ NULL.
+ */
+size_t mba_max_len(const struct mba_array *array);
+
+/*
+ The element type. 0 for NULL.
+ */
+mba_type mba_typecode(const struct mba_array *array);
+
+/*
+ 1 if elements can't be set through this handle, else 0; 0 for NULL.
+ */
+int mba_is_readonly(const struct mba_array *array);
+
+/*
+ The address of element 0. It stays the same, and stays valid, from the opening of the handle until
+ it is freed, however much the array grows; elements lie there up to the length. NULL for NULL.
+
+ What is stored through it is seen by everybody at once. Stores through the pointer of a read-only
+ handle are a SIGSEGV; see the top of this file for when a SIGBUS is possible. Elements beyond the
+ length, up to the capacity, may be stored by who holds the growth lock, and published by
+ `mba_commit`.
+ */
+void *mba_data_ptr(const struct mba_array *array);
+
+/*
+ Copies the element at `index` to `out`.
+
+ Errors: `MBA_EINDEX`; `EINVAL` for NULL.
+ */
+int mba_get(const struct mba_array *array, size_t index, void *out);
+
+/*
+ Exchanges the elements at `i` and `j`. Whoever looks meanwhile can find one of them in both
+ places. Stands with `mba_set` in the thread rules.
+
+ Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `ENOMEM` for elements of more than 64 bytes; `EINVAL` for
+ NULL.
+ */
+int mba_swap(struct mba_array *array, size_t i, size_t j);
+
+/*
+ Replaces the element at `index`. May run beside any other call on the handle but those that end it
+ or cut the file.
+
+ Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `EINVAL` for NULL.
+ */
+int mba_set(struct mba_array *array, size_t index, const void *value);
+
+/*
+ Copies `count` elements from `start` on to `out`.
+
+ Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but `(NULL, 0)` is
+ allowed.
+ */
+int mba_read(const struct mba_array *array, size_t start, size_t count, void *out);
+
+/*
+ Replaces `count` elements from `start` on. `values` may overlap the array. A kill may leave it
+ half done.
+
+ Errors: `MBA_EREADONLY`; `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but
+ `(NULL, 0)` is allowed.
+ */
+int mba_write(struct mba_array *array, size_t start, const void *values, size_t count);
+
+/*
+ Stores the same value in `count` elements from `start` on. A kill may leave it half done.
+
+ Errors: `MBA_EREADONLY`; `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL.
+ */
+int mba_fill(struct mba_array *array, size_t start, size_t count, const void *value);
+
+/*
+ Appends an element. In the common case this is two stores: no system call, no allocation.
+ `mba_push`, at the end of the header, does the same without a call.
+
+ Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`;
+ `MBA_ELOCKED` if another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation;
+ `MBA_EPARTIAL`; `MBA_ETYPE` and `MBA_ECORRUPT` if the file's footer has become another's;
+ `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's
+ size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of files) if there is no room; `EIO`; in a
+ forked child also what open(2) says if the file can't be opened for a lock of its own, such as
+ `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
+
+ Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no
+ room for an element either, unless the handle is `MBA_EXACT`.
+ */
+int mba_append(struct mba_array *array, const void *value);
 
 /*
  Takes the last element away, and copies it to `out` unless that is NULL.
 
- A file without spare room gets a footer here. If there is no room for that, the file is cut instead; if others have it
- open it can't be cut, and the call fails with `ENOSPC`.
+ A file without spare room gets a footer here. If there is no room for that, the file is cut
+ instead; if others have it open it can't be cut, and the call fails with `ENOSPC`.
 
  Errors: `MBA_EEMPTY`; as `mba_append`.
  */
-int mba_pop(struct mba_array *array,
-            void *out);
+int mba_pop(struct mba_array *array, void *out);
 
 /*
- Inserts an element before `index`, which may be the length. `value` may point into the array. A kill may
- leave it half done.
+ Inserts an element before `index`, which may be the length. `value` may point into the array. A
+ kill may leave it half done.
 
  Errors: `MBA_EINDEX`; as `mba_append`.
  */
-int mba_insert(struct mba_array *array,
-               size_t index,
-               const void *value);
+int mba_insert(struct mba_array *array, size_t index, const void *value);
 
 /*
- Takes the element at `index` away, and copies it to `out` unless that is NULL. A kill may leave it half done.
+ Takes the element at `index` away, and copies it to `out` unless that is NULL. A kill may leave it
+ half done.
 
  Errors: `MBA_EINDEX`; as `mba_append`.
  */
-int mba_remove(struct mba_array *array,
-               size_t index,
-               void *out);
+int mba_remove(struct mba_array *array, size_t index, void *out);
 
 /*
- Appends `count` elements: all of them or, if it fails or the process is killed, none. `values` may point
- into the array itself.
+ Appends `count` elements: all of them or, if it fails or the process is killed, none. `values` may
+ point into the array itself.
 
  Errors: as `mba_append`; `(NULL, 0)` is allowed where the length can change.
  */
-int mba_extend(struct mba_array *array,
-               const void *values,
-               size_t count);
+int mba_extend(struct mba_array *array, const void *values, size_t count);
 
 /*
- Replaces `removed` elements from `start` on by `count` others, and moves those behind them. `values` may
- point into the array itself, also as another handle has it. A kill may leave it half done. With as many values as it removes it is
- `mba_write`, which needs no lock.
+ Replaces `removed` elements from `start` on by `count` others, and moves those behind them.
+ `values` may point into the array itself, also as another handle has it. A kill may leave it half
+ done. With as many values as it removes it is `mba_write`, which needs no lock.
 
- Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array can't be put
- aside; as `mba_append`; `(NULL, 0)` is allowed.
+ Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array
+ can't be put aside; as `mba_append`; `(NULL, 0)` is allowed.
  */
 int mba_splice(struct mba_array *array,
                size_t start,
@@ -904,12 +868,12 @@ int mba_splice(struct mba_array *array,
                size_t count);
 
 /*
- Makes the array `len` elements long; new elements are zero. Their blocks on the disk, or their memory, are taken at once.
+ Makes the array `len` elements long; new elements are zero. Their blocks on the disk, or their
+ memory, are taken at once.
 
  Errors: as `mba_append`.
  */
-int mba_resize(struct mba_array *array,
-               size_t len);
+int mba_resize(struct mba_array *array, size_t len);
 
 /*
  Makes the array empty.
@@ -919,19 +883,20 @@ int mba_resize(struct mba_array *array,
 int mba_clear(struct mba_array *array);
 
 /*
- Makes room for `capacity` elements in all, and takes their blocks on the disk, or their memory. Until the lock is given back, appends up to there can't fail,
- and elements can be stored there and published by `mba_commit`. With `MBA_EXACT` there is no spare room to
- make: the call only tells whether the reservation is large enough.
+ Makes room for `capacity` elements in all, and takes their blocks on the disk, or their memory.
+ Until the lock is given back, appends up to there can't fail, and elements can be stored there and
+ published by `mba_commit`. With `MBA_EXACT` there is no spare room to make: the call only tells
+ whether the reservation is large enough.
 
  Errors: as `mba_append`.
  */
-int mba_reserve(struct mba_array *array,
-                size_t capacity);
+int mba_reserve(struct mba_array *array, size_t capacity);
 
 /*
- Gives spare room back, so that the file is exactly its elements; anonymous memory gives back memory and
- keeps its size. If elements were taken away and others have the file open, it gives back only what they can't have seen,
- and returns `MBA_OK` all the same. No other call may run on this handle meanwhile.
+ Gives spare room back, so that the file is exactly its elements; anonymous memory gives back
+ memory and keeps its size. If elements were taken away and others have the file open, it gives
+ back only what they can't have seen, and returns `MBA_OK` all the same. No other call may run on
+ this handle meanwhile.
 
  Errors: as `mba_append`.
  */
@@ -939,14 +904,251 @@ int mba_shrink_to_fit(struct mba_array *array);
 
 /*
  Publishes elements that were stored through `mba_data_ptr` behind the last one: the length becomes
- `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce. Store only while this
- handle holds the growth lock: the call takes it if it must, and publishes what lies there then.
+ `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce. Store
+ only while this handle holds the growth lock: the call takes it if it must, and publishes what
+ lies there then.
 
- Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity, as they are under the lock; as
- `mba_append`.
+ Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity, as they are under
+ the lock; as `mba_append`.
  */
-int mba_commit(struct mba_array *array,
-               size_t len);
+int mba_commit(struct mba_array *array, size_t len);
+
+/*
+ The path by which the array was opened, from the root on; of named shared memory, where the system
+ keeps it. NULL for NULL and for what was opened otherwise. The string is the handle's, and ends
+ with it.
+ */
+const char *mba_path(const struct mba_array *array);
+
+/*
+ A descriptor of the file or memory behind the array, to send to another process, which opens it by
+ `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't
+ the one that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change
+ the file's size through it. A call that makes the array shorter may open the file anew behind the
+ same number: an flock(2) lock on it goes then. Whoever has a duplicate counts as one who has the
+ file open. -1 for NULL and for the caller's memory; for anonymous memory also if the process has
+ no free descriptor, or no /proc.
+ */
+int mba_fd(const struct mba_array *array);
+
+/*
+ Puts elements and length on the disk, and of a new file the name too, if its directory can be
+ opened for reading; they are there when it returns. A no-op for memory, and for handles that can't
+ change the file.
+
+ Errors: those of msync(2) and fsync(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if
+ someone who doesn't use the library has changed the file's size while this handle holds the lock;
+ `EINVAL` for NULL.
+ */
+int mba_flush(struct mba_array *array);
+
+/*
+ Takes up the length that others have published. A no-op where the length is fixed.
+
+ Errors: `MBA_ELIMIT` if the array has outgrown this handle's reservation, whose length then stays
+ as it was; `MBA_ECORRUPT`, `MBA_ETYPE`; `MBA_ETRUNCATED` if this handle holds the lock and the
+ file is shorter than it left it; `EBUSY` if the file changes so fast that no state of it can be
+ read: try again; `EINVAL` for NULL.
+ */
+int mba_refresh(struct mba_array *array);
+
+/*
+ A number that changes when elements have been taken away or moved (by a call that makes the array
+ shorter, by an insert before the end, and by a splice there that changes the length), as far as
+ this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
+
+ To follow an array: 1. Note the epoch, then the length. 2. Copy the new elements. 3. Call
+ `mba_refresh`. 4. If the epoch is the same, use the copies; if not, drop all that you have taken,
+ and begin at element 0. Don't act on a copy before step 4. The length gets smaller only when the
+ epoch changes. Calls that set elements don't change it. Compare for equality only: the number
+ itself means nothing, also to other openings.
+ */
+uint64_t mba_epoch(const struct mba_array *array);
+
+/*
+ Sets `*replaced` to 1 if the path by which the array was opened now leads to another file or to
+ none, else to 0. A file that was overwritten in its place, as cp(1) does, is the same file. Always
+ 0 for anonymous memory, a descriptor's and the caller's.
+
+ Errors: those of stat(2), except `ENOENT` and `ENOTDIR`, which mean 1; `EINVAL` for NULL.
+ */
+int mba_is_replaced(const struct mba_array *array, int *replaced);
+
+/*
+ Takes the growth lock and holds it across calls, until `mba_unlock` or the end of the handle or of
+ the process. Takes up the length, too. The first call that changes the length does the same
+ without waiting, so that this is for waiting, and for a read and a change that belong together.
+
+ `timeout_ms`: 0 doesn't wait, -1 waits for ever, also for another handle of this very process;
+ other negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A second
+ handle of the same thread waits for ever, too. A handle that has given the lock back and locks
+ again lets waiting handles go first, for 100 ms at most.
+
+ Errors: `MBA_ELOCKED` if `timeout_ms` is 0; `ETIMEDOUT`; `EINTR` if a signal handler without
+ `SA_RESTART` ran; as `mba_append`.
+ */
+int mba_lock(struct mba_array *array, int timeout_ms);
+
+/*
+ Gives the growth lock back, and leaves the spare room to whoever takes it next. 0 (`MBA_OK`) also
+ without the lock. A later call that changes the length takes it again.
+
+ Errors: `EINVAL` for NULL; `ENOSPC`, `EDQUOT`, `EFBIG` and `MBA_ELIMIT` if the last elements of a
+ file without spare room were set so that they would read as a footer, and there is no room for a
+ true one behind them: then the lock is kept.
+ */
+int mba_unlock(struct mba_array *array);
+
+/*
+ 1 if this handle holds the growth lock, else 0; 0 for NULL.
+ */
+int mba_has_lock(const struct mba_array *array);
+
+/*
+ Tells the system how `count` elements from `start` on will be used: one of `MBA_ADVICE_...`. Does
+ nothing where the length is fixed. No advice changes an element. Advice can be forgotten when a
+ call makes the array shorter.
+
+ Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for unknown advice and NULL;
+ those of madvise(2).
+ */
+int mba_advise(const struct mba_array *array, size_t start, size_t count, int advice);
+
+/*
+ Reports a file's type, length, size and state. It opens the file for reading and closes it again.
+ It changes no byte, and takes no lock. As with any close, the process then loses its own fcntl(2)
+ locks on this file.
+
+ Errors: those of open(2); `EISDIR` for a directory, `ENODEV` for what else is no regular file;
+ `MBA_ECORRUPT` if the file's footer contradicts the file; `EINVAL` for NULL, and for a size under
+ 4 or over 65536.
+ */
+int mba_info(const char *path, struct mba_status *out);
+
+/*
+ As `mba_info`, for the file or memory behind a handle: as it is now, whatever length the handle
+ knows.
+
+ Errors: `MBA_ECORRUPT`; those of fstat(2); `EINVAL` for NULL, and for a size under 4 or over
+ 65536.
+ */
+int mba_array_info(const struct mba_array *array, struct mba_status *out);
+
+/*
+ Puts a file in order that a process has left which ended without closing: gives its spare room
+ back. If others have the file open, it gives back what they can't have seen, and returns `MBA_OK`;
+ call it again when they have closed. If the file has a footer, that must name `type`, or any type
+ if that is 0. A file without a footer has nothing to put in order.
+
+ `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its
+ length is then the footer's if it fits, else all that lies before the footer, spare room too.
+ Make a copy first. As with any close, the process then loses its own fcntl(2) locks on this file.
+
+ Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or
+ with `MBA_TIDY_FORCE` if others have a file open whose footer is unsound; `MBA_ETYPE`;
+ `MBA_ECORRUPT` without `MBA_TIDY_FORCE`; those of ftruncate(2); `EINVAL` for NULL and unknown
+ flags.
+ */
+int mba_tidy(const char *path, mba_type type, uint32_t flags);
+
+/*
+ Finds the first element from `start` up to but without `stop` that equals the value, and stores
+ its index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
+
+ Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of
+ `MBA_BOOL` are equal. Records are equal if their bytes are.
+
+ Errors: `MBA_ENOTFOUND`; `EINVAL` for NULL.
+ */
+int mba_find(const struct mba_array *array,
+             const void *value,
+             size_t start,
+             size_t stop,
+             size_t *index);
+
+/*
+ Counts the elements that equal the value, in the sense of `mba_find`, and stores their number in
+ `*count`.
+
+ Errors: `EINVAL` for NULL.
+ */
+int mba_count(const struct mba_array *array, const void *value, size_t *count);
+
+/*
+ Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or
+ greater: by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that
+ pair has no order, as records never have.
+
+ Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
+ */
+int mba_compare(const struct mba_array *a, const struct mba_array *b, int *order);
+
+/*
+ Stores in `*equal` 1 if both arrays have the same length and equal elements, in the sense of
+ `mba_find`, else 0.
+
+ Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
+ */
+int mba_equal(const struct mba_array *a, const struct mba_array *b, int *equal);
+
+/*
+ Turns the order of the elements around, in place. A kill may leave it half done.
+
+ It goes by the length that the handle has. If others have made the array shorter since, it brings
+ elements to places beyond the end, where they are lost: take the growth lock first, or refresh.
+
+ Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
+ */
+int mba_reverse(struct mba_array *array);
+
+/*
+ Turns the bytes of every element around, in place; of both parts of a complex one. A kill may
+ leave it half done.
+
+ Errors: `MBA_EREADONLY`; `MBA_ETYPE` for records; `EINVAL` for NULL.
+ */
+int mba_byteswap(struct mba_array *array);
+
+/*
+ Turns the guard on, for all arrays of the process: those that exist and those to come. Without it,
+ touching elements of a file that somebody has made shorter is a SIGBUS, which ends the process.
+ With it a handler for that signal puts memory of zeros in the place of what is gone, and the
+ thread goes on. The handle is then of no more use: the call during which it happened may still say
+ that all is well, but every later one that gives a code gives `MBA_ETRUNCATED`, be it for elements
+ that are still there, and so does `mba_close`, which releases the handle as always. What gives no
+ code (`mba_len`, `mba_data_ptr` and the like) answers as before, and the pointer stays valid, so
+ that a program that uses it learns from its next call what it has read. What is stored in the
+ place of lost elements is lost. To go on, close the handle and open the file again.
+
+ A SIGBUS that is none of ours goes to the handler that was there before, with the signals blocked
+ and everything else as that has asked for, or ends the process, if there was none. Handlers that
+ are installed later must do the same with ours; where they don't, call this again, which puts ours
+ on top. If a run-time system has a handler of its own, as the JVM, Go and Python's faulthandler
+ do, let it be installed first. Ours runs on the alternate stack of signals where a thread has one,
+ makes a few system calls, and leaves `errno` alone.
+
+ What the guard can't do: a system call such as read(2) that is given a pointer to lost elements
+ says `EFAULT`, and nobody is marked. Cut elements in the page that still has the last bytes of the
+ file are zeros without a fault, and so is what was cut and then grown again before it was touched.
+ Other handles of the same file are marked when they meet it themselves. Memory of
+ `mba_from_memory` is the caller's. A page that the disk can't read, or finds no space for, is
+ replaced too, with the same code.
+
+ Calls are counted: each wants one `mba_guard_disable`. The library then stays loaded for good.
+
+ Errors: `EBUSY` if ours lies below the handlers of others eight times already; those of
+ sigaction(2).
+ */
+int mba_guard_enable(void);
+
+/*
+ Takes one `mba_guard_enable` back. With the last one the handler that was there before is there
+ again, unless another one was installed since: then ours stays where it is, and passes every
+ signal on. Handles that are marked stay so. 0 (`MBA_OK`) also if the guard isn't on.
+
+ Errors: those of sigaction(2).
+ */
+int mba_guard_disable(void);
 
 /*
  The version of the library: major << 16 | minor << 8 | patch, to be compared with the
@@ -961,23 +1163,23 @@ uint32_t mba_version(void);
 const char *mba_strerror(int code);
 
 /*
- Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has happened, and what the
- file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the process that has the growth lock, or that has
- locked the whole file by fcntl(2); for `MBA_ETYPE` the type that the file has; all that as far as the file says. For
- `EINVAL` it says what is wrong with the arguments, if that call was the last one of this thread to fail. `path` may be
- NULL; `mba_path` tells a handle's; that of named shared memory is /dev/shm and the name. `buffer` must not overlap it.
+ Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has
+ happened, and what the file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the
+ process that has the growth lock, or that has locked the whole file by fcntl(2); for `MBA_ETYPE`
+ the type that the file has; all that as far as the file says. For `EINVAL` it says what is wrong
+ with the arguments, if that call was the last one of this thread to fail. `path` may be NULL;
+ `mba_path` tells a handle's; that of named shared memory is /dev/shm and the name. `buffer` must
+ not overlap it.
 
- For `MBA_ELOCKED`, `ETIMEDOUT` and `MBA_ETYPE` it opens the file for reading and closes it again: as with any close, the
- process then loses its own fcntl(2) locks on this file. Never call it in a signal handler.
+ For `MBA_ELOCKED`, `ETIMEDOUT` and `MBA_ETYPE` it opens the file for reading and closes it again:
+ as with any close, the process then loses its own fcntl(2) locks on this file. Never call it in a
+ signal handler.
 
  Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail.
 
  `fprintf(stderr, "%s\n", mba_error_text(code, path, line, sizeof line));`
  */
-const char *mba_error_text(int code,
-                           const char *path,
-                           char *buffer,
-                           size_t size);
+const char *mba_error_text(int code, const char *path, char *buffer, size_t size);
 
 /*
  Bytes in an element of a type, `MBA_RECORD` among them; 0 for an unknown type.
@@ -985,205 +1187,10 @@ const char *mba_error_text(int code,
 size_t mba_type_size(mba_type type);
 
 /*
- A readable name of a type, such as `"uint32"`, and `"record"` for all `MBA_RECORD`; NULL for an unknown type. The string is static.
+ A readable name of a type, such as `"uint32"`, and `"record"` for all `MBA_RECORD`; NULL for an
+ unknown type. The string is static.
  */
 const char *mba_type_name(mba_type type);
-
-/*
- The path by which the array was opened, from the root on; of named shared memory, where the system keeps it. NULL for
- NULL and for what was opened otherwise. The string is the handle's, and ends with it.
- */
-const char *mba_path(const struct mba_array *array);
-
-/*
- A descriptor of the file or memory behind the array, to send to another process, which opens it by
- `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't the one
- that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change the file's size through it. A
- call that makes the array shorter may open the file anew behind the same number: an flock(2) lock on it goes then.
- Whoever has a duplicate counts as one who has the file open. -1 for NULL and for the caller's memory; for anonymous
- memory also if the process has no free descriptor, or no /proc.
- */
-int mba_fd(const struct mba_array *array);
-
-/*
- Puts elements and length on the disk, and of a new file the name too, if its directory can be opened for
- reading; they are there when it returns.
- A no-op for memory, and for handles that can't change the file.
-
- Errors: those of msync(2) and fsync(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who
- doesn't use the library has changed the file's size while this handle holds the lock; `EINVAL` for NULL.
- */
-int mba_flush(struct mba_array *array);
-
-/*
- Takes up the length that others have published. A no-op where the length is fixed.
-
- Errors: `MBA_ELIMIT` if the array has outgrown this handle's reservation, whose length then stays as it was;
- `MBA_ECORRUPT`, `MBA_ETYPE`; `MBA_ETRUNCATED` if this handle holds the lock and the file is shorter than it
- left it; `EBUSY` if the file changes so fast that no state of it can be read: try again; `EINVAL` for NULL.
- */
-int mba_refresh(struct mba_array *array);
-
-/*
- A number that changes when elements have been taken away or moved (by a call that makes the
- array shorter, by an insert before the end, and by a splice there that changes the length), as far as this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
-
- To follow an array: 1. Note the epoch, then the length. 2. Copy the new elements. 3. Call `mba_refresh`. 4. If the epoch
- is the same, use the copies; if not, drop all that you have taken, and begin at element 0. Don't act on a copy before
- step 4. The length gets smaller only when the epoch changes. Calls that set elements don't change it. Compare
- for equality only: the number itself means nothing, also to other openings.
- */
-uint64_t mba_epoch(const struct mba_array *array);
-
-/*
- Sets `*replaced` to 1 if the path by which the array was opened now leads to another file or to none, else to 0. A file
- that was overwritten in its place, as cp(1) does, is the same file. Always 0 for anonymous memory, a descriptor's and
- the caller's.
-
- Errors: those of stat(2), except `ENOENT` and `ENOTDIR`, which mean 1; `EINVAL` for NULL.
- */
-int mba_is_replaced(const struct mba_array *array,
-                    int *replaced);
-
-/*
- Takes the growth lock and holds it across calls, until `mba_unlock` or the end of the handle or of the process.
- Takes up the length, too. The first call that changes the length does the same without waiting, so that
- this is for waiting, and for a read and a change that belong together.
-
- `timeout_ms`: 0 doesn't wait, -1 waits for ever, also for another handle of this very process; other
- negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A second handle of the same thread waits
- for ever, too. A handle that has given the lock back and locks again lets waiting handles go first, for 100 ms at most.
-
- Errors: `MBA_ELOCKED` if `timeout_ms` is 0; `ETIMEDOUT`; `EINTR` if a signal handler without `SA_RESTART` ran; as
- `mba_append`.
- */
-int mba_lock(struct mba_array *array,
-             int timeout_ms);
-
-/*
- Gives the growth lock back, and leaves the spare room to whoever takes it next. 0 (`MBA_OK`) also without
- the lock. A later call that changes the length takes it again.
-
- Errors: `EINVAL` for NULL; `ENOSPC`, `EDQUOT`, `EFBIG` and `MBA_ELIMIT` if the last elements of a file without
- spare room were set so that they would read as a footer, and there is no room for a true one behind
- them: then the lock is kept.
- */
-int mba_unlock(struct mba_array *array);
-
-/*
- 1 if this handle holds the growth lock, else 0; 0 for NULL.
- */
-int mba_has_lock(const struct mba_array *array);
-
-/*
- Tells the system how `count` elements from `start` on will be used: one of `MBA_ADVICE_...`. Does nothing
- where the length is fixed. No advice changes an element. Advice can be forgotten when a call makes the array shorter.
-
- Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for unknown advice and NULL; those
- of madvise(2).
- */
-int mba_advise(const struct mba_array *array,
-               size_t start,
-               size_t count,
-               int advice);
-
-/*
- Reports a file's type, length, size and state. It opens the file for reading and closes it again. It changes no byte, and
- takes no lock. As with any close, the process then loses its own fcntl(2) locks on this file.
-
- Errors: those of open(2); `EISDIR` for a directory, `ENODEV` for what else is no regular file; `MBA_ECORRUPT` if the
- file's footer contradicts the file; `EINVAL` for NULL, and for a size under 4 or over 65536.
- */
-int mba_info(const char *path,
-             struct mba_status *out);
-
-/*
- As `mba_info`, for the file or memory behind a handle: as it is now, whatever length the handle knows.
-
- Errors: `MBA_ECORRUPT`; those of fstat(2); `EINVAL` for NULL, and for a size under 4 or over 65536.
- */
-int mba_array_info(const struct mba_array *array,
-                   struct mba_status *out);
-
-/*
- Puts a file in order that a process has left which ended without closing: gives its spare room back. If others have the file
- open, it gives back what they can't have seen, and returns `MBA_OK`; call it again when they have closed. If the file has
- a footer, that must name `type`, or any type if that is 0. A file without a footer has nothing to put in order.
-
- `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its length is then the
- footer's if it fits, else all that lies before the footer, spare room too. Make a copy first. As with any close, the
- process then loses its own fcntl(2) locks on this file.
-
- Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or with
- `MBA_TIDY_FORCE` if others have a file open whose footer is unsound; `MBA_ETYPE`; `MBA_ECORRUPT` without
- `MBA_TIDY_FORCE`; those of ftruncate(2); `EINVAL` for NULL and unknown flags.
- */
-int mba_tidy(const char *path,
-             mba_type type,
-             uint32_t flags);
-
-/*
- Finds the first element from `start` up to but without `stop` that equals the value, and stores its
- index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
-
- Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of `MBA_BOOL` are equal. Records are equal
- if their bytes are.
-
- Errors: `MBA_ENOTFOUND`; `EINVAL` for NULL.
- */
-int mba_find(const struct mba_array *array,
-             const void *value,
-             size_t start,
-             size_t stop,
-             size_t *index);
-
-/*
- Counts the elements that equal the value, in the sense of `mba_find`, and stores their number in `*count`.
-
- Errors: `EINVAL` for NULL.
- */
-int mba_count(const struct mba_array *array,
-              const void *value,
-              size_t *count);
-
-/*
- Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or greater:
- by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that pair has no order, as
- records never have.
-
- Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
- */
-int mba_compare(const struct mba_array *a,
-                const struct mba_array *b,
-                int *order);
-
-/*
- Stores in `*equal` 1 if both arrays have the same length and equal elements, in the sense of `mba_find`,
- else 0.
-
- Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
- */
-int mba_equal(const struct mba_array *a,
-              const struct mba_array *b,
-              int *equal);
-
-/*
- Turns the order of the elements around, in place. A kill may leave it half done.
-
- It goes by the length that the handle has. If others have made the array shorter since, it brings elements to places
- beyond the end, where they are lost: take the growth lock first, or refresh.
-
- Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
- */
-int mba_reverse(struct mba_array *array);
-
-/*
- Turns the bytes of every element around, in place; of both parts of a complex one. A kill may leave it half
- done.
-
- Errors: `MBA_EREADONLY`; `MBA_ETYPE` for records; `EINVAL` for NULL.
- */
-int mba_byteswap(struct mba_array *array);
 
 #ifdef __cplusplus
 }  // extern "C"
@@ -1203,8 +1210,9 @@ static inline mba_head *mba_head_of(mba_array *array)
 }
 
 /*
- Publishes a length: first for other processes, then for this handle. Call it only while `*head->room` isn't 0. `len`
- must be between the present length and `*head->room`. Store the elements first.
+ Publishes a length: first for other processes, then for this handle. Call it only while
+ `*head->room` isn't 0. `len` must be between the present length and `*head->room`. Store the
+ elements first.
  */
 static inline void mba_head_publish(mba_head *head, unsigned long long len)
 {
@@ -1218,9 +1226,9 @@ static inline void mba_head_publish(mba_head *head, unsigned long long len)
 }
 
 /*
- Appends an element of `size` bytes, which must be `head->itemsize`, if there is room: 1 if it has, else 0, and
- nothing has changed; mba_append() will do it then, or tell why not. The rules for threads are those of mba_append().
- Use a constant for the size.
+ Appends an element of `size` bytes, which must be `head->itemsize`, if there is room: 1 if it has,
+ else 0, and nothing has changed; mba_append() will do it then, or tell why not. The rules for
+ threads are those of mba_append(). Use a constant for the size.
  */
 static inline int mba_head_push(mba_head *head, const void *value, size_t size)
 {
@@ -1258,8 +1266,8 @@ static inline int mba_head_push(mba_head *head, const void *value, size_t size)
 }
 
 /*
- As mba_append(), but in the common case without a call: a fraction of its time. `size` is the element's,
- as in mba_push(array, &value, sizeof value).
+ As mba_append(), but in the common case without a call: a fraction of its time. `size` is the
+ element's, as in mba_push(array, &value, sizeof value).
 
  Errors: MBA_ETYPE if that isn't the size of an element; as mba_append().
  */

@@ -15,7 +15,7 @@ use crate::element::{Kind, Type};
 use crate::error::{Argument, Error, Result};
 use crate::ops::{self, Order, Span};
 use crate::options::{MBA_RDWR, OpenOptions};
-use crate::storage::{Advise, Pace, Shape, Storage, Wait};
+use crate::storage::{Advice, GrowthPolicy, Layout, Storage, Wait};
 
 /// A handle on a typed array in mapped memory, whose element type is known at run time.
 ///
@@ -43,7 +43,7 @@ impl Array {
     }
 
     pub(crate) fn open_c(path: &CStr, ty: Type, options: &OpenOptions) -> Result<Array> {
-        Storage::open(path, options, shape(ty)).map(Array::from_storage)
+        Storage::open(path, options, layout(ty)).map(Array::from_storage)
     }
 
     /// Makes anonymous shared memory, which forked children inherit and [`Array::fd`] hands to others.
@@ -59,7 +59,7 @@ impl Array {
     /// # Errors
     /// As for [`Array::anonymous`]; `ENOMEM` if there is no room for the reservation; `EINVAL` for other options.
     pub fn anonymous_with(ty: Type, options: &OpenOptions) -> Result<Array> {
-        Storage::anonymous(options, shape(ty)).map(Array::from_storage)
+        Storage::anonymous(options, layout(ty)).map(Array::from_storage)
     }
 
     /// Opens named shared memory (`shm_open(3)`), which lasts until [`Array::shm_unlink`] or a restart.
@@ -67,7 +67,7 @@ impl Array {
     /// # Errors
     /// As for [`Array::open`].
     pub fn shm_open(name: &CStr, ty: Type, options: &OpenOptions) -> Result<Array> {
-        Storage::open_shared(name, options, shape(ty)).map(Array::from_storage)
+        Storage::open_shared(name, options, layout(ty)).map(Array::from_storage)
     }
 
     /// Removes a name of shared memory. Handles that are open keep the memory.
@@ -87,7 +87,7 @@ impl Array {
     }
 
     pub(crate) fn from_raw_fd(fd: RawFd, ty: Type, options: &OpenOptions) -> Result<Array> {
-        Storage::from_fd(fd, options, shape(ty)).map(Array::from_storage)
+        Storage::from_fd(fd, options, layout(ty)).map(Array::from_storage)
     }
 
     /// Views the caller's memory as an array of fixed length.
@@ -113,7 +113,7 @@ impl Array {
             return Err(Error::Invalid(Argument::Bytes));
         }
         // SAFETY: the caller promises the memory; its alignment was checked.
-        unsafe { Storage::from_memory(data, nbytes / ty.size(), !options.has(MBA_RDWR), shape(ty)) }
+        unsafe { Storage::from_memory(data, nbytes / ty.size(), !options.has(MBA_RDWR), layout(ty)) }
             .map(Array::from_storage)
     }
 
@@ -180,15 +180,15 @@ pub(crate) fn with_c_path<T>(path: &Path, f: impl FnOnce(&CStr) -> Result<T>) ->
     f(CStr::from_bytes_with_nul(&bytes).map_err(|_| Error::Invalid(Argument::Path))?)
 }
 
-pub(crate) fn shape(ty: Type) -> Shape {
-    Shape { itemsize: ty.size(), kind: ty.kind() as u32, tag: ty.code(), offset: 0 }
+pub(crate) fn layout(ty: Type) -> Layout {
+    Layout { itemsize: ty.size(), class: ty.kind() as u32, type_code: ty.code(), offset: 0 }
 }
 
 // What a handle knows.
 impl Array {
     /// The element type.
     pub fn ty(&self) -> Type {
-        Type::from_code(self.storage().shape().tag).expect("a handle's type is in the table")
+        Type::from_code(self.storage().layout().type_code).expect("a handle's type is in the table")
     }
 
     /// The number of elements, as this handle knows it; [`Array::refresh`] takes up what others have done.
@@ -208,14 +208,14 @@ impl Array {
     }
 
     /// The most elements that the array can come to have through this handle.
-    pub fn reserved(&self) -> usize {
-        self.storage().reserved()
+    pub fn max_len(&self) -> usize {
+        self.storage().max_len()
     }
 
     /// Bytes in an element.
     #[inline(always)]
     pub fn itemsize(&self) -> usize {
-        self.storage().shape().itemsize
+        self.storage().layout().itemsize
     }
 
     /// Whether elements can't be set through this handle.
@@ -389,17 +389,17 @@ impl Array {
         if len < old {
             return storage.shorten(len);
         }
-        let zero_from = storage.ensure(len, Pace::Amortized)?;
+        let zero_from = storage.ensure(len, GrowthPolicy::Amortized)?;
         let itemsize = self.itemsize() as u64;
         let (start, end) = (old as u64 * itemsize, len as u64 * itemsize);
-        let zero_from = zero_from.saturating_sub(storage.shape().offset);
+        let zero_from = zero_from.saturating_sub(storage.layout().offset);
         let dirty = end.min(zero_from).saturating_sub(start);
         // SAFETY: there is room up to `len`, and a footer; what lies beyond `zero_from` is zero already.
         unsafe {
             storage.element(old).write_bytes(0, dirty as usize);
             storage.publish(len);
         }
-        storage.settle();
+        storage.trim_exact();
         Ok(())
     }
 
@@ -446,7 +446,7 @@ impl Array {
         if len > old {
             // SAFETY: a capacity beyond the length means that the file has a footer.
             unsafe { storage.publish(len) };
-            storage.settle();
+            storage.trim_exact();
         }
         Ok(())
     }
@@ -547,7 +547,7 @@ impl Array {
     ///
     /// # Errors
     /// [`Error::Index`]; those of `madvise(2)`.
-    pub fn advise(&self, start: usize, count: usize, advise: Advise) -> Result<()> {
+    pub fn advise(&self, start: usize, count: usize, advise: Advice) -> Result<()> {
         self.storage().check()?;
         self.check_range(start, count)?;
         self.storage().advise(start, count, advise)

@@ -18,8 +18,8 @@ pub const MBA_EEMPTY: i32 = -103;
 pub const MBA_ENOTFOUND: i32 = -104;
 /// The handle is read-only: neither elements nor the length can change through it.
 pub const MBA_EREADONLY: i32 = -105;
-/// Another handle holds the growth lock, so the length can't change through this one now; or a program has locked the
-/// whole file by fcntl(2).
+/// Another handle holds the growth lock, so the length can't change through this one now; or a
+/// program has locked the whole file by fcntl(2).
 pub const MBA_ELOCKED: i32 = -106;
 /// The length would go beyond the address range that the handle reserved when it was opened.
 pub const MBA_ELIMIT: i32 = -107;
@@ -28,8 +28,9 @@ pub const MBA_EPARTIAL: i32 = -108;
 /// The file's footer contradicts the file, or someone who doesn't use the library made the
 /// file longer while this handle was growing it.
 pub const MBA_ECORRUPT: i32 = -109;
-/// Someone who doesn't use the library made the file shorter while this handle was growing it; or someone made
-/// it shorter, and the guard (`mba_guard_enable`) has put zeros in the place of elements that this handle had.
+/// Someone who doesn't use the library made the file shorter while this handle was growing it; or
+/// someone made it shorter, and the guard (`mba_guard_enable`) has put zeros in the place of elements
+/// that this handle had.
 pub const MBA_ETRUNCATED: i32 = -110;
 /// This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs.
 pub const MBA_EFIXED: i32 = -111;

@@ -96,5 +96,5 @@ pub use explain::About;
 pub use mapping::Mapping;
 pub use options::OpenOptions;
 pub use status::{Status, info, tidy};
-pub use storage::{Advise, Wait};
+pub use storage::{Advice, Wait};
 pub use typed::{Iter, MmapArray};

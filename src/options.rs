@@ -10,13 +10,13 @@ pub const MBA_RDWR: u32 = 1;
 pub const MBA_CREATE: u32 = 2;
 /// Fail with `EEXIST` if there is a file; with `MBA_CREATE` only.
 pub const MBA_EXCL: u32 = 4;
-/// Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is opened
-/// for reading only; `MBA_RDWR | MBA_PRIVATE` means the same.
+/// Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is
+/// opened for reading only; `MBA_RDWR | MBA_PRIVATE` means the same.
 pub const MBA_PRIVATE: u32 = 8;
-/// No spare room: the file's size follows the length at every call, at the price of system calls each time;
-/// with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare room until the handle is
-/// alone, and pop can say `ENOSPC`. (Where the last elements themselves would read as a footer, a page of spare room
-/// stays.)
+/// No spare room: the file's size follows the length at every call, at the price of system calls each
+/// time; with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare
+/// room until the handle is alone, and pop can say `ENOSPC`. (Where the last elements themselves
+/// would read as a footer, a page of spare room stays.)
 pub const MBA_EXACT: u32 = 16;
 
 /// How to open an array; the counterpart of `std::fs::OpenOptions`.

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::path::Path;
 
-use crate::array::{Array, shape};
+use crate::array::{Array, layout};
 use crate::element::Type;
 use crate::error::Result;
 use crate::storage;
@@ -83,7 +83,7 @@ pub fn tidy(path: impl AsRef<Path>, ty: Option<Type>, force: bool) -> Result<()>
 }
 
 pub(crate) fn tidy_c(path: &CStr, ty: Option<Type>, force: bool) -> Result<()> {
-    storage::tidy(path, ty.map(shape).as_ref(), force)
+    storage::tidy(path, ty.map(layout).as_ref(), force)
 }
 
 impl Array {

@@ -14,7 +14,7 @@ use crate::error::{Argument, Error, Result};
 use crate::mapping::Mapping;
 use crate::options::OpenOptions;
 use crate::status::Status;
-use crate::storage::{Advise, Wait};
+use crate::storage::{Advice, Wait};
 
 /// A handle on an array of `T` in mapped memory.
 ///
@@ -157,8 +157,8 @@ impl<T: Element> MmapArray<T> {
     }
 
     /// The most elements that the array can come to have through this handle.
-    pub fn reserved(&self) -> usize {
-        self.array.reserved()
+    pub fn max_len(&self) -> usize {
+        self.array.max_len()
     }
 
     /// Whether elements can't be set through this handle.
@@ -309,7 +309,7 @@ impl<T: Element> MmapArray<T> {
     ///
     /// # Errors
     /// [`Error::Index`]; those of `madvise(2)`.
-    pub fn advise(&self, range: impl RangeBounds<usize>, advise: Advise) -> Result<()> {
+    pub fn advise(&self, range: impl RangeBounds<usize>, advise: Advice) -> Result<()> {
         let range = self.range(range)?;
         self.array.advise(range.start, range.len(), advise)
     }

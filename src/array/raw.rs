@@ -8,24 +8,24 @@ use crate::array::Array;
 use crate::element;
 use crate::error::{Error, Result};
 use crate::ops::{self, Span};
-use crate::storage::{Pace, Sibling, Wait, is_magic};
+use crate::storage::{GrowthPolicy, Sibling, Wait, is_magic};
 
 /// What every element but a large record fits in.
 const SMALL: usize = 64;
 
 /// A place of our own for one element: on the stack, or on the heap if it is large.
-struct Own {
+struct ElementBuffer {
     small: [MaybeUninit<u8>; SMALL],
     large: Vec<u8>,
 }
 
-impl Own {
-    fn new(itemsize: usize) -> Result<Own> {
+impl ElementBuffer {
+    fn new(itemsize: usize) -> Result<ElementBuffer> {
         let mut large = Vec::new();
         if itemsize > SMALL && large.try_reserve_exact(itemsize).is_err() {
             return Err(Error::NO_MEMORY);
         }
-        Ok(Own { small: [const { MaybeUninit::uninit() }; SMALL], large })
+        Ok(ElementBuffer { small: [const { MaybeUninit::uninit() }; SMALL], large })
     }
 
     /// Valid for writes of an element, and for reads of what was written.
@@ -88,13 +88,13 @@ impl Array {
             return Ok(());
         }
         let len = storage.len();
-        storage.ensure(len.checked_add(1).ok_or(Error::Limit)?, Pace::Amortized)?;
+        storage.ensure(len.checked_add(1).ok_or(Error::Limit)?, GrowthPolicy::Amortized)?;
         // SAFETY: there is room for one more now, and a footer; the caller promises the value.
         unsafe {
-            element::store(storage.element(len), value, storage.shape().itemsize);
+            element::store(storage.element(len), value, storage.layout().itemsize);
             storage.publish(len + 1);
         }
-        storage.settle();
+        storage.trim_exact();
         Ok(())
     }
 
@@ -107,7 +107,7 @@ impl Array {
             return Err(Error::Index);
         }
         // SAFETY: there is an element at `index`; the caller promises `out`.
-        unsafe { element::load(out, storage.element(index), storage.shape().itemsize) };
+        unsafe { element::load(out, storage.element(index), storage.layout().itemsize) };
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl Array {
             return Err(Error::Index);
         }
         // SAFETY: there is an element at `index`, and it may be written; the caller promises the value.
-        unsafe { element::store(storage.element(index), value, storage.shape().itemsize) };
+        unsafe { element::store(storage.element(index), value, storage.layout().itemsize) };
         Ok(())
     }
 
@@ -160,7 +160,7 @@ impl Array {
         if i.max(j) >= storage.len() {
             return Err(Error::Index);
         }
-        let (mut first, mut second) = (Own::new(size)?, Own::new(size)?);
+        let (mut first, mut second) = (ElementBuffer::new(size)?, ElementBuffer::new(size)?);
         let (i, j) = (storage.element(i), storage.element(j));
         // SAFETY: both are elements, which may be written, and each place has room for one.
         unsafe {
@@ -210,9 +210,9 @@ impl Array {
         storage.lock(Wait::No)?;
         let last = storage.len().checked_sub(1).ok_or(Error::Empty)?;
         storage.check_unless_roomy()?;
-        let mut value = Own::new(self.itemsize())?;
+        let mut value = ElementBuffer::new(self.itemsize())?;
         // SAFETY: there is an element at `last`, and `value` has room for one.
-        unsafe { element::load(value.place(), storage.element(last), storage.shape().itemsize) };
+        unsafe { element::load(value.place(), storage.element(last), storage.layout().itemsize) };
         storage.shorten(last)?;
         // SAFETY: the caller promises `out` if it isn't null; `value` is an element.
         unsafe { self.hand_out(value, out) };
@@ -221,7 +221,7 @@ impl Array {
 
     /// # Safety
     /// `out` must be null or valid for writes of an element; an element must have been written to `value`.
-    unsafe fn hand_out(&self, mut value: Own, out: *mut u8) {
+    unsafe fn hand_out(&self, mut value: ElementBuffer, out: *mut u8) {
         if !out.is_null() {
             // SAFETY: the caller promises both.
             unsafe { core::ptr::copy_nonoverlapping(value.place(), out, self.itemsize()) };
@@ -241,14 +241,14 @@ impl Array {
         let len = storage.len();
         let new = len.checked_add(count).ok_or(Error::Limit)?;
         if new > storage.room() {
-            storage.ensure(new, Pace::Amortized)?;
+            storage.ensure(new, GrowthPolicy::Amortized)?;
         }
         // SAFETY: there is room up to `new`, and a footer; the caller promises the values.
         unsafe {
-            core::ptr::copy(values, storage.element(len), count * storage.shape().itemsize);
+            core::ptr::copy(values, storage.element(len), count * storage.layout().itemsize);
             storage.publish(new);
         }
-        storage.settle();
+        storage.trim_exact();
         Ok(())
     }
 
@@ -341,7 +341,7 @@ impl Array {
         storage.check_unless_roomy()?;
         let len = storage.len();
         let new =
-            (len - removed).checked_add(count).filter(|new| *new <= self.reserved()).ok_or(Error::Limit)?;
+            (len - removed).checked_add(count).filter(|new| *new <= self.max_len()).ok_or(Error::Limit)?;
         let itemsize = self.itemsize();
         let mut copy = Vec::new();
         let mut values = values;
@@ -356,7 +356,7 @@ impl Array {
             }
         }
         if new > len {
-            storage.ensure(new, Pace::Amortized)?;
+            storage.ensure(new, GrowthPolicy::Amortized)?;
         } else {
             // SAFETY: the range lies within the array; the caller promises the values.
             let alike = unsafe { self.will_look_like_footer(start, removed, values, count) };
@@ -401,7 +401,7 @@ impl Array {
         if start < len {
             storage.enter_epoch();
         }
-        storage.settle();
+        storage.trim_exact();
         Ok(())
     }
 
@@ -438,7 +438,7 @@ impl Array {
     /// # Safety
     /// `value` must be valid for reads of an element; it may point into the array.
     pub(crate) unsafe fn insert_from(&self, index: usize, value: *const u8) -> Result<()> {
-        let mut own = Own::new(self.itemsize())?;
+        let mut own = ElementBuffer::new(self.itemsize())?;
         // SAFETY: the caller promises the value, which is copied first: it may lie among the elements that are
         // about to move, also in another mapping of them.
         unsafe {
@@ -453,7 +453,7 @@ impl Array {
         let storage = self.storage();
         storage.lock(Wait::No)?;
         storage.check_unless_roomy()?;
-        let mut value = Own::new(self.itemsize())?;
+        let mut value = ElementBuffer::new(self.itemsize())?;
         // SAFETY: `value` has room for an element.
         unsafe { self.get_to(index, value.place()) }?;
         // SAFETY: no values are passed.
@@ -469,7 +469,7 @@ impl Array {
         self.check_writable()?;
         self.check_range(start, count)?;
         let span = Span { data: self.storage().element(start), len: count, ty: self.ty() };
-        let mut own = Own::new(self.itemsize())?;
+        let mut own = ElementBuffer::new(self.itemsize())?;
         // SAFETY: the range lies within the array, which may be written; the caller promises the value,
         // which is copied first, since it may lie in the range.
         unsafe {
@@ -509,7 +509,7 @@ impl Array {
     /// Whether so many bytes lie where the array is or may come to be.
     fn overlaps(&self, values: *const u8, bytes: usize) -> bool {
         let first = self.as_ptr().addr();
-        let end = first + self.reserved() * self.itemsize();
+        let end = first + self.max_len() * self.itemsize();
         values.addr() < end && values.addr().saturating_add(bytes) > first
     }
 }

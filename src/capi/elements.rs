@@ -4,15 +4,15 @@ use core::ffi::{c_int, c_void};
 
 use super::{ask, mba_array, mba_type, source, sources, target, with};
 
-/// The number of elements, as this handle knows it: `mba_refresh` and every call that changes the length
-/// take up what others have published. 0 for NULL.
+/// The number of elements, as this handle knows it: `mba_refresh` and every call that changes the
+/// length take up what others have published. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_len(array: *const mba_array) -> usize {
     ask(array, 0, |array| array.len())
 }
 
-/// How many elements fit before the file must grow; the length, while the handle doesn't hold the growth lock.
-/// 0 for NULL.
+/// How many elements fit before the file must grow; the length, while the handle doesn't hold the
+/// growth lock. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_capacity(array: *const mba_array) -> usize {
     ask(array, 0, |array| array.capacity())
@@ -24,16 +24,17 @@ pub unsafe extern "C" fn mba_itemsize(array: *const mba_array) -> usize {
     ask(array, 0, |array| array.itemsize())
 }
 
-/// The most elements that the array can come to have through this handle: its reservation. 0 for NULL.
+/// The most elements that the array can come to have through this handle: its reservation. 0 for
+/// NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mba_reserved(array: *const mba_array) -> usize {
-    ask(array, 0, |array| array.reserved())
+pub unsafe extern "C" fn mba_max_len(array: *const mba_array) -> usize {
+    ask(array, 0, |array| array.max_len())
 }
 
 /// The element type. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_typecode(array: *const mba_array) -> mba_type {
-    ask(array, 0, |array| array.storage().shape().tag)
+    ask(array, 0, |array| array.storage().layout().type_code)
 }
 
 /// 1 if elements can't be set through this handle, else 0; 0 for NULL.
@@ -42,12 +43,13 @@ pub unsafe extern "C" fn mba_is_readonly(array: *const mba_array) -> c_int {
     ask(array, 0, |array| array.is_readonly().into())
 }
 
-/// The address of element 0. It stays the same, and stays valid, from the opening of the handle until it is
-/// freed, however much the array grows; elements lie there up to the length. NULL for NULL.
+/// The address of element 0. It stays the same, and stays valid, from the opening of the handle until
+/// it is freed, however much the array grows; elements lie there up to the length. NULL for NULL.
 ///
 /// What is stored through it is seen by everybody at once. Stores through the pointer of a read-only
 /// handle are a SIGSEGV; see the top of this file for when a SIGBUS is possible. Elements beyond the
-/// length, up to the capacity, may be stored by who holds the growth lock, and published by `mba_commit`.
+/// length, up to the capacity, may be stored by who holds the growth lock, and published by
+/// `mba_commit`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_data_ptr(array: *const mba_array) -> *mut c_void {
     ask(array, core::ptr::null_mut(), |array| array.as_ptr().cast())
@@ -62,17 +64,18 @@ pub unsafe extern "C" fn mba_get(array: *const mba_array, index: usize, out: *mu
     with(array, |array| unsafe { array.get_to(index, target(out)?.cast()) })
 }
 
-/// Exchanges the elements at `i` and `j`. Whoever looks meanwhile can find one of them in both places. Stands with
-/// `mba_set` in the thread rules.
+/// Exchanges the elements at `i` and `j`. Whoever looks meanwhile can find one of them in both
+/// places. Stands with `mba_set` in the thread rules.
 ///
-/// Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `ENOMEM` for elements of more than 64 bytes; `EINVAL` for NULL.
+/// Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `ENOMEM` for elements of more than 64 bytes; `EINVAL` for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_swap(array: *mut mba_array, i: usize, j: usize) -> c_int {
     with(array, |array| array.swap(i, j))
 }
 
-/// Replaces the element at `index`. May run beside any other call on the handle but those that end it or cut
-/// the file.
+/// Replaces the element at `index`. May run beside any other call on the handle but those that end it
+/// or cut the file.
 ///
 /// Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -83,7 +86,8 @@ pub unsafe extern "C" fn mba_set(array: *mut mba_array, index: usize, value: *co
 
 /// Copies `count` elements from `start` on to `out`.
 ///
-/// Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but `(NULL, 0)` is allowed.
+/// Errors: `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but `(NULL, 0)` is
+/// allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_read(
     array: *const mba_array,
@@ -98,7 +102,8 @@ pub unsafe extern "C" fn mba_read(
     })
 }
 
-/// Replaces `count` elements from `start` on. `values` may overlap the array. A kill may leave it half done.
+/// Replaces `count` elements from `start` on. `values` may overlap the array. A kill may leave it
+/// half done.
 ///
 /// Errors: `MBA_EREADONLY`; `MBA_EINDEX` if the range isn't within the array; `EINVAL` for NULL, but
 /// `(NULL, 0)` is allowed.

@@ -18,30 +18,32 @@ pub struct mba_options {
     /// `sizeof(mba_options)` as the caller knows it. Smaller sizes, of older headers, are
     /// accepted; of larger ones the bytes that this library doesn't know must be zero.
     pub size: u32,
-    /// Permission bits of a file that is created, such as 0600; the umask applies. A file that exists keeps its own. 0: the
-    /// default, 0666 for files and 0600 for named shared memory.
+    /// Permission bits of a file that is created, such as 0600; the umask applies. A file that exists
+    /// keeps its own. 0: the default, 0666 for files and 0600 for named shared memory.
     pub mode: u32,
-    /// How many bytes of elements must fit, at least, when the array has grown. Room for the footer is added, and the
-    /// sum is rounded up to whole pages; `mba_reserved` tells the result. It costs address space, not memory. 0: the
-    /// default, 64 GiB or twice the file, and less where the process has little address space left. A size
-    /// asked for is never made smaller. A private copy takes the file's size only, whatever is asked for.
+    /// How many bytes of elements must fit, at least, when the array has grown. Room for the footer
+    /// is added, and the sum is rounded up to whole pages; `mba_max_len` tells the result. It costs
+    /// address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
+    /// process has little address space left. A size asked for is never made smaller. A private copy
+    /// takes the file's size only, whatever is asked for.
     pub reservation: u64,
 }
 
 /// Opens a file of elements; makes it if it is told to.
 ///
 /// `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
-/// `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call later fails. If another process has a
-/// lease on the file, the call waits. The length is the one published in the file; if it ends
-/// inside an element, it is the number of whole ones.
+/// `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call
+/// later fails. If another process has a lease on the file, the call waits. The length is the one
+/// published in the file; if it ends inside an element, it is the number of whole ones.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
-/// Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory, `ENODEV`
-/// for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and NULL; `MBA_ETYPE` for
-/// an unknown type, or if the file's footer names another; `MBA_ECORRUPT` for a footer that
-/// contradicts the file; `MBA_ELOCKED` if somebody who doesn't use the library keeps a lock on the whole file;
-/// `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address space.
+/// Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory,
+/// `ENODEV` for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and
+/// NULL; `MBA_ETYPE` for an unknown type, or if the file's footer names another; `MBA_ECORRUPT` for a
+/// footer that contradicts the file; `MBA_ELOCKED` if somebody who doesn't use the library keeps a
+/// lock on the whole file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address
+/// space.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_open(
     path: *const c_char,
@@ -54,9 +56,9 @@ pub unsafe extern "C" fn mba_open(
 
 /// As `mba_open`, with options; NULL for none.
 ///
-/// Errors: as `mba_open`; `EINVAL` also for options of a size under 4, for non-zero bytes that this library
-/// doesn't know, and for a mode beyond 07777; `MBA_ELIMIT` if the elements in the file are more than
-/// the reservation asked for; `ENOMEM` if there is no room for it.
+/// Errors: as `mba_open`; `EINVAL` also for options of a size under 4, for non-zero bytes that this
+/// library doesn't know, and for a mode beyond 07777; `MBA_ELIMIT` if the elements in the file are
+/// more than the reservation asked for; `ENOMEM` if there is no room for it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_open_with(
     path: *const c_char,
@@ -109,14 +111,14 @@ unsafe fn read_options(options: *const mba_options) -> Result<mba_options> {
     Ok(known)
 }
 
-/// Makes an empty array in anonymous shared memory. Forked children inherit it; other processes get it by
-/// `mba_fd`, a socket and `mba_from_fd`. It can't be made shorter under anybody's feet: it is sealed
-/// against shrinking. It ends with the last handle, mapping and descriptor.
+/// Makes an empty array in anonymous shared memory. Forked children inherit it; other processes get
+/// it by `mba_fd`, a socket and `mba_from_fd`. It can't be made shorter under anybody's feet: it is
+/// sealed against shrinking. It ends with the last handle, mapping and descriptor.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
-/// Errors: `MBA_ETYPE`; `EINVAL` for NULL; those of memfd_create(2), among them `EMFILE`; `ENOMEM` without
-/// address space.
+/// Errors: `MBA_ETYPE`; `EINVAL` for NULL; those of memfd_create(2), among them `EMFILE`; `ENOMEM`
+/// without address space.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_anon(r#type: mba_type, out: *mut *mut mba_array) -> c_int {
     make(out, || Array::anonymous(Type::from_code(r#type)?))
@@ -124,7 +126,8 @@ pub unsafe extern "C" fn mba_anon(r#type: mba_type, out: *mut *mut mba_array) ->
 
 /// As `mba_anon`, with options; NULL for none. The mode doesn't matter.
 ///
-/// Errors: as `mba_anon`; `EINVAL` for options as `mba_open_with`; `ENOMEM` if there is no room for the reservation.
+/// Errors: as `mba_anon`; `EINVAL` for options as `mba_open_with`; `ENOMEM` if there is no room for
+/// the reservation.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_anon_with(
     r#type: mba_type,
@@ -138,9 +141,10 @@ pub unsafe extern "C" fn mba_anon_with(
     })
 }
 
-/// Opens named shared memory, as shm_open(3) does. `name` is a slash and up to 254 bytes without another one; the slash
-/// may be left out. `flags` are as for `mba_open`. Memory that is created has mode 0600, and lasts until `mba_shm_unlink`
-/// or a restart of the system: a handle never owns it, and closing one never removes it.
+/// Opens named shared memory, as shm_open(3) does. `name` is a slash and up to 254 bytes without
+/// another one; the slash may be left out. `flags` are as for `mba_open`. Memory that is created has
+/// mode 0600, and lasts until `mba_shm_unlink` or a restart of the system: a handle never owns it,
+/// and closing one never removes it.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
@@ -181,17 +185,18 @@ pub unsafe extern "C" fn mba_shm_unlink(name: *const c_char) -> c_int {
     run(|| Array::shm_unlink(string(name)?))
 }
 
-/// Opens the array in the file or memory behind a descriptor, for instance one that another process got by
-/// `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at once.
+/// Opens the array in the file or memory behind a descriptor, for instance one that another process
+/// got by `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at
+/// once.
 /// `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
 ///
-/// The file is opened anew through /proc. Where that fails, a handle for reading shares the caller's description; with
-/// `MBA_RDWR` it is an error.
+/// The file is opened anew through /proc. Where that fails, a handle for reading shares the caller's
+/// description; with `MBA_RDWR` it is an error.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
-/// Errors: as `mba_open`; `EBADF`; `EACCES` if the descriptor isn't open for what the flags ask; `EINVAL` also
-/// for `MBA_EXACT` on memory that is sealed against shrinking.
+/// Errors: as `mba_open`; `EBADF`; `EACCES` if the descriptor isn't open for what the flags ask;
+/// `EINVAL` also for `MBA_EXACT` on memory that is sealed against shrinking.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_from_fd(
     fd: c_int,
@@ -220,14 +225,15 @@ pub unsafe extern "C" fn mba_from_fd_with(
     })
 }
 
-/// Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must outlive
-/// the handle. If it is another array's, mapped at several addresses, calls don't notice where values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
+/// Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must
+/// outlive the handle. If it is another array's, mapped at several addresses, calls don't notice
+/// where values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
 /// Errors: `MBA_ETYPE`; `EINVAL` for NULL, other flags, `data` that isn't aligned for the type, and
-/// `nbytes` that is no multiple of its size. A record's alignment is the largest power of two that divides its
-/// size, and at most 8.
+/// `nbytes` that is no multiple of its size. A record's alignment is the largest power of two that
+/// divides its size, and at most 8.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_from_memory(
     data: *mut c_void,
@@ -244,25 +250,28 @@ pub unsafe extern "C" fn mba_from_memory(
     })
 }
 
-/// Releases a handle; NULL is allowed. All pointers into the array end. As `mba_close`, without the answer.
+/// Releases a handle; NULL is allowed. All pointers into the array end. As `mba_close`, without the
+/// answer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_free(array: *mut mba_array) {
     // SAFETY: the caller passes NULL or a handle, and gives it up.
     let _ = unsafe { mba_close(array) };
 }
 
-/// Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone in any
-/// case, all pointers into the array end, and nothing is lost: `mba_tidy` tries again, and so does
-/// the next handle that closes after changing the length, or as the only one, if it is `MBA_RDWR`.
+/// Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone
+/// in any case, all pointers into the array end, and nothing is lost: `mba_tidy` tries again, and so
+/// does the next handle that closes after changing the length, or as the only one, if it is
+/// `MBA_RDWR`.
 ///
-/// A handle that has held the growth lock gives back the file's spare room, unless another one holds the lock now: an array
-/// that was only appended to is then exactly its elements. Where elements were taken away, the file keeps as
-/// much as others who have it open may have seen; it is exactly its elements when the last handle closes, if that one is
-/// `MBA_RDWR`. In a forked child a handle that hasn't changed the length there leaves the file
-/// alone. Data is not forced to the disk; `mba_flush` does that.
+/// A handle that has held the growth lock gives back the file's spare room, unless another one holds
+/// the lock now: an array that was only appended to is then exactly its elements. Where elements were
+/// taken away, the file keeps as much as others who have it open may have seen; it is exactly its
+/// elements when the last handle closes, if that one is `MBA_RDWR`. In a forked child a handle that
+/// hasn't changed the length there leaves the file alone. Data is not forced to the disk; `mba_flush`
+/// does that.
 ///
-/// Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if
-/// someone who doesn't use the library has changed the file's size.
+/// Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and
+/// `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's size.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_close(array: *mut mba_array) -> c_int {
     let Some(array) = view(array) else { return number(NULL) };
@@ -271,14 +280,15 @@ pub unsafe extern "C" fn mba_close(array: *mut mba_array) -> c_int {
     if code == MBA_EPANIC { MBA_OK } else { code }
 }
 
-/// Releases a handle as `mba_close` does, and keeps the memory at its address until `mba_mapping_free`: for languages
-/// whose views outlive a close. Ask for the pointer and the length before. The growth lock and spare room are given back at
-/// once. What the handle had seen as elements stays mapped, and stores through the pointer still reach the file. Until
-/// it is freed, the mapping counts as one that has the file open. Freeing it trims the file as a close would, if
-/// the handle was `MBA_RDWR`.
+/// Releases a handle as `mba_close` does, and keeps the memory at its address until
+/// `mba_mapping_free`: for languages whose views outlive a close. Ask for the pointer and the length
+/// before. The growth lock and spare room are given back at once. What the handle had seen as
+/// elements stays mapped, and stores through the pointer still reach the file. Until it is freed, the
+/// mapping counts as one that has the file open. Freeing it trims the file as a close would, if the
+/// handle was `MBA_RDWR`.
 ///
-/// Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is the mapping in any case,
-/// and the codes are those of `mba_close`.
+/// Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is
+/// the mapping in any case, and the codes are those of `mba_close`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_detach(array: *mut mba_array, out: *mut *mut mba_mapping) -> c_int {
     let (Some(array), false) = (view(array), out.is_null()) else { return run(|| Err(NULL)) };

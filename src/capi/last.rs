@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::error::{Argument, Error};
 
-/// For each thread a place, which it may have to share: then another thread's error hides its own, and the text says
-/// less. In the lowest byte the argument's number and 1, above it the thread's.
+/// For each thread a place, which it may have to share: then another thread's error hides its own,
+/// and the text says less. In the lowest byte the argument's number and 1, above it the thread's.
 static PLACES: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 const COUNT: usize = 256;
 

@@ -4,18 +4,19 @@ use core::ffi::{c_int, c_void};
 
 use super::{MBA_OK, mba_array, source, sources, view, with};
 
-/// Appends an element. In the common case this is two stores: no system call, no allocation. `mba_push`, at the end of
-/// the header, does the same without a call.
+/// Appends an element. In the common case this is two stores: no system call, no allocation.
+/// `mba_push`, at the end of the header, does the same without a call.
 ///
-/// Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`; `MBA_ELOCKED` if
-/// another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation; `MBA_EPARTIAL`; `MBA_ETYPE` and
-/// `MBA_ECORRUPT` if the file's footer has become another's; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone
-/// who doesn't use the library has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of
-/// files) if there is no room; `EIO`; in a forked child also what open(2) says if the file can't be opened for a
-/// lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
+/// Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`;
+/// `MBA_ELOCKED` if another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation;
+/// `MBA_EPARTIAL`; `MBA_ETYPE` and `MBA_ECORRUPT` if the file's footer has become another's;
+/// `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's
+/// size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of files) if there is no room; `EIO`; in a
+/// forked child also what open(2) says if the file can't be opened for a lock of its own, such as
+/// `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
 ///
-/// Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no room for an
-/// element either, unless the handle is `MBA_EXACT`.
+/// Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no
+/// room for an element either, unless the handle is `MBA_EXACT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_append(array: *mut mba_array, value: *const c_void) -> c_int {
     // The quick way first, which needs nobody to catch a panic.
@@ -38,8 +39,8 @@ fn append_slowly(array: *mut mba_array, value: *const c_void) -> c_int {
 
 /// Takes the last element away, and copies it to `out` unless that is NULL.
 ///
-/// A file without spare room gets a footer here. If there is no room for that, the file is cut instead; if others have it
-/// open it can't be cut, and the call fails with `ENOSPC`.
+/// A file without spare room gets a footer here. If there is no room for that, the file is cut
+/// instead; if others have it open it can't be cut, and the call fails with `ENOSPC`.
 ///
 /// Errors: `MBA_EEMPTY`; as `mba_append`.
 #[unsafe(no_mangle)]
@@ -48,8 +49,8 @@ pub unsafe extern "C" fn mba_pop(array: *mut mba_array, out: *mut c_void) -> c_i
     with(array, |array| unsafe { array.pop_to(out.cast()) })
 }
 
-/// Inserts an element before `index`, which may be the length. `value` may point into the array. A kill may
-/// leave it half done.
+/// Inserts an element before `index`, which may be the length. `value` may point into the array. A
+/// kill may leave it half done.
 ///
 /// Errors: `MBA_EINDEX`; as `mba_append`.
 #[unsafe(no_mangle)]
@@ -58,7 +59,8 @@ pub unsafe extern "C" fn mba_insert(array: *mut mba_array, index: usize, value: 
     with(array, |array| unsafe { array.insert_from(index, source(value)?) })
 }
 
-/// Takes the element at `index` away, and copies it to `out` unless that is NULL. A kill may leave it half done.
+/// Takes the element at `index` away, and copies it to `out` unless that is NULL. A kill may leave it
+/// half done.
 ///
 /// Errors: `MBA_EINDEX`; as `mba_append`.
 #[unsafe(no_mangle)]
@@ -67,8 +69,8 @@ pub unsafe extern "C" fn mba_remove(array: *mut mba_array, index: usize, out: *m
     with(array, |array| unsafe { array.remove_to(index, out.cast()) })
 }
 
-/// Appends `count` elements: all of them or, if it fails or the process is killed, none. `values` may point
-/// into the array itself.
+/// Appends `count` elements: all of them or, if it fails or the process is killed, none. `values` may
+/// point into the array itself.
 ///
 /// Errors: as `mba_append`; `(NULL, 0)` is allowed where the length can change.
 #[unsafe(no_mangle)]
@@ -77,12 +79,12 @@ pub unsafe extern "C" fn mba_extend(array: *mut mba_array, values: *const c_void
     with(array, |array| unsafe { array.extend_from(sources(values, count)?, count) })
 }
 
-/// Replaces `removed` elements from `start` on by `count` others, and moves those behind them. `values` may
-/// point into the array itself, also as another handle has it. A kill may leave it half done. With as many values as it removes it is
-/// `mba_write`, which needs no lock.
+/// Replaces `removed` elements from `start` on by `count` others, and moves those behind them.
+/// `values` may point into the array itself, also as another handle has it. A kill may leave it half
+/// done. With as many values as it removes it is `mba_write`, which needs no lock.
 ///
-/// Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array can't be put
-/// aside; as `mba_append`; `(NULL, 0)` is allowed.
+/// Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array
+/// can't be put aside; as `mba_append`; `(NULL, 0)` is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_splice(
     array: *mut mba_array,
@@ -95,7 +97,8 @@ pub unsafe extern "C" fn mba_splice(
     with(array, |array| unsafe { array.splice_from(start, removed, sources(values, count)?, count) })
 }
 
-/// Makes the array `len` elements long; new elements are zero. Their blocks on the disk, or their memory, are taken at once.
+/// Makes the array `len` elements long; new elements are zero. Their blocks on the disk, or their
+/// memory, are taken at once.
 ///
 /// Errors: as `mba_append`.
 #[unsafe(no_mangle)]
@@ -111,9 +114,10 @@ pub unsafe extern "C" fn mba_clear(array: *mut mba_array) -> c_int {
     with(array, |array| array.clear())
 }
 
-/// Makes room for `capacity` elements in all, and takes their blocks on the disk, or their memory. Until the lock is given back, appends up to there can't fail,
-/// and elements can be stored there and published by `mba_commit`. With `MBA_EXACT` there is no spare room to
-/// make: the call only tells whether the reservation is large enough.
+/// Makes room for `capacity` elements in all, and takes their blocks on the disk, or their memory.
+/// Until the lock is given back, appends up to there can't fail, and elements can be stored there and
+/// published by `mba_commit`. With `MBA_EXACT` there is no spare room to make: the call only tells
+/// whether the reservation is large enough.
 ///
 /// Errors: as `mba_append`.
 #[unsafe(no_mangle)]
@@ -121,9 +125,10 @@ pub unsafe extern "C" fn mba_reserve(array: *mut mba_array, capacity: usize) -> 
     with(array, |array| array.reserve(capacity))
 }
 
-/// Gives spare room back, so that the file is exactly its elements; anonymous memory gives back memory and
-/// keeps its size. If elements were taken away and others have the file open, it gives back only what they can't have seen,
-/// and returns `MBA_OK` all the same. No other call may run on this handle meanwhile.
+/// Gives spare room back, so that the file is exactly its elements; anonymous memory gives back
+/// memory and keeps its size. If elements were taken away and others have the file open, it gives
+/// back only what they can't have seen, and returns `MBA_OK` all the same. No other call may run on
+/// this handle meanwhile.
 ///
 /// Errors: as `mba_append`.
 #[unsafe(no_mangle)]
@@ -132,11 +137,12 @@ pub unsafe extern "C" fn mba_shrink_to_fit(array: *mut mba_array) -> c_int {
 }
 
 /// Publishes elements that were stored through `mba_data_ptr` behind the last one: the length becomes
-/// `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce. Store only while this
-/// handle holds the growth lock: the call takes it if it must, and publishes what lies there then.
+/// `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce. Store
+/// only while this handle holds the growth lock: the call takes it if it must, and publishes what
+/// lies there then.
 ///
-/// Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity, as they are under the lock; as
-/// `mba_append`.
+/// Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity, as they are under
+/// the lock; as `mba_append`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_commit(array: *mut mba_array, len: usize) -> c_int {
     with(array, |array| array.commit(len))

@@ -33,14 +33,17 @@ pub extern "C" fn mba_strerror(code: c_int) -> *const c_char {
     error::text(code).as_ptr()
 }
 
-/// Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has happened, and what the
-/// file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the process that has the growth lock, or that has
-/// locked the whole file by fcntl(2); for `MBA_ETYPE` the type that the file has; all that as far as the file says. For
-/// `EINVAL` it says what is wrong with the arguments, if that call was the last one of this thread to fail. `path` may be
-/// NULL; `mba_path` tells a handle's; that of named shared memory is /dev/shm and the name. `buffer` must not overlap it.
+/// Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has
+/// happened, and what the file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the
+/// process that has the growth lock, or that has locked the whole file by fcntl(2); for `MBA_ETYPE`
+/// the type that the file has; all that as far as the file says. For `EINVAL` it says what is wrong
+/// with the arguments, if that call was the last one of this thread to fail. `path` may be NULL;
+/// `mba_path` tells a handle's; that of named shared memory is /dev/shm and the name. `buffer` must
+/// not overlap it.
 ///
-/// For `MBA_ELOCKED`, `ETIMEDOUT` and `MBA_ETYPE` it opens the file for reading and closes it again: as with any close, the
-/// process then loses its own fcntl(2) locks on this file. Never call it in a signal handler.
+/// For `MBA_ELOCKED`, `ETIMEDOUT` and `MBA_ETYPE` it opens the file for reading and closes it again:
+/// as with any close, the process then loses its own fcntl(2) locks on this file. Never call it in a
+/// signal handler.
 ///
 /// Returns `buffer`, or `mba_strerror(code)` if `buffer` is NULL or `size` is 0. It can't fail.
 ///
@@ -97,7 +100,8 @@ pub extern "C" fn mba_type_size(r#type: mba_type) -> usize {
     Type::from_code(r#type).map_or(0, Type::size)
 }
 
-/// A readable name of a type, such as `"uint32"`, and `"record"` for all `MBA_RECORD`; NULL for an unknown type. The string is static.
+/// A readable name of a type, such as `"uint32"`, and `"record"` for all `MBA_RECORD`; NULL for an
+/// unknown type. The string is static.
 #[unsafe(no_mangle)]
 pub extern "C" fn mba_type_name(r#type: mba_type) -> *const c_char {
     Type::from_code(r#type).map_or(core::ptr::null(), |ty| ty.c_name().as_ptr())

@@ -8,24 +8,33 @@
 // what the function asks for. A `# Safety` heading in each would only repeat it in the header.
 #![allow(clippy::missing_safety_doc)]
 
-mod elements;
-mod guard;
+// The header has the functions in this order, which is that of their use: open, read, change, share, ask, and the rest.
 mod handle;
-mod last;
-mod length;
-mod library;
-mod sharing;
-mod status;
-mod whole;
 
+mod elements;
+
+mod length;
+
+mod sync;
+
+mod status;
+
+mod algorithms;
+
+mod guard;
+
+mod library;
+
+mod last;
+
+pub use algorithms::*;
 pub use elements::*;
 pub use guard::*;
 pub use handle::*;
 pub use length::*;
 pub use library::*;
-pub use sharing::*;
 pub use status::*;
-pub use whole::*;
+pub use sync::*;
 
 pub use crate::element::{
     MBA_BOOL, MBA_CHAR, MBA_COMPLEX64, MBA_COMPLEX128, MBA_FLOAT16, MBA_FLOAT32, MBA_FLOAT64, MBA_INT8,
@@ -63,20 +72,21 @@ pub struct mba_mapping {
     _opaque: [u8; 0],
 }
 
-/// What every handle begins with, so that appending in the common case needs no call: see `mba_push`, which is
-/// made of it. Reach it by `mba_head_of`. It may be read, and the length changed by `mba_head_publish`; all else about
-/// a handle is opaque.
+/// What every handle begins with, so that appending in the common case needs no call: see `mba_push`,
+/// which is made of it. Reach it by `mba_head_of`. It may be read, and the length changed by
+/// `mba_head_publish`; all else about a handle is opaque.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Debug)]
 pub struct mba_head {
     /// Element 0: what `mba_data_ptr` gives. Never changes.
     pub data: *mut u8,
-    /// The number of elements, as this handle knows it. Written by the thread that changes the length, atomically.
+    /// The number of elements, as this handle knows it. Written by the thread that changes the
+    /// length, atomically.
     pub len: c_ulonglong,
-    /// Up to which length elements may be appended without a call. It becomes 0 at any time, also by other threads and
-    /// by signals: where the lock was given back, in every kind of child process, and when the handle refuses work. The
-    /// address never changes.
+    /// Up to which length elements may be appended without a call. It becomes 0 at any time, also by
+    /// other threads and by signals: where the lock was given back, in every kind of child process,
+    /// and when the handle refuses work. The address never changes.
     pub room: *const c_ulonglong,
     /// The length that other processes see: valid while `*room` isn't 0.
     pub publish: *mut u64,
@@ -139,8 +149,8 @@ fn with(array: *const mba_array, f: impl FnOnce(&Array) -> Result<()>) -> c_int 
     })
 }
 
-/// The number of what went wrong; a bug is the handle's end. A function of its own, since the compiler would lead success
-/// through the same table of numbers.
+/// The number of what went wrong; a bug is the handle's end. A function of its own, since the
+/// compiler would lead success through the same table of numbers.
 #[cold]
 #[inline(never)]
 fn failure(array: &Array, error: Error) -> c_int {
@@ -155,7 +165,8 @@ fn refusal(array: &Array) -> c_int {
     array.storage().check().map_or_else(number, |()| MBA_OK)
 }
 
-/// Asks a handle for something it knows; `otherwise` for NULL. `f` must be a plain read that can't panic.
+/// Asks a handle for something it knows; `otherwise` for NULL. `f` must be a plain read that can't
+/// panic.
 #[inline(always)]
 fn ask<T>(array: *const mba_array, otherwise: T, f: impl FnOnce(&Array) -> T) -> T {
     match view(array) {

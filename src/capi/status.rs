@@ -13,43 +13,45 @@ pub const MBA_TIDY_FORCE: u32 = 1;
 /// The most bytes of a format that `mba_status` has room for, with the NUL at its end.
 pub const MBA_STATUS_FORMAT: usize = 256;
 
-/// What `mba_info` and `mba_array_info` tell. Set `size` before the call:
-/// `mba_status status = {0}; status.size = sizeof status;`. Fields are only ever added at the end, and the library
-/// fills those that fit.
+/// What `mba_info` and `mba_array_info` tell. Set `size` before the call: `mba_status status = {0};
+/// status.size = sizeof status;`. Fields are only ever added at the end, and the library fills those
+/// that fit.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct mba_status {
     /// `sizeof(mba_status)` as the caller knows it.
     pub size: u32,
-    /// The element type. A file without a footer doesn't tell it: 0, unless a handle was asked. Types that are alike, such
-    /// as `MBA_LONG` and `MBA_INT64`, are one to a file.
+    /// The element type. A file without a footer doesn't tell it: 0, unless a handle was asked. Types
+    /// that are alike, such as `MBA_LONG` and `MBA_INT64`, are one to a file.
     pub r#type: mba_type,
     /// Bytes in an element; 0 if the type isn't known.
     pub itemsize: u64,
-    /// The number of elements; 0 if the type isn't known: it is `file_size` divided by your item size then.
+    /// The number of elements; 0 if the type isn't known: it is `file_size` divided by your item size
+    /// then.
     pub len: u64,
     /// The file's size in bytes.
     pub file_size: u64,
     /// Where element 0 begins in the file, in bytes. Always 0 in this version.
     pub offset: u64,
-    /// The footer's epoch: 0 if no elements were taken away or moved since the file got its footer. It doesn't tell whether
-    /// the file changed between two openings.
+    /// The footer's epoch: 0 if no elements were taken away or moved since the file got its footer.
+    /// It doesn't tell whether the file changed between two openings.
     pub epoch: u64,
-    /// The number of the process that holds the growth lock, or held it last; 0 if the file has no footer, and if a
-    /// program has locked the whole file.
+    /// The number of the process that holds the growth lock, or held it last; 0 if the file has no
+    /// footer, and if a program has locked the whole file.
     pub holder: u64,
     /// 1 if the file has spare room and a footer, else 0.
     pub has_footer: u32,
     /// 1 if a handle holds the growth lock, or a program has locked the whole file, else 0.
     pub is_locked: u32,
-    /// 1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one, and doesn't see children
-    /// and duplicates of this handle's own descriptor. Of anonymous memory it means nothing.
+    /// 1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one,
+    /// and doesn't see children and duplicates of this handle's own descriptor. Of anonymous memory
+    /// it means nothing.
     pub is_shared: u32,
     /// 0.
     pub reserved: u32,
-    /// The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit. Always empty in this
-    /// version.
+    /// The PEP 3118 format of a record, ended by NUL; empty if there is none, or if it doesn't fit.
+    /// Always empty in this version.
     pub format: [c_char; MBA_STATUS_FORMAT],
 }
 
@@ -98,11 +100,13 @@ unsafe fn size_of_status(out: *mut mba_status) -> Result<usize> {
     }
 }
 
-/// Reports a file's type, length, size and state. It opens the file for reading and closes it again. It changes no byte, and
-/// takes no lock. As with any close, the process then loses its own fcntl(2) locks on this file.
+/// Reports a file's type, length, size and state. It opens the file for reading and closes it again.
+/// It changes no byte, and takes no lock. As with any close, the process then loses its own fcntl(2)
+/// locks on this file.
 ///
-/// Errors: those of open(2); `EISDIR` for a directory, `ENODEV` for what else is no regular file; `MBA_ECORRUPT` if the
-/// file's footer contradicts the file; `EINVAL` for NULL, and for a size under 4 or over 65536.
+/// Errors: those of open(2); `EISDIR` for a directory, `ENODEV` for what else is no regular file;
+/// `MBA_ECORRUPT` if the file's footer contradicts the file; `EINVAL` for NULL, and for a size under
+/// 4 or over 65536.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_info(path: *const c_char, out: *mut mba_status) -> c_int {
     run(|| {
@@ -115,9 +119,11 @@ pub unsafe extern "C" fn mba_info(path: *const c_char, out: *mut mba_status) -> 
     })
 }
 
-/// As `mba_info`, for the file or memory behind a handle: as it is now, whatever length the handle knows.
+/// As `mba_info`, for the file or memory behind a handle: as it is now, whatever length the handle
+/// knows.
 ///
-/// Errors: `MBA_ECORRUPT`; those of fstat(2); `EINVAL` for NULL, and for a size under 4 or over 65536.
+/// Errors: `MBA_ECORRUPT`; those of fstat(2); `EINVAL` for NULL, and for a size under 4 or over
+/// 65536.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_array_info(array: *const mba_array, out: *mut mba_status) -> c_int {
     with(array, |array| {
@@ -130,17 +136,19 @@ pub unsafe extern "C" fn mba_array_info(array: *const mba_array, out: *mut mba_s
     })
 }
 
-/// Puts a file in order that a process has left which ended without closing: gives its spare room back. If others have the file
-/// open, it gives back what they can't have seen, and returns `MBA_OK`; call it again when they have closed. If the file has
-/// a footer, that must name `type`, or any type if that is 0. A file without a footer has nothing to put in order.
+/// Puts a file in order that a process has left which ended without closing: gives its spare room
+/// back. If others have the file open, it gives back what they can't have seen, and returns `MBA_OK`;
+/// call it again when they have closed. If the file has a footer, that must name `type`, or any type
+/// if that is 0. A file without a footer has nothing to put in order.
 ///
-/// `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its length is then the
-/// footer's if it fits, else all that lies before the footer, spare room too. Make a copy first. As with any close, the
-/// process then loses its own fcntl(2) locks on this file.
+/// `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its
+/// length is then the footer's if it fits, else all that lies before the footer, spare room too.
+/// Make a copy first. As with any close, the process then loses its own fcntl(2) locks on this file.
 ///
-/// Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or with
-/// `MBA_TIDY_FORCE` if others have a file open whose footer is unsound; `MBA_ETYPE`; `MBA_ECORRUPT` without
-/// `MBA_TIDY_FORCE`; those of ftruncate(2); `EINVAL` for NULL and unknown flags.
+/// Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or
+/// with `MBA_TIDY_FORCE` if others have a file open whose footer is unsound; `MBA_ETYPE`;
+/// `MBA_ECORRUPT` without `MBA_TIDY_FORCE`; those of ftruncate(2); `EINVAL` for NULL and unknown
+/// flags.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_tidy(path: *const c_char, r#type: mba_type, flags: u32) -> c_int {
     run(|| {

@@ -7,7 +7,7 @@ use crate::error::Result;
 
 /// What kind of file it is.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Traits {
+pub(super) struct FileSystemTraits {
     /// The bytes are in memory for good, not on a disk.
     pub in_memory: bool,
     /// A block that was written once is written again in its place. Others (btrfs, ZFS) find a new place each time,
@@ -27,15 +27,15 @@ const XFS_MAGIC: i64 = 0x5846_5342;
 const HUGETLBFS_MAGIC: i64 = 0x9584_58f6;
 const OVERLAYFS_MAGIC: i64 = 0x794c_7630;
 
-impl Traits {
+impl FileSystemTraits {
     /// Those of memory that `memfd_create` has made and sealed for us.
-    pub fn of_anonymous() -> Traits {
-        Traits { in_memory: true, sealed: true, ..Traits::default() }
+    pub fn of_anonymous() -> FileSystemTraits {
+        FileSystemTraits { in_memory: true, sealed: true, ..FileSystemTraits::default() }
     }
 
-    pub fn of(fd: RawFd) -> Result<Traits> {
+    pub fn of(fd: RawFd) -> Result<FileSystemTraits> {
         let file_system = sys::file_system(fd)?;
-        Ok(Traits {
+        Ok(FileSystemTraits {
             in_memory: matches!(file_system, TMPFS_MAGIC | RAMFS_MAGIC),
             in_place: matches!(file_system, EXT_MAGIC | XFS_MAGIC),
             sealed: is_sealed(fd)?,

@@ -31,7 +31,7 @@
 use core::sync::atomic::{Ordering::Acquire, fence};
 use std::os::fd::RawFd;
 
-use super::Shape;
+use super::Layout;
 use super::sys::{self, Identity, Stat};
 use crate::error::{Error, Result};
 
@@ -97,14 +97,14 @@ fn u64_at(bytes: &Bytes, at: usize) -> u64 {
 }
 
 impl Footer {
-    pub fn encode(&self, shape: &Shape) -> Bytes {
+    pub fn encode(&self, layout: &Layout) -> Bytes {
         let mut bytes = [0; SIZE as usize];
         let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
         put(0, &MAGIC.to_ne_bytes());
         put(8, &VERSION.to_ne_bytes());
-        put(12, &shape.kind.to_ne_bytes());
-        put(16, &(shape.itemsize as u32).to_ne_bytes());
-        put(32, &shape.offset.to_ne_bytes());
+        put(12, &layout.class.to_ne_bytes());
+        put(16, &(layout.itemsize as u32).to_ne_bytes());
+        put(32, &layout.offset.to_ne_bytes());
         put(40, &self.file_size.to_ne_bytes());
         put(48, &self.identity.dev.to_ne_bytes());
         put(56, &self.identity.ino.to_ne_bytes());
@@ -154,10 +154,10 @@ impl Footer {
     }
 
     /// As [`Footer::decode_any`], for elements of a certain kind; [`Error::Type`] if the footer is sound and names others.
-    pub fn decode(bytes: &Bytes, shape: &Shape, size: u64) -> Result<Option<Footer>> {
+    pub fn decode(bytes: &Bytes, layout: &Layout, size: u64) -> Result<Option<Footer>> {
         match Footer::decode_any(bytes, size)? {
             None => Ok(None),
-            Some((footer, elements)) if elements.are(shape) => Ok(Some(footer)),
+            Some((footer, elements)) if elements.are(layout) => Ok(Some(footer)),
             Some(_) => Err(Error::Type),
         }
     }
@@ -168,8 +168,10 @@ impl Elements {
         len.checked_mul(u64::from(self.itemsize))?.checked_add(self.offset)
     }
 
-    pub fn are(&self, shape: &Shape) -> bool {
-        self.class == shape.kind && self.itemsize as usize == shape.itemsize && self.offset == shape.offset
+    pub fn are(&self, layout: &Layout) -> bool {
+        self.class == layout.class
+            && self.itemsize as usize == layout.itemsize
+            && self.offset == layout.offset
     }
 }
 
@@ -339,7 +341,7 @@ pub(super) fn read_end_alone(fd: RawFd, stat: Stat) -> Result<(Stat, Option<Byte
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { itemsize: 4, kind: 4, tag: 'I' as i32, offset: 0 };
+    const LAYOUT: Layout = Layout { itemsize: 4, class: 4, type_code: 'I' as i32, offset: 0 };
     const FOOTER: Footer = Footer {
         file_size: 8192,
         identity: Identity { dev: 3, ino: 5 },
@@ -360,18 +362,18 @@ mod tests {
 
     #[test]
     fn a_footer_reads_back() {
-        assert_eq!(Footer::decode(&FOOTER.encode(&SHAPE), &SHAPE, 8192), Ok(Some(FOOTER)));
+        assert_eq!(Footer::decode(&FOOTER.encode(&LAYOUT), &LAYOUT, 8192), Ok(Some(FOOTER)));
         let other = Footer { has_blocks: false, ..FOOTER };
-        assert_eq!(Footer::decode(&other.encode(&SHAPE), &SHAPE, 8192), Ok(Some(other)));
+        assert_eq!(Footer::decode(&other.encode(&LAYOUT), &LAYOUT, 8192), Ok(Some(other)));
     }
 
     #[test]
     fn a_flip_of_any_bit_is_noticed() {
-        let good = FOOTER.encode(&SHAPE);
+        let good = FOOTER.encode(&LAYOUT);
         for bit in 0..FIXED * 8 {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
-            let result = Footer::decode(&bad, &SHAPE, 8192);
+            let result = Footer::decode(&bad, &LAYOUT, 8192);
             // Without the magic it is no footer, and the file's last bytes are elements.
             let expected = if bit < 64 { Ok(None) } else { Err(Error::Corrupt) };
             assert_eq!(result, expected, "bit {bit}");
@@ -382,37 +384,37 @@ mod tests {
     fn what_the_checksum_covers_must_be_known_too() {
         // Version 1 and 3, a format, an unknown flag, and what must be zero.
         for (at, value) in [(8, 1), (8, 3), (24, 1), (64, 2), (68, 1)] {
-            let mut bytes = FOOTER.encode(&SHAPE);
+            let mut bytes = FOOTER.encode(&LAYOUT);
             bytes[at..at + 4].copy_from_slice(&u32::to_ne_bytes(value));
             seal(&mut bytes);
-            assert_eq!(Footer::decode(&bytes, &SHAPE, 8192), Err(Error::Corrupt), "{value} at {at}");
+            assert_eq!(Footer::decode(&bytes, &LAYOUT, 8192), Err(Error::Corrupt), "{value} at {at}");
         }
     }
 
     #[test]
     fn length_and_reach_count_only_up_to_the_footer() {
         for (len, sound) in [(0, true), (2016, true), (2017, false), (u64::MAX, false), (1 << 62, false)] {
-            let bytes = Footer { len, ..FOOTER }.encode(&SHAPE);
-            assert_eq!(Footer::decode(&bytes, &SHAPE, 8192).is_ok(), sound, "length {len}");
-            let bytes = Footer { reach: len, ..FOOTER }.encode(&SHAPE);
-            assert_eq!(Footer::decode(&bytes, &SHAPE, 8192).is_ok(), sound, "reach {len}");
+            let bytes = Footer { len, ..FOOTER }.encode(&LAYOUT);
+            assert_eq!(Footer::decode(&bytes, &LAYOUT, 8192).is_ok(), sound, "length {len}");
+            let bytes = Footer { reach: len, ..FOOTER }.encode(&LAYOUT);
+            assert_eq!(Footer::decode(&bytes, &LAYOUT, 8192).is_ok(), sound, "reach {len}");
         }
     }
 
     #[test]
     fn a_footer_holds_for_one_size_of_file_and_one_type() {
-        let bytes = FOOTER.encode(&SHAPE);
-        assert_eq!(Footer::decode(&bytes, &SHAPE, 4096), Err(Error::Corrupt));
-        assert_eq!(Footer::decode(&bytes, &Shape { kind: 3, ..SHAPE }, 8192), Err(Error::Type));
-        assert_eq!(Footer::decode(&bytes, &Shape { itemsize: 8, ..SHAPE }, 8192), Err(Error::Type));
-        assert_eq!(Footer::decode(&bytes, &Shape { offset: 64, ..SHAPE }, 8192), Err(Error::Type));
+        let bytes = FOOTER.encode(&LAYOUT);
+        assert_eq!(Footer::decode(&bytes, &LAYOUT, 4096), Err(Error::Corrupt));
+        assert_eq!(Footer::decode(&bytes, &Layout { class: 3, ..LAYOUT }, 8192), Err(Error::Type));
+        assert_eq!(Footer::decode(&bytes, &Layout { itemsize: 8, ..LAYOUT }, 8192), Err(Error::Type));
+        assert_eq!(Footer::decode(&bytes, &Layout { offset: 64, ..LAYOUT }, 8192), Err(Error::Type));
     }
 
     #[test]
     fn a_footer_of_the_other_byte_order_is_corrupt() {
-        let mut bytes = FOOTER.encode(&SHAPE);
+        let mut bytes = FOOTER.encode(&LAYOUT);
         bytes[..8].reverse();
-        assert_eq!(Footer::decode(&bytes, &SHAPE, 8192), Err(Error::Corrupt));
+        assert_eq!(Footer::decode(&bytes, &LAYOUT, 8192), Err(Error::Corrupt));
     }
 
     #[test]
@@ -427,7 +429,7 @@ mod tests {
 
     #[test]
     fn of_an_unsound_footer_a_length_that_fits_is_taken() {
-        let mut bytes = FOOTER.encode(&SHAPE);
+        let mut bytes = FOOTER.encode(&LAYOUT);
         bytes[48] ^= 1;
         assert_eq!(salvage(&bytes, None, 8192), 4000);
         assert_eq!(salvage(&bytes, Some(8), 8192), 8000);

@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use memmap2::Advice;
 
 use super::backing::Access;
-use super::filesystem::Traits;
+use super::filesystem::FileSystemTraits;
 use super::footer::{self, BELL_AT, FIXED, Footer, GRAIN, MOVED};
 use super::lock::Wait;
 use super::{File, Storage, sys};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 /// How far to grow.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub(crate) enum GrowthPolicy {
     /// In steps that double, for appends one after another.
     Amortized,
     /// As far as is needed.
@@ -32,7 +32,7 @@ const FIRST_STEP_ANONYMOUS: u64 = GRAIN;
 /// The largest step; larger ones gain nothing, on a disk or in memory.
 const LAST_STEP: u64 = 8 << 20;
 /// How much of a step is made ready to be touched; what is larger is one call's own work anyway.
-const MOST_WARMED: u64 = 64 << 20;
+const MOST_PREFAULTED: u64 = 64 << 20;
 
 /// No byte beyond the old end is known to be zero.
 const NOTHING_ZERO: u64 = u64::MAX;
@@ -40,29 +40,29 @@ const NOTHING_ZERO: u64 = u64::MAX;
 impl Storage {
     /// Takes the lock if need be, and makes room for `need` elements. Returns from which byte on the file is
     /// known to be zero.
-    pub fn ensure(&self, need: usize, pace: Pace) -> Result<u64> {
+    pub fn ensure(&self, need: usize, policy: GrowthPolicy) -> Result<u64> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
         if file.state.footer.get() && need <= self.capacity.load(Relaxed) {
             return Ok(NOTHING_ZERO);
         }
-        self.grow(file, need, pace)
+        self.grow(file, need, policy)
     }
 
     /// Makes room as a promise for later; an exact file has no room to make.
     pub fn reserve(&self, capacity: usize) -> Result<()> {
         self.lock(Wait::No)?;
-        if capacity > self.reserved() {
+        if capacity > self.max_len() {
             return Err(Error::Limit);
         }
         if capacity <= self.capacity() || self.is_exact() {
             return Ok(());
         }
-        self.ensure(capacity, Pace::Exact).map(drop)
+        self.ensure(capacity, GrowthPolicy::Exact).map(drop)
     }
 
     pub(super) fn end_of(&self, len: usize) -> Result<u64> {
-        self.shape.end_of(len as u64).ok_or(Error::Limit)
+        self.layout.end_of(len as u64).ok_or(Error::Limit)
     }
 
     /// Refuses to touch a file that somebody else has changed, or a descriptor that isn't the file's any more.
@@ -83,10 +83,10 @@ impl Storage {
         }
     }
 
-    pub(super) fn grow(&self, file: &File, need: usize, pace: Pace) -> Result<u64> {
+    pub(super) fn grow(&self, file: &File, need: usize, policy: GrowthPolicy) -> Result<u64> {
         let state = &file.state;
         // What an exact file gets it gives back at the end of the call.
-        let pace = if self.is_exact() { Pace::Exact } else { pace };
+        let policy = if self.is_exact() { GrowthPolicy::Exact } else { policy };
         let old = state.size.get();
         // Others may take what lies before the reach for elements. A footer that can't be moved lies beyond that.
         let need = match &*state.last_page.borrow() {
@@ -107,7 +107,7 @@ impl Storage {
         let first = if self.access == Access::Anonymous { FIRST_STEP_ANONYMOUS } else { FIRST_STEP };
         let step = (state.step.get() * 2).clamp(first, LAST_STEP);
         let mut target = least;
-        if pace == Pace::Amortized {
+        if policy == GrowthPolicy::Amortized {
             let ceiling = file.mapping.reservation.bytes().min(limit) / GRAIN * GRAIN;
             target = (state.backed.get() + step).next_multiple_of(GRAIN).min(ceiling).max(least);
         }
@@ -129,8 +129,8 @@ impl Storage {
             return Ok(NOTHING_ZERO);
         }
         file.mapping.reservation.use_up_to(target);
-        if pace == Pace::Amortized {
-            self.warm(file, old.next_multiple_of(GRAIN), (target - GRAIN).min(old + MOST_WARMED));
+        if policy == GrowthPolicy::Amortized {
+            self.prefault(file, old.next_multiple_of(GRAIN), (target - GRAIN).min(old + MOST_PREFAULTED));
         }
         // Last: other threads may store up to the capacity through the pointer as soon as they know it.
         self.open_room(file);
@@ -147,7 +147,7 @@ impl Storage {
             match sys::reserve_blocks(fd, backed, target) {
                 Ok(()) => has_blocks = true,
                 Err(Error::Os(libc::EOPNOTSUPP | libc::ENOSYS)) => {
-                    state.traits.set(Some(Traits { no_fallocate: true, ..state.traits() }));
+                    state.traits.set(Some(FileSystemTraits { no_fallocate: true, ..state.traits() }));
                 }
                 Err(error) => {
                     self.undo(file, fd);
@@ -194,7 +194,7 @@ impl Storage {
     /// On a disk, zeros written in large pieces make the system keep the range in large units, which it maps with
     /// few faults; not where they would use up the blocks that were reserved. In memory a second reservation makes it clear the pages at once, and then a fault for reading
     /// maps many of them, to write to as well.
-    fn warm(&self, file: &File, start: u64, end: u64) {
+    fn prefault(&self, file: &File, start: u64, end: u64) {
         let Ok(fd) = file.mapping.lock_fd() else { return };
         if start >= end {
             return;
@@ -235,14 +235,14 @@ impl Storage {
 
     /// Puts a footer at the end of a file of `size` bytes, which makes the file so long if it isn't.
     pub(super) fn write_footer(&self, file: &File, fd: RawFd, size: u64, has_blocks: bool) -> Result<()> {
-        let bytes = self.new_footer(file, size, has_blocks).encode(&self.shape);
+        let bytes = self.new_footer(file, size, has_blocks).encode(&self.layout);
         write_all(fd, &bytes, size - footer::SIZE)
     }
 
     /// Writes the part of the footer again that doesn't change in place.
     pub(super) fn write_fixed_part(&self, file: &File, fd: RawFd, size: u64, has_blocks: bool) -> Result<()> {
         check_limit(size)?;
-        let bytes = self.new_footer(file, size, has_blocks).encode(&self.shape);
+        let bytes = self.new_footer(file, size, has_blocks).encode(&self.layout);
         write_all(fd, &bytes[..FIXED], size - footer::SIZE)
     }
 
@@ -270,7 +270,7 @@ impl Storage {
             return Err(Error::Os(libc::EFBIG));
         }
         let fd = file.mapping.lock_fd()?;
-        let count = self.shape.itemsize;
+        let count = self.layout.itemsize;
         // SAFETY: the caller promises the element.
         match unsafe { sys::pwrite(fd, value, count, start) } {
             Ok(written) if written == count => {}

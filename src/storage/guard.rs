@@ -302,8 +302,8 @@ impl Storage {
             // All that is gone, in one go: page by page would take a signal, and a mapping, for each. As far as
             // anybody could know of elements; and if someone goes further, twice as far, for the same reason. Not
             // the whole reservation, which could be more memory than may be promised, or locked.
-            let known = self.shape.offset as usize;
-            let known = known.wrapping_add(self.known_elements().wrapping_mul(self.shape.itemsize));
+            let known = self.layout.offset as usize;
+            let known = known.wrapping_add(self.known_elements().wrapping_mul(self.layout.itemsize));
             let twice = next.wrapping_sub(end).wrapping_mul(2).wrapping_add(end);
             let stop = base.wrapping_add(up(known)).max(twice).min(limit);
             if replace(end, stop) {
@@ -318,7 +318,7 @@ impl Storage {
     /// How many elements the handle knows of, as far as the handler can tell: no length is too large for it.
     fn known_elements(&self) -> usize {
         let most = (isize::MAX as usize) / 2;
-        self.capacity().min(most.checked_div(self.shape.itemsize).unwrap_or(0))
+        self.capacity().min(most.checked_div(self.layout.itemsize).unwrap_or(0))
     }
 
     /// Puts memory of zeros in the place of a range of pages.

@@ -14,7 +14,7 @@ pub(crate) const HEAD: [usize; 5] = [
     offset_of!(Storage, len),
     offset_of!(Storage, room),
     offset_of!(Storage, publish),
-    offset_of!(Storage, shape.itemsize),
+    offset_of!(Storage, layout.itemsize),
 ];
 
 impl Storage {

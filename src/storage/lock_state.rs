@@ -6,14 +6,14 @@ use core::sync::atomic::{AtomicU32, AtomicU64, fence};
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::backing::Access;
-use super::filesystem::{Traits, is_sealed};
+use super::filesystem::{FileSystemTraits, is_sealed};
 use super::footer::{self, BELL_AT, Bytes, Footer, GRAIN, HOLDER_AT, LENGTH_AT, MOVED};
 use super::head::settled;
 use super::lock::{self, Wait};
 use super::presence::Presence;
 use super::reserve::LastPage;
 use super::sys::{self, Stat};
-use super::{File, Known, Shape, Storage, WORKS};
+use super::{File, Known, Layout, Storage, WORKS};
 use crate::error::{Error, Result};
 
 /// What a file holds: its size, its length, and the footer if there is one.
@@ -30,24 +30,24 @@ pub(super) struct State {
 
 /// Reads size and footer until they belong together. `stat`, and `before` if there was a footer, are what was known of the
 /// file a moment ago.
-pub(super) fn read_state(fd: RawFd, shape: &Shape, stat: Stat, before: Option<Bytes>) -> Result<State> {
-    state_of(shape, footer::read_end(fd, stat, before)?)
+pub(super) fn read_state(fd: RawFd, layout: &Layout, stat: Stat, before: Option<Bytes>) -> Result<State> {
+    state_of(layout, footer::read_end(fd, stat, before)?)
 }
 
 /// As [`read_state`], for who holds the growth lock.
-pub(super) fn read_state_alone(fd: RawFd, shape: &Shape, stat: Stat) -> Result<State> {
-    state_of(shape, footer::read_end_alone(fd, stat)?)
+pub(super) fn read_state_alone(fd: RawFd, layout: &Layout, stat: Stat) -> Result<State> {
+    state_of(layout, footer::read_end_alone(fd, stat)?)
 }
 
-pub(super) fn state_of(shape: &Shape, (stat, bytes): (Stat, Option<Bytes>)) -> Result<State> {
+pub(super) fn state_of(layout: &Layout, (stat, bytes): (Stat, Option<Bytes>)) -> Result<State> {
     if let Some(bytes) = &bytes
-        && let Some(footer) = Footer::decode(bytes, shape, stat.size)?
+        && let Some(footer) = Footer::decode(bytes, layout, stat.size)?
     {
         let len = footer.len as usize;
         return Ok(State { stat, len, footer: Some(footer), partial: false, bytes: Some(*bytes) });
     }
-    let size = stat.size.saturating_sub(shape.offset);
-    let itemsize = shape.itemsize as u64;
+    let size = stat.size.saturating_sub(layout.offset);
+    let itemsize = layout.itemsize as u64;
     let len = usize::try_from(size / itemsize).map_err(|_| Error::Limit)?;
     Ok(State { stat, len, footer: None, partial: !size.is_multiple_of(itemsize), bytes })
 }
@@ -78,13 +78,13 @@ pub(super) struct LockState {
     pub last_page: RefCell<Option<LastPage>>,
     /// The size of the last step of growth.
     pub step: Cell<u64>,
-    pub traits: Cell<Option<Traits>>,
+    pub traits: Cell<Option<FileSystemTraits>>,
     /// Length and epoch when the lock was taken: if they are others now, the file was changed.
     pub start: Cell<(usize, u64)>,
 }
 
 impl LockState {
-    pub fn traits(&self) -> Traits {
+    pub fn traits(&self) -> FileSystemTraits {
         self.traits.get().unwrap_or_default()
     }
 }
@@ -109,7 +109,7 @@ impl Storage {
             .check(fd)
             .and_then(|_| lock::take(fd, wait, mapping.led.get()))
             .inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
-        match self.adopt(file, fd) {
+        match self.reload(file, fd) {
             Ok(()) => {
                 mapping.place.gate.held.store(true, Relaxed);
                 mapping.led.set(true);
@@ -159,17 +159,17 @@ impl Storage {
         self.access == Access::Write { exact: true }
     }
 
-    fn adopt(&self, file: &File, fd: RawFd) -> Result<()> {
+    fn reload(&self, file: &File, fd: RawFd) -> Result<()> {
         let state = &file.state;
         // In a child that came by a fork the words are the parent's.
         self.close_room();
         match state.traits.get() {
-            _ if self.access == Access::Anonymous => state.traits.set(Some(Traits::of_anonymous())),
-            None => state.traits.set(Some(Traits::of(fd)?)),
+            _ if self.access == Access::Anonymous => state.traits.set(Some(FileSystemTraits::of_anonymous())),
+            None => state.traits.set(Some(FileSystemTraits::of(fd)?)),
             // Seals can come to a file at any time.
-            Some(known) => state.traits.set(Some(Traits { sealed: is_sealed(fd)?, ..known })),
+            Some(known) => state.traits.set(Some(FileSystemTraits { sealed: is_sealed(fd)?, ..known })),
         }
-        let found = read_state_alone(fd, &self.shape, file.mapping.check(fd)?)?;
+        let found = read_state_alone(fd, &self.layout, file.mapping.check(fd)?)?;
         if found.partial {
             return Err(Error::Partial);
         }
@@ -250,7 +250,7 @@ impl Storage {
         let size = state.size.get();
         let reservation = &file.mapping.reservation;
         let end = state.backed.get().min(size.min(reservation.bytes()) - footer::SIZE);
-        let capacity = self.shape.fitting(end).max(self.len());
+        let capacity = self.layout.fitting(end).max(self.len());
         let footer = match &*state.last_page.borrow() {
             Some(page) => page.footer(),
             None => reservation.base().wrapping_add((size - footer::SIZE) as usize),
@@ -277,7 +277,7 @@ impl Storage {
     /// Takes over length and epoch of a file, if they fit the reservation.
     pub(super) fn take_up(&self, file: &File, found: &State) -> Result<()> {
         let reservation = &file.mapping.reservation;
-        if self.shape.end_of(found.len as u64).is_none_or(|end| end > reservation.bytes()) {
+        if self.layout.end_of(found.len as u64).is_none_or(|end| end > reservation.bytes()) {
             return Err(Error::Limit);
         }
         reservation.use_up_to(found.stat.size);
@@ -300,7 +300,7 @@ impl Storage {
 
 /// Whether there are blocks behind the spare room that was found. A file that was restored from a backup in its
 /// place has holes there, as a copy has. What the footer says was true for the file it was written to.
-fn has_blocks(traits: Traits, state: &State, fd: RawFd, end: u64) -> bool {
+fn has_blocks(traits: FileSystemTraits, state: &State, fd: RawFd, end: u64) -> bool {
     let spare = state.stat.size.saturating_sub(end.next_multiple_of(GRAIN));
     if state.stat.allocated < spare {
         // There are holes for certain. To fill them could take all the memory there is, if somebody made the size up.

@@ -17,7 +17,7 @@ use super::registry::{CLOSED, HANDED_OUT, Place, Slot};
 use super::reserve::Reservation;
 use super::sys::{self, Descriptor, Identity, Stat};
 use super::trim::{self, Left};
-use super::{Shape, fork};
+use super::{Layout, fork};
 use crate::error::{Error, Result};
 
 pub(super) struct Mapping {
@@ -27,7 +27,7 @@ pub(super) struct Mapping {
     pub identity: Identity,
     pub presence: Presence,
     pub access: Access,
-    pub shape: Shape,
+    pub layout: Layout,
     /// The path by which the file was opened, from the root on.
     pub path: Option<Box<CStr>>,
     /// Whether the handle has held the growth lock in this process, and so may have lengthened the file.
@@ -200,11 +200,11 @@ impl Mapping {
             && self.place.gate.own.load(Relaxed)
             && self.presence == Presence::Held
             && self.access.can_change_length();
-        let (identity, shape) = (self.identity, self.shape);
+        let (identity, layout) = (self.identity, self.layout);
         can.then(|| Leaving {
             fd,
             identity,
-            shape,
+            layout,
             led: self.led.get(),
             forked: self.forked.get(),
             flat_size,
@@ -265,7 +265,7 @@ pub(super) fn open_anew(
 struct Leaving {
     fd: RawFd,
     identity: Identity,
-    shape: Shape,
+    layout: Layout,
     led: bool,
     forked: bool,
     /// The size that the file had when the handle last found it without a footer.
@@ -293,7 +293,7 @@ impl Leaving {
                     Tidying::Others => return Ok(()),
                 }
             }
-            let trimmed = trim::trim_left_file(self.fd, self.identity, &self.shape);
+            let trimmed = trim::trim_left_file(self.fd, self.identity, &self.layout);
             let released = lock::release_all(self.fd);
             has_lock = false;
             led = false;

@@ -30,12 +30,11 @@ use std::os::fd::RawFd;
 use backing::{Access, Backing, Directory};
 pub(crate) use footer::is_magic;
 use footer::{Bytes, LastBytes};
-pub(crate) use grow::Pace;
+pub(crate) use grow::GrowthPolicy;
 pub(crate) use head::HEAD;
 pub use lock::Wait;
 use lock_state::{LockState, read_state, state_of};
 use mapping::Mapping;
-use memmap2::Advice;
 use reserve::Reservation;
 pub(crate) use status::{Status, status_of_path, whole_file_locker};
 use sys::Stat;
@@ -47,18 +46,18 @@ use crate::options::OpenOptions;
 /// How a file's bytes are made up, as far as storage cares.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct Layout {
     /// Bytes in an element.
     pub itemsize: usize,
     /// What the elements are: a number that the footer keeps and compares.
-    pub kind: u32,
+    pub class: u32,
     /// The upper layer's own name for the type, kept for it.
-    pub tag: i32,
+    pub type_code: i32,
     /// Where in the file element 0 begins; a multiple of 64.
     pub offset: u64,
 }
 
-impl Shape {
+impl Layout {
     /// Where `len` elements end in the file; `None` beyond what a number can say.
     fn end_of(&self, len: u64) -> Option<u64> {
         len.checked_mul(self.itemsize as u64)?.checked_add(self.offset)
@@ -72,7 +71,7 @@ impl Shape {
 
 /// What storage can be told about the use of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advise {
+pub enum Advice {
     /// No special treatment.
     Normal,
     /// Read ahead little: accesses will be at random.
@@ -102,7 +101,7 @@ pub(crate) struct Storage {
     room: &'static AtomicUsize,
     /// The length in the footer; valid while `room` isn't 0.
     publish: AtomicPtr<AtomicU64>,
-    shape: Shape,
+    layout: Layout,
     access: Access,
     /// Why the handle refuses all work: `WORKS` if it doesn't, `PANICKED`, `CUT` or `DETACHED`.
     state: AtomicU8,
@@ -185,20 +184,20 @@ const DETACHED: u8 = 3;
 unsafe impl Send for Storage {}
 
 impl Storage {
-    pub fn open(path: &CStr, options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
-        Storage::map(Backing::path(path, options)?, options.reservation, shape)
+    pub fn open(path: &CStr, options: &OpenOptions, layout: Layout) -> Result<Box<Storage>> {
+        Storage::map(Backing::path(path, options)?, options.reservation, layout)
     }
 
-    pub fn open_shared(name: &CStr, options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
-        Storage::map(Backing::shared_memory(name, options)?, options.reservation, shape)
+    pub fn open_shared(name: &CStr, options: &OpenOptions, layout: Layout) -> Result<Box<Storage>> {
+        Storage::map(Backing::shared_memory(name, options)?, options.reservation, layout)
     }
 
-    pub fn anonymous(options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
-        Storage::map(Backing::anonymous(options)?, options.reservation, shape)
+    pub fn anonymous(options: &OpenOptions, layout: Layout) -> Result<Box<Storage>> {
+        Storage::map(Backing::anonymous(options)?, options.reservation, layout)
     }
 
-    pub fn from_fd(fd: RawFd, options: &OpenOptions, shape: Shape) -> Result<Box<Storage>> {
-        Storage::map(Backing::descriptor(fd, options)?, options.reservation, shape)
+    pub fn from_fd(fd: RawFd, options: &OpenOptions, layout: Layout) -> Result<Box<Storage>> {
+        Storage::map(Backing::descriptor(fd, options)?, options.reservation, layout)
     }
 
     /// Views memory that somebody else owns.
@@ -210,24 +209,24 @@ impl Storage {
         data: *mut u8,
         len: usize,
         read_only: bool,
-        shape: Shape,
+        layout: Layout,
     ) -> Result<Box<Storage>> {
         let access = if read_only { Access::FixedRead } else { Access::Fixed };
-        try_box(Storage::new(data, len, access, None, shape))
+        try_box(Storage::new(data, len, access, None, layout))
     }
 
-    fn map(backing: Backing, wanted: u64, shape: Shape) -> Result<Box<Storage>> {
+    fn map(backing: Backing, wanted: u64, layout: Layout) -> Result<Box<Storage>> {
         let Backing { place, stat, bytes, access, presence, path, new_in } = backing;
         let found = match bytes {
-            Some(bytes) => state_of(&shape, (stat, Some(bytes)))?,
-            None => read_state(place.any(), &shape, stat, None)?,
+            Some(bytes) => state_of(&layout, (stat, Some(bytes)))?,
+            None => read_state(place.any(), &layout, stat, None)?,
         };
         // A map of hugetlbfs covers the whole file, and no more.
         let huge = matches!(access, Access::Fixed | Access::FixedRead);
-        let end = if huge { Some(found.stat.size) } else { shape.end_of(found.len as u64) };
+        let end = if huge { Some(found.stat.size) } else { layout.end_of(found.len as u64) };
         let reservation = Reservation::new(place.any(), end.ok_or(Error::Limit)?, access, wanted)?;
         // SAFETY: the offset of the elements is small, and the mapping has a page at least.
-        let data = unsafe { reservation.base().add(shape.offset as usize) };
+        let data = unsafe { reservation.base().add(layout.offset as usize) };
         if found.stat.names > 0 {
             // What is in a file needn't be in a core dump too. One advice for the whole costs a tenth of what one for a part
             // of it does.
@@ -242,7 +241,7 @@ impl Storage {
             identity: found.stat.identity,
             presence,
             access,
-            shape,
+            layout,
             path,
             led: Cell::new(false),
             forked: Cell::new(false),
@@ -258,7 +257,7 @@ impl Storage {
             new_in: Cell::new(new_in),
             layer: Cell::new(if access == Access::Read { Layer::Unknown } else { Layer::No }),
         };
-        let storage = try_box(Storage::new(data, found.len, access, Some(file), shape))?;
+        let storage = try_box(Storage::new(data, found.len, access, Some(file), layout))?;
         storage.epoch.store(found.footer.map_or(0, |footer| footer.epoch), Relaxed);
         if let Some(File { mapping, .. }) = &storage.file {
             let map = &mapping.reservation;
@@ -267,14 +266,14 @@ impl Storage {
         Ok(storage)
     }
 
-    fn new(data: *mut u8, len: usize, access: Access, file: Option<File>, shape: Shape) -> Storage {
+    fn new(data: *mut u8, len: usize, access: Access, file: Option<File>, layout: Layout) -> Storage {
         let room = file.as_ref().map_or(&registry::SHUT.room, |file| &file.mapping.place.gate.room);
         Storage {
             data,
             len: AtomicUsize::new(len),
             room,
             publish: AtomicPtr::new(core::ptr::null_mut()),
-            shape,
+            layout,
             access,
             state: AtomicU8::new(WORKS),
             stores: AtomicU8::new(match access {
@@ -378,8 +377,8 @@ impl Storage {
     }
 
     #[inline(always)]
-    pub fn shape(&self) -> &Shape {
-        &self.shape
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Whether the handle refuses all work.
@@ -453,8 +452,8 @@ impl Storage {
     }
 
     /// The most elements that the array can come to have through this handle.
-    pub fn reserved(&self) -> usize {
-        let fitting = |file: &File| self.shape.fitting(file.mapping.reservation.bytes() - footer::SIZE);
+    pub fn max_len(&self) -> usize {
+        let fitting = |file: &File| self.layout.fitting(file.mapping.reservation.bytes() - footer::SIZE);
         self.changing_file().map_or(0, fitting).max(self.len())
     }
 
@@ -466,7 +465,7 @@ impl Storage {
     /// Where element `at` lies. The caller must see to it that there is one.
     #[inline(always)]
     pub fn element(&self, at: usize) -> *mut u8 {
-        self.data.wrapping_add(at * self.shape.itemsize)
+        self.data.wrapping_add(at * self.layout.itemsize)
     }
 
     /// Whether bytes lie in another handle's mapping of the same file, where addresses don't tell whether they overlap this
@@ -510,7 +509,7 @@ impl Storage {
 
     /// Where, counted from element 0, what reads as a footer's beginning would lie in an array of `len` elements.
     pub fn place_of_magic(&self, len: usize) -> Option<usize> {
-        let at = footer::place_in(self.shape.end_of(len as u64)?)?.checked_sub(self.shape.offset)?;
+        let at = footer::place_in(self.layout.end_of(len as u64)?)?.checked_sub(self.layout.offset)?;
         Some(at as usize)
     }
 
@@ -535,7 +534,7 @@ impl Storage {
         if stat.size == known.stat.size && footer::place_in(stat.size).is_none() {
             return Ok(());
         }
-        let found = read_state(fd, &self.shape, stat, known.bytes.filter(|_| known.has_footer))?;
+        let found = read_state(fd, &self.layout, stat, known.bytes.filter(|_| known.has_footer))?;
         self.take_up(file, &found)
     }
 
@@ -598,19 +597,19 @@ impl Storage {
 
     /// Advises the system on the use of a range of elements. Does nothing where the length is fixed: there
     /// the memory may be the only place that has the elements.
-    pub fn advise(&self, start: usize, count: usize, advise: Advise) -> Result<()> {
+    pub fn advise(&self, start: usize, count: usize, advise: Advice) -> Result<()> {
         let file = match self.changing_file() {
             Some(file) if count > 0 => file,
             _ => return Ok(()),
         };
-        let itemsize = self.shape.itemsize as u64;
-        let (start, count) = (self.shape.offset + start as u64 * itemsize, count as u64 * itemsize);
+        let itemsize = self.layout.itemsize as u64;
+        let (start, count) = (self.layout.offset + start as u64 * itemsize, count as u64 * itemsize);
         match advise {
-            Advise::Normal => file.mapping.reservation.advise(Advice::Normal, start, count),
-            Advise::Random => file.mapping.reservation.advise(Advice::Random, start, count),
-            Advise::Sequential => file.mapping.reservation.advise(Advice::Sequential, start, count),
-            Advise::WillNeed => file.mapping.reservation.advise(Advice::WillNeed, start, count),
-            Advise::DontNeed => file.mapping.reservation.drop_pages(start, count),
+            Advice::Normal => file.mapping.reservation.advise(memmap2::Advice::Normal, start, count),
+            Advice::Random => file.mapping.reservation.advise(memmap2::Advice::Random, start, count),
+            Advice::Sequential => file.mapping.reservation.advise(memmap2::Advice::Sequential, start, count),
+            Advice::WillNeed => file.mapping.reservation.advise(memmap2::Advice::WillNeed, start, count),
+            Advice::DontNeed => file.mapping.reservation.drop_pages(start, count),
         }
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use super::backing::{regular, regular_file};
 use super::footer::{self, Elements, Footer};
-use super::{Shape, Storage, lock, presence, sys};
+use super::{Layout, Storage, lock, presence, sys};
 use crate::error::{Error, Result};
 
 /// What a file says of itself, and who has it open.
@@ -49,16 +49,16 @@ pub(crate) fn whole_file_locker(path: &CStr) -> Result<Option<u32>> {
     Ok(None)
 }
 
-fn look(fd: RawFd, known: Option<&Shape>) -> Result<Status> {
+fn look(fd: RawFd, known: Option<&Layout>) -> Result<Status> {
     let (stat, bytes) = footer::read_end(fd, sys::stat(fd)?, None)?;
     let footer = match bytes {
         Some(bytes) => Footer::decode_any(&bytes, stat.size)?,
         None => None,
     };
-    let known = known.map(|shape| Elements {
-        class: shape.kind,
-        itemsize: shape.itemsize as u32,
-        offset: shape.offset,
+    let known = known.map(|layout| Elements {
+        class: layout.class,
+        itemsize: layout.itemsize as u32,
+        offset: layout.offset,
     });
     let mut status = Status {
         elements: known,
@@ -86,7 +86,7 @@ impl Storage {
     pub fn status(&self) -> Result<Status> {
         self.check()?;
         let Some(file) = &self.file else {
-            let Shape { kind: class, itemsize, offset, .. } = self.shape;
+            let Layout { class, itemsize, offset, .. } = self.layout;
             let elements = Elements { class, itemsize: itemsize as u32, offset };
             let (len, bytes) = (self.len() as u64, (self.len() * itemsize) as u64);
             return Ok(Status { elements: Some(elements), len, file_size: bytes, ..Status::default() });
@@ -95,7 +95,7 @@ impl Storage {
         // Through the description that is mapped: of presence the own one doesn't count.
         let fd = if mapping.place.plain() >= 0 { mapping.place.plain() } else { mapping.fd() };
         mapping.check(fd)?;
-        let status = look(fd, Some(&self.shape))?;
+        let status = look(fd, Some(&self.layout))?;
         Ok(Status { is_locked: status.is_locked || file.is_held(), ..status })
     }
 

@@ -7,11 +7,11 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 use std::os::fd::RawFd;
 
 use super::footer::{self, Footer, GRAIN, seems_to_have_footer};
-use super::grow::{self, Pace};
+use super::grow::{self, GrowthPolicy};
 use super::lock::{self, Tidying, Wait};
 use super::lock_state::{State, read_state_alone};
 use super::sys::Identity;
-use super::{File, Shape, Storage, presence, sys};
+use super::{File, Layout, Storage, presence, sys};
 use crate::error::{Error, Result};
 
 /// What a file is to end with.
@@ -23,8 +23,8 @@ enum End {
 }
 
 /// Where a file may be cut whose footer says this. `may_cut` says that nobody can miss what is cut beyond the length.
-fn plan(fd: RawFd, shape: &Shape, len: u64, reach: u64, may_cut: bool) -> Result<End> {
-    let end_of = |len| shape.end_of(len).ok_or(Error::Limit);
+fn plan(fd: RawFd, layout: &Layout, len: u64, reach: u64, may_cut: bool) -> Result<End> {
+    let end_of = |len| layout.end_of(len).ok_or(Error::Limit);
     if may_cut && reach <= len {
         let end = end_of(len)?;
         return Ok(if seems_to_have_footer(fd, end)? { End::Footer(end + GRAIN) } else { End::Exact(end) });
@@ -48,9 +48,9 @@ pub(super) enum Left {
 /// Gives back the spare room of a file that the caller has no mapping of any more, but the growth lock, through `fd`.
 ///
 /// A file that has become something else is left alone.
-pub(super) fn trim_left_file(fd: RawFd, identity: Identity, shape: &Shape) -> Result<Left> {
+pub(super) fn trim_left_file(fd: RawFd, identity: Identity, layout: &Layout) -> Result<Left> {
     let stat = sys::stat(fd)?;
-    let state = match read_state_alone(fd, shape, stat) {
+    let state = match read_state_alone(fd, layout, stat) {
         Ok(state) if state.stat.identity == identity => state,
         Err(error @ Error::Os(_)) => return Err(error),
         _ => return Ok(Left::Nothing),
@@ -58,13 +58,13 @@ pub(super) fn trim_left_file(fd: RawFd, identity: Identity, shape: &Shape) -> Re
     let Some(footer) = state.footer else { return Ok(Left::Nothing) };
     let may_cut = footer.epoch == 0 || state.is_copy() || !presence::are_others(fd)?;
     let reach = if may_cut { 0 } else { footer.reach };
-    match plan(fd, shape, state.len as u64, reach, may_cut)? {
+    match plan(fd, layout, state.len as u64, reach, may_cut)? {
         End::Exact(end) => sys::ftruncate(fd, end)?,
         End::Footer(size) if size < state.stat.size => {
             let stamp = sys::fresh_number();
             let shorter = Footer { file_size: size, identity, stamp, reach, ..footer };
             grow::check_limit(size)?;
-            grow::write_all(fd, &shorter.encode(shape), size - footer::SIZE)?;
+            grow::write_all(fd, &shorter.encode(layout), size - footer::SIZE)?;
             sys::ftruncate(fd, size)?;
         }
         End::Footer(_) => {}
@@ -72,9 +72,9 @@ pub(super) fn trim_left_file(fd: RawFd, identity: Identity, shape: &Shape) -> Re
     Ok(if may_cut { Left::Nothing } else { Left::WhatOthersSaw })
 }
 
-/// Does for a path what the close of the last handle would do; `shape` is `None` if any elements will do. With `force`
+/// Does for a path what the close of the last handle would do; `layout` is `None` if any elements will do. With `force`
 /// also for a file whose footer is unsound.
-pub(crate) fn tidy(path: &core::ffi::CStr, shape: Option<&Shape>, force: bool) -> Result<()> {
+pub(crate) fn tidy(path: &core::ffi::CStr, layout: Option<&Layout>, force: bool) -> Result<()> {
     use std::os::fd::AsRawFd;
     let fd = sys::open(path, libc::O_RDWR, 0)?;
     let fd = fd.as_raw_fd();
@@ -90,11 +90,11 @@ pub(crate) fn tidy(path: &core::ffi::CStr, shape: Option<&Shape>, force: bool) -
     match Footer::decode_any(&bytes, stat.size) {
         Ok(None) => Ok(()),
         Ok(Some((_, elements))) => {
-            if shape.is_some_and(|shape| !elements.are(shape)) {
+            if layout.is_some_and(|layout| !elements.are(layout)) {
                 return Err(Error::Type);
             }
-            let shape = elements.shape();
-            let mut left = trim_left_file(fd, stat.identity, &shape)?;
+            let layout = elements.layout();
+            let mut left = trim_left_file(fd, stat.identity, &layout)?;
             // Others may have left meanwhile, and left the trimming to whoever holds the lock.
             for _ in 0..TRIES {
                 if left == Left::Nothing {
@@ -104,16 +104,17 @@ pub(crate) fn tidy(path: &core::ffi::CStr, shape: Option<&Shape>, force: bool) -
                 if presence::are_others(fd)? || lock::take_to_tidy(fd)? != Tidying::May {
                     break;
                 }
-                left = trim_left_file(fd, stat.identity, &shape)?;
+                left = trim_left_file(fd, stat.identity, &layout)?;
             }
             Ok(())
         }
         Err(error) if !force => Err(error),
         // Nobody knows what others may have seen.
         Err(_) if presence::are_others(fd)? => Err(Error::Locked),
-        Err(_) => {
-            sys::ftruncate(fd, footer::salvage(&bytes, shape.map(|shape| shape.itemsize as u64), stat.size))
-        }
+        Err(_) => sys::ftruncate(
+            fd,
+            footer::salvage(&bytes, layout.map(|layout| layout.itemsize as u64), stat.size),
+        ),
     }
 }
 
@@ -127,7 +128,7 @@ impl Storage {
         if file.state.footer.get() {
             return self.check_file(file);
         }
-        match self.grow(file, self.len(), Pace::Exact) {
+        match self.grow(file, self.len(), GrowthPolicy::Exact) {
             // A file that can't have a footer is cut, if nobody else has it open.
             Err(error)
                 if (error.is_no_room() || error == Error::Limit)
@@ -166,7 +167,7 @@ impl Storage {
         }
         // SAFETY: the file has a footer, so the words to publish in are there; a shorter length fits.
         unsafe { self.publish_shorter(len) };
-        self.settle();
+        self.trim_exact();
         Ok(())
     }
 
@@ -199,7 +200,7 @@ impl Storage {
             self.len.store(len, Release);
             self.capacity.store(len, Relaxed);
         } else {
-            self.len.store(self.shape.fitting(file.state.size.get()), Release);
+            self.len.store(self.layout.fitting(file.state.size.get()), Release);
         }
         self.enter_epoch();
         result
@@ -226,7 +227,7 @@ impl Storage {
     }
 
     /// Brings an exact file back to its elements after a change that went through spare room, as far as others allow.
-    pub fn settle(&self) {
+    pub fn trim_exact(&self) {
         if let (true, Some(file)) = (self.is_exact(), &self.file)
             && file.state.footer.get()
             && file.is_held()
@@ -259,7 +260,7 @@ impl Storage {
         let may_cut = is_nobodys || state.epoch.get() == 0 || file.mapping.is_alone()?;
         let floor = state.floor.get() as u64;
         let reach = if may_cut { floor } else { state.reach.get().max(floor) };
-        match plan(fd, &self.shape, self.len() as u64, reach, may_cut)? {
+        match plan(fd, &self.layout, self.len() as u64, reach, may_cut)? {
             End::Exact(end) => {
                 self.close_room();
                 sys::ftruncate(fd, end).inspect_err(|_| self.open_room(file))?;
@@ -304,7 +305,7 @@ impl Storage {
             return Ok(());
         }
         self.check_file(file)?;
-        self.grow(file, self.len(), Pace::Exact).map(drop)?;
+        self.grow(file, self.len(), GrowthPolicy::Exact).map(drop)?;
         self.move_footer_back(file, fd, end + GRAIN)
     }
 
@@ -327,8 +328,8 @@ impl Storage {
 
 impl footer::Elements {
     /// What storage needs to know of the elements.
-    fn shape(&self) -> Shape {
-        Shape { itemsize: self.itemsize as usize, kind: self.class, tag: 0, offset: self.offset }
+    fn layout(&self) -> Layout {
+        Layout { itemsize: self.itemsize as usize, class: self.class, type_code: 0, offset: self.offset }
     }
 }
 

@@ -126,9 +126,9 @@ impl Raw {
         unsafe { mba_capacity(self.array) }
     }
 
-    pub fn reserved(&self) -> usize {
+    pub fn max_len(&self) -> usize {
         // SAFETY: the handle exists.
-        unsafe { mba_reserved(self.array) }
+        unsafe { mba_max_len(self.array) }
     }
 
     pub fn data(&self) -> *mut u8 {

@@ -481,10 +481,10 @@ impl Lead<'_> {
                 let plan = Plan::new(What::Find, slot, [0; 3], codes, Sort::Reads).values(value);
                 Some(if is_whole { plan.value(first) } else { plan })
             }
-            Call::Advise(place, count, advice) => {
+            Call::Advice(place, count, advice) => {
                 let (start, count) = range(place, count, known);
                 let numbers = [start, count, usize::from(advice % 5)];
-                Some(Plan::new(What::Advise, slot, numbers, &[0], Sort::Reads))
+                Some(Plan::new(What::Advice, slot, numbers, &[0], Sort::Reads))
             }
             _ => None,
         }

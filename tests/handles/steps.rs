@@ -128,7 +128,7 @@ pub enum Call {
     Unlock,
     Refresh,
     Flush,
-    Advise(At, u16, u8),
+    Advice(At, u16, u8),
     Look,
 }
 
@@ -496,7 +496,7 @@ impl Drawing {
             29 => Call::Unlock,
             30 => Call::Refresh,
             31 => Call::Flush,
-            32 => Call::Advise(self.at(), self.few(), self.byte()),
+            32 => Call::Advice(self.at(), self.few(), self.byte()),
             33 => Call::Look,
             _ => Call::Extend(Length::Reach(self.below(5) as i8 - 2), self.content()),
         }

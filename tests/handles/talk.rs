@@ -59,7 +59,7 @@ pub enum What {
     Unlock,
     Refresh,
     Flush,
-    Advise,
+    Advice,
     IsReplaced,
     /// What `mba_array_info` says, and what `mba_info` says of the path.
     ArrayInfo,

@@ -138,7 +138,7 @@ impl<'a> Worker<'a> {
         if let Some(raw) = &self.handles[slot] {
             answer.len = raw.len() as u64;
             answer.capacity = raw.capacity() as u64;
-            answer.reserved = raw.reserved() as u64;
+            answer.reserved = raw.max_len() as u64;
             answer.has_lock = raw.has_lock().into();
             answer.epoch = calls::epoch(raw);
             answer.data = raw.data() as u64;
@@ -328,7 +328,7 @@ impl<'a> Worker<'a> {
             What::Refresh => raw.refresh(),
             What::Flush => raw.flush(),
             // SAFETY: the handle exists.
-            What::Advise => code(unsafe { mba_advise(raw.as_ptr(), a, b, c as i32) }),
+            What::Advice => code(unsafe { mba_advise(raw.as_ptr(), a, b, c as i32) }),
             What::IsReplaced => {
                 *value = u64::from(calls::is_replaced(raw)?);
                 Ok(())

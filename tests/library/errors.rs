@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::footer::{self, at};
 use crate::common::{Place, alone, fail_from, file_size, output_of, writable};
-use mmap_backed_array::{Advise, Argument, Array, Error, MmapArray, OpenOptions, Type, Wait};
+use mmap_backed_array::{Advice, Argument, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 #[test]
 fn opening_what_is_no_array_is_an_error() {
@@ -181,7 +181,7 @@ fn beyond_the_reservation_is_an_error() {
     let directory = Place::Memory.directory();
     let path = directory.path().join("array");
     let mut array = MmapArray::<u64>::open_with(&path, writable().create(true).reservation(100_000)).unwrap();
-    let reserved = array.reserved();
+    let reserved = array.max_len();
     assert!(reserved >= 12_500, "as many as asked for: {reserved}");
     for at in 0..reserved {
         array.push(at as u64).unwrap();
@@ -317,7 +317,7 @@ fn little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error(
         let directory = Place::Memory.directory();
         let path = directory.path().join("array");
         let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
-        assert!((1 << 20..2 << 27).contains(&array.reserved()), "{}", array.reserved());
+        assert!((1 << 20..2 << 27).contains(&array.max_len()), "{}", array.max_len());
         array.resize(1 << 20).unwrap();
         drop(array);
         let wish = MmapArray::<u64>::open_with(&path, writable().reservation(4 << 30));
@@ -345,7 +345,7 @@ fn no_advice_changes_an_element() {
     ] {
         let values: Vec<u8> = (0..100_000u32).flat_map(u32::to_ne_bytes).collect();
         array.write(0, &values).unwrap();
-        for advise in [Advise::DontNeed, Advise::WillNeed, Advise::Random, Advise::Sequential, Advise::Normal]
+        for advise in [Advice::DontNeed, Advice::WillNeed, Advice::Random, Advice::Sequential, Advice::Normal]
         {
             for (start, count) in [(0, 100_000), (1024, 2048), (3, 5000), (100_000, 0)] {
                 array.advise(start, count, advise).unwrap_or_else(|error| panic!("{advise:?}: {error}"));

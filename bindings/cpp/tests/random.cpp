@@ -231,6 +231,7 @@ private:
             if (vector_.empty()) {
                 return "swap";
             }
+            array_.refresh(); // the other handle may have changed the length
             const std::size_t i = random_() % vector_.size(), j = random_() % vector_.size();
             array_.swap(i, j);
             std::swap(vector_[i], vector_[j]);

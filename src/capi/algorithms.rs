@@ -5,14 +5,15 @@ use core::ffi::{c_int, c_void};
 
 use super::{NULL, mba_array, source, target, view, with};
 
-/// What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or records.
+/// What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or
+/// records.
 pub const MBA_UNORDERED: i32 = 2;
 
-/// Finds the first element from `start` up to but without `stop` that equals the value, and stores its
-/// index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
+/// Finds the first element from `start` up to but without `stop` that equals the value, and stores
+/// its index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
 ///
-/// Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of `MBA_BOOL` are equal. Records are equal
-/// if their bytes are.
+/// Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of
+/// `MBA_BOOL` are equal. Records are equal if their bytes are.
 ///
 /// Errors: `MBA_ENOTFOUND`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -31,7 +32,8 @@ pub unsafe extern "C" fn mba_find(
     })
 }
 
-/// Counts the elements that equal the value, in the sense of `mba_find`, and stores their number in `*count`.
+/// Counts the elements that equal the value, in the sense of `mba_find`, and stores their number in
+/// `*count`.
 ///
 /// Errors: `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -48,9 +50,9 @@ pub unsafe extern "C" fn mba_count(
     })
 }
 
-/// Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or greater:
-/// by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that pair has no order, as
-/// records never have.
+/// Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or
+/// greater: by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that
+/// pair has no order, as records never have.
 ///
 /// Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -69,8 +71,8 @@ pub unsafe extern "C" fn mba_compare(a: *const mba_array, b: *const mba_array, o
     })
 }
 
-/// Stores in `*equal` 1 if both arrays have the same length and equal elements, in the sense of `mba_find`,
-/// else 0.
+/// Stores in `*equal` 1 if both arrays have the same length and equal elements, in the sense of
+/// `mba_find`, else 0.
 ///
 /// Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -85,8 +87,8 @@ pub unsafe extern "C" fn mba_equal(a: *const mba_array, b: *const mba_array, equ
 
 /// Turns the order of the elements around, in place. A kill may leave it half done.
 ///
-/// It goes by the length that the handle has. If others have made the array shorter since, it brings elements to places
-/// beyond the end, where they are lost: take the growth lock first, or refresh.
+/// It goes by the length that the handle has. If others have made the array shorter since, it brings
+/// elements to places beyond the end, where they are lost: take the growth lock first, or refresh.
 ///
 /// Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -94,8 +96,8 @@ pub unsafe extern "C" fn mba_reverse(array: *mut mba_array) -> c_int {
     with(array, |array| array.reverse())
 }
 
-/// Turns the bytes of every element around, in place; of both parts of a complex one. A kill may leave it half
-/// done.
+/// Turns the bytes of every element around, in place; of both parts of a complex one. A kill may
+/// leave it half done.
 ///
 /// Errors: `MBA_EREADONLY`; `MBA_ETYPE` for records; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
