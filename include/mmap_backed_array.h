@@ -135,68 +135,6 @@
 
 
 /*
- Advice: nothing special.
- */
-#define MBA_ADVICE_NORMAL 0
-
-/*
- Advice: accesses will be at random, so read ahead little.
- */
-#define MBA_ADVICE_RANDOM 1
-
-/*
- Advice: accesses will be in order, so read ahead much.
- */
-#define MBA_ADVICE_SEQUENTIAL 2
-
-/*
- Advice: the range will be needed soon, so start reading it.
- */
-#define MBA_ADVICE_WILLNEED 3
-
-/*
- Advice: the range won't be needed soon, so this process's memory for it can go. No element is
- lost.
- */
-#define MBA_ADVICE_DONTNEED 4
-
-/*
- With `mba_tidy`: make the file of an unsound footer usable again, too.
- */
-#define MBA_TIDY_FORCE 1
-
-/*
- The most bytes of a format that `mba_status` has room for, with the NUL at its end.
- */
-#define MBA_STATUS_FORMAT 256
-
-/*
- What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or
- records.
- */
-#define MBA_UNORDERED 2
-
-/*
- The version of the header: its first number.
- */
-#define MBA_VERSION_MAJOR 0
-
-/*
- The version of the header: its second number.
- */
-#define MBA_VERSION_MINOR 1
-
-/*
- The version of the header: its third number.
- */
-#define MBA_VERSION_PATCH 0
-
-/*
- The version of the header: major << 16 | minor << 8 | patch.
- */
-#define MBA_VERSION (((MBA_VERSION_MAJOR << 16) | (MBA_VERSION_MINOR << 8)) | MBA_VERSION_PATCH)
-
-/*
  `'c'`: one-byte character, as `char` in C.
  */
 #define MBA_CHAR 99
@@ -399,6 +337,68 @@
  would read as a footer, a page of spare room stays.)
  */
 #define MBA_EXACT 16
+
+/*
+ Advice: nothing special.
+ */
+#define MBA_ADVICE_NORMAL 0
+
+/*
+ Advice: accesses will be at random, so read ahead little.
+ */
+#define MBA_ADVICE_RANDOM 1
+
+/*
+ Advice: accesses will be in order, so read ahead much.
+ */
+#define MBA_ADVICE_SEQUENTIAL 2
+
+/*
+ Advice: the range will be needed soon, so start reading it.
+ */
+#define MBA_ADVICE_WILLNEED 3
+
+/*
+ Advice: the range won't be needed soon, so this process's memory for it can go. No element is
+ lost.
+ */
+#define MBA_ADVICE_DONTNEED 4
+
+/*
+ With `mba_tidy`: make the file of an unsound footer usable again, too.
+ */
+#define MBA_TIDY_FORCE 1
+
+/*
+ The most bytes of a format that `mba_status` has room for, with the NUL at its end.
+ */
+#define MBA_STATUS_FORMAT 256
+
+/*
+ What `mba_compare` says of arrays whose first difference has no order: NaN, complex numbers, or
+ records.
+ */
+#define MBA_UNORDERED 2
+
+/*
+ The version of the header: its first number.
+ */
+#define MBA_VERSION_MAJOR 0
+
+/*
+ The version of the header: its second number.
+ */
+#define MBA_VERSION_MINOR 1
+
+/*
+ The version of the header: its third number.
+ */
+#define MBA_VERSION_PATCH 0
+
+/*
+ The version of the header: major << 16 | minor << 8 | patch.
+ */
+#define MBA_VERSION (((MBA_VERSION_MAJOR << 16) | (MBA_VERSION_MINOR << 8)) | MBA_VERSION_PATCH)
 
 /*
  One process's view of an array. Opaque.

@@ -11,11 +11,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::element::{Kind, Type};
 use crate::error::{Argument, Error, Result};
 use crate::ops::{self, Order, Span};
-use crate::options::{MBA_RDWR, OpenOptions};
+use crate::options::{OpenOptions, WRITE};
 use crate::storage::{Advice, GrowthPolicy, Layout, Storage, Wait};
+use crate::types::{Kind, Type};
 
 /// A handle on a typed array in mapped memory, whose element type is known at run time.
 ///
@@ -105,7 +105,7 @@ impl Array {
         ty: Type,
         options: &OpenOptions,
     ) -> Result<Array> {
-        options.check(MBA_RDWR)?;
+        options.check(WRITE)?;
         if !data.addr().is_multiple_of(ty.part_size()) {
             return Err(Error::Invalid(Argument::Alignment));
         }
@@ -113,7 +113,7 @@ impl Array {
             return Err(Error::Invalid(Argument::Bytes));
         }
         // SAFETY: the caller promises the memory; its alignment was checked.
-        unsafe { Storage::from_memory(data, nbytes / ty.size(), !options.has(MBA_RDWR), layout(ty)) }
+        unsafe { Storage::from_memory(data, nbytes / ty.size(), !options.has(WRITE), layout(ty)) }
             .map(Array::from_storage)
     }
 

@@ -5,38 +5,6 @@ use std::{fmt, io};
 
 use crate::errno;
 
-/// Success.
-pub const MBA_OK: i32 = 0;
-/// The element type is unknown, is not the one that the file's footer names, or doesn't suit
-/// the operation.
-pub const MBA_ETYPE: i32 = -101;
-/// An index or a range lies outside the array.
-pub const MBA_EINDEX: i32 = -102;
-/// The array has no element to take.
-pub const MBA_EEMPTY: i32 = -103;
-/// No element equals the value sought.
-pub const MBA_ENOTFOUND: i32 = -104;
-/// The handle is read-only: neither elements nor the length can change through it.
-pub const MBA_EREADONLY: i32 = -105;
-/// Another handle holds the growth lock, so the length can't change through this one now; or a
-/// program has locked the whole file by fcntl(2).
-pub const MBA_ELOCKED: i32 = -106;
-/// The length would go beyond the address range that the handle reserved when it was opened.
-pub const MBA_ELIMIT: i32 = -107;
-/// The file ends inside an element, so its length can't change.
-pub const MBA_EPARTIAL: i32 = -108;
-/// The file's footer contradicts the file, or someone who doesn't use the library made the
-/// file longer while this handle was growing it.
-pub const MBA_ECORRUPT: i32 = -109;
-/// Someone who doesn't use the library made the file shorter while this handle was growing it; or
-/// someone made it shorter, and the guard (`mba_guard_enable`) has put zeros in the place of elements
-/// that this handle had.
-pub const MBA_ETRUNCATED: i32 = -110;
-/// This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs.
-pub const MBA_EFIXED: i32 = -111;
-/// A bug in the library was caught at the boundary. The handle refuses further work; free it.
-pub const MBA_EPANIC: i32 = -112;
-
 /// Why a call failed. Nothing has changed when one is returned, unless the call says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -109,28 +77,26 @@ pub enum Argument {
     Ended,
 }
 
+const PANIC: i32 = -112;
+
 /// The table of our own errors: each one's number and text.
 const TABLE: [(Error, i32, &CStr); 12] = [
-    (Error::Type, MBA_ETYPE, c"Wrong or unknown element type"),
-    (Error::Index, MBA_EINDEX, c"Index or range outside the array"),
-    (Error::Empty, MBA_EEMPTY, c"The array is empty"),
-    (Error::NotFound, MBA_ENOTFOUND, c"No such element"),
-    (Error::ReadOnly, MBA_EREADONLY, c"The array was opened read-only"),
-    (Error::Locked, MBA_ELOCKED, c"The array is locked by another handle or program"),
+    (Error::Type, -101, c"Wrong or unknown element type"),
+    (Error::Index, -102, c"Index or range outside the array"),
+    (Error::Empty, -103, c"The array is empty"),
+    (Error::NotFound, -104, c"No such element"),
+    (Error::ReadOnly, -105, c"The array was opened read-only"),
+    (Error::Locked, -106, c"The array is locked by another handle or program"),
     (
         Error::Limit,
-        MBA_ELIMIT,
+        -107,
         c"Beyond the address range reserved for the array; open it with a larger reservation",
     ),
-    (Error::Partial, MBA_EPARTIAL, c"The file ends inside an element"),
-    (Error::Corrupt, MBA_ECORRUPT, c"The footer contradicts the file"),
-    (Error::Truncated, MBA_ETRUNCATED, c"Someone else made the file shorter"),
-    (
-        Error::Fixed,
-        MBA_EFIXED,
-        c"The length can't change: a private copy, memory of the caller's, or hugetlbfs",
-    ),
-    (Error::Panic, MBA_EPANIC, c"A bug in the library was caught; free the handle"),
+    (Error::Partial, -108, c"The file ends inside an element"),
+    (Error::Corrupt, -109, c"The footer contradicts the file"),
+    (Error::Truncated, -110, c"Someone else made the file shorter"),
+    (Error::Fixed, -111, c"The length can't change: a private copy, memory of the caller's, or hugetlbfs"),
+    (Error::Panic, PANIC, c"A bug in the library was caught; free the handle"),
 ];
 
 /// The table of arguments without sense: each one's text.
@@ -181,7 +147,7 @@ impl Error {
         match self {
             Error::Os(errno) => errno,
             Error::Invalid(_) => libc::EINVAL,
-            own => TABLE.iter().find(|row| row.0 == own).map_or(MBA_EPANIC, |row| row.1),
+            own => TABLE.iter().find(|row| row.0 == own).map_or(PANIC, |row| row.1),
         }
     }
 
@@ -208,7 +174,7 @@ impl Error {
 /// The text for any number that a call of the C interface can return.
 pub(crate) fn text(code: i32) -> &'static CStr {
     match code {
-        MBA_OK => c"Success",
+        0 => c"Success",
         ours if ours < 0 => TABLE.iter().find(|row| row.1 == ours).map_or(c"Unknown error", |row| row.2),
         errno => errno::text(errno).unwrap_or(c"Unknown error"),
     }

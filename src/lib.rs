@@ -78,6 +78,7 @@ mod options;
 mod status;
 mod storage;
 mod typed;
+mod types;
 
 /// Files that are cut while they are mapped: zeros and an error, instead of a signal that ends the process.
 ///
@@ -90,7 +91,7 @@ pub mod guard {
 }
 
 pub use array::Array;
-pub use element::{Char8, Complex, Element, F16, Kind, Type};
+pub use element::{Char8, Complex, Element, F16};
 pub use error::{Argument, Error, Result};
 pub use explain::About;
 pub use mapping::Mapping;
@@ -98,3 +99,4 @@ pub use options::OpenOptions;
 pub use status::{Status, info, tidy};
 pub use storage::{Advice, Wait};
 pub use typed::{Iter, MmapArray};
+pub use types::{Kind, Type};

@@ -2,22 +2,12 @@
 
 use crate::error::{Argument, Error, Result};
 
-/// For reading only: the default.
-pub const MBA_RDONLY: u32 = 0;
-/// For reading and writing.
-pub const MBA_RDWR: u32 = 1;
-/// Make the file if there is none; with `MBA_RDWR` only.
-pub const MBA_CREATE: u32 = 2;
-/// Fail with `EEXIST` if there is a file; with `MBA_CREATE` only.
-pub const MBA_EXCL: u32 = 4;
-/// Copy on write: elements can be set, and nobody else sees it; the length is fixed. The file is
-/// opened for reading only; `MBA_RDWR | MBA_PRIVATE` means the same.
-pub const MBA_PRIVATE: u32 = 8;
-/// No spare room: the file's size follows the length at every call, at the price of system calls each
-/// time; with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare
-/// room until the handle is alone, and pop can say `ENOSPC`. (Where the last elements themselves
-/// would read as a footer, a page of spare room stays.)
-pub const MBA_EXACT: u32 = 16;
+/// Flags, as [`OpenOptions`] keeps them; their names in C are in `capi/constants.rs`.
+pub(crate) const WRITE: u32 = 1;
+pub(crate) const CREATE: u32 = 2;
+pub(crate) const EXCLUSIVE: u32 = 4;
+pub(crate) const PRIVATE: u32 = 8;
+pub(crate) const EXACT: u32 = 16;
 
 /// How to open an array; the counterpart of `std::fs::OpenOptions`.
 ///
@@ -55,27 +45,27 @@ impl OpenOptions {
 
     /// Opens for writing too (`MBA_RDWR`).
     pub fn write(&mut self, on: bool) -> &mut OpenOptions {
-        self.set(MBA_RDWR, on)
+        self.set(WRITE, on)
     }
 
     /// Makes the file if there is none (`MBA_CREATE`).
     pub fn create(&mut self, on: bool) -> &mut OpenOptions {
-        self.set(MBA_CREATE, on)
+        self.set(CREATE, on)
     }
 
     /// Makes the file, and fails with `EEXIST` if there is one (`MBA_CREATE | MBA_EXCL`).
     pub fn create_new(&mut self, on: bool) -> &mut OpenOptions {
-        self.set(MBA_CREATE | MBA_EXCL, on)
+        self.set(CREATE | EXCLUSIVE, on)
     }
 
     /// Copy on write, with a fixed length (`MBA_PRIVATE`).
     pub fn private(&mut self, on: bool) -> &mut OpenOptions {
-        self.set(MBA_PRIVATE, on)
+        self.set(PRIVATE, on)
     }
 
     /// No spare room in the file (`MBA_EXACT`).
     pub fn exact(&mut self, on: bool) -> &mut OpenOptions {
-        self.set(MBA_EXACT, on)
+        self.set(EXACT, on)
     }
 
     /// Bytes of address range to reserve, and so the most that the elements can come to take; 0 for the
@@ -94,7 +84,7 @@ impl OpenOptions {
 
     /// Whether a flag counts: beside `MBA_PRIVATE`, `MBA_RDWR` says nothing more.
     pub(crate) fn has(&self, flag: u32) -> bool {
-        let without = if self.flags & MBA_PRIVATE != 0 { MBA_RDWR } else { 0 };
+        let without = if self.flags & PRIVATE != 0 { WRITE } else { 0 };
         self.flags & !without & flag != 0
     }
 
@@ -106,13 +96,13 @@ impl OpenOptions {
             Argument::Flag
         } else if self.mode & !0o7777 != 0 {
             Argument::Mode
-        } else if has(MBA_PRIVATE) && self.flags & !(MBA_PRIVATE | MBA_RDWR) != 0 {
+        } else if has(PRIVATE) && self.flags & !(PRIVATE | WRITE) != 0 {
             Argument::PrivateAndMore
-        } else if has(MBA_CREATE) && !has(MBA_RDWR) {
+        } else if has(CREATE) && !has(WRITE) {
             Argument::CreateReadOnly
-        } else if has(MBA_EXCL) && !has(MBA_CREATE) {
+        } else if has(EXCLUSIVE) && !has(CREATE) {
             Argument::ExclusiveWithoutCreate
-        } else if has(MBA_EXACT) && !has(MBA_RDWR) {
+        } else if has(EXACT) && !has(WRITE) {
             Argument::ExactReadOnly
         } else {
             return Ok(());

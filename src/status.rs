@@ -4,9 +4,9 @@ use std::ffi::CStr;
 use std::path::Path;
 
 use crate::array::{Array, layout};
-use crate::element::Type;
 use crate::error::Result;
 use crate::storage;
+use crate::types::Type;
 
 /// What [`info`] and [`Array::info`] tell of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,12 +9,13 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::path::Path;
 
 use crate::array::Array;
-use crate::element::{Element, Type};
+use crate::element::Element;
 use crate::error::{Argument, Error, Result};
 use crate::mapping::Mapping;
 use crate::options::OpenOptions;
 use crate::status::Status;
 use crate::storage::{Advice, Wait};
+use crate::types::Type;
 
 /// A handle on an array of `T` in mapped memory.
 ///

@@ -5,8 +5,8 @@
 use core::mem::MaybeUninit;
 
 use crate::array::Array;
-use crate::element;
 use crate::error::{Error, Result};
+use crate::ops::copy;
 use crate::ops::{self, Span};
 use crate::storage::{GrowthPolicy, Sibling, Wait, is_magic};
 
@@ -71,7 +71,7 @@ impl Array {
             // SAFETY: below `room` there is memory to store in, and a footer to publish in; the caller
             // promises the value.
             unsafe {
-                element::store(storage.data().wrapping_add(len * itemsize), value, itemsize);
+                copy::store(storage.data().wrapping_add(len * itemsize), value, itemsize);
                 storage.publish(len + 1);
             }
         }
@@ -91,7 +91,7 @@ impl Array {
         storage.ensure(len.checked_add(1).ok_or(Error::Limit)?, GrowthPolicy::Amortized)?;
         // SAFETY: there is room for one more now, and a footer; the caller promises the value.
         unsafe {
-            element::store(storage.element(len), value, storage.layout().itemsize);
+            copy::store(storage.element(len), value, storage.layout().itemsize);
             storage.publish(len + 1);
         }
         storage.trim_exact();
@@ -107,7 +107,7 @@ impl Array {
             return Err(Error::Index);
         }
         // SAFETY: there is an element at `index`; the caller promises `out`.
-        unsafe { element::load(out, storage.element(index), storage.layout().itemsize) };
+        unsafe { copy::load(out, storage.element(index), storage.layout().itemsize) };
         Ok(())
     }
 
@@ -134,7 +134,7 @@ impl Array {
             return Err(Error::Index);
         }
         // SAFETY: there is an element at `index`, and it may be written; the caller promises the value.
-        unsafe { element::store(storage.data().wrapping_add(index * itemsize), value, itemsize) };
+        unsafe { copy::store(storage.data().wrapping_add(index * itemsize), value, itemsize) };
         Ok(())
     }
 
@@ -149,7 +149,7 @@ impl Array {
             return Err(Error::Index);
         }
         // SAFETY: there is an element at `index`, and it may be written; the caller promises the value.
-        unsafe { element::store(storage.element(index), value, storage.layout().itemsize) };
+        unsafe { copy::store(storage.element(index), value, storage.layout().itemsize) };
         Ok(())
     }
 
@@ -164,10 +164,10 @@ impl Array {
         let (i, j) = (storage.element(i), storage.element(j));
         // SAFETY: both are elements, which may be written, and each place has room for one.
         unsafe {
-            element::load(first.place(), i, size);
-            element::load(second.place(), j, size);
-            element::store(i, second.place(), size);
-            element::store(j, first.place(), size);
+            copy::load(first.place(), i, size);
+            copy::load(second.place(), j, size);
+            copy::store(i, second.place(), size);
+            copy::store(j, first.place(), size);
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ impl Array {
         // isn't null.
         unsafe {
             if !out.is_null() {
-                element::load(out, storage.data().wrapping_add((len - 1) * itemsize), itemsize);
+                copy::load(out, storage.data().wrapping_add((len - 1) * itemsize), itemsize);
             }
             storage.publish_shorter(len - 1);
         }
@@ -212,7 +212,7 @@ impl Array {
         storage.check_unless_roomy()?;
         let mut value = ElementBuffer::new(self.itemsize())?;
         // SAFETY: there is an element at `last`, and `value` has room for one.
-        unsafe { element::load(value.place(), storage.element(last), storage.layout().itemsize) };
+        unsafe { copy::load(value.place(), storage.element(last), storage.layout().itemsize) };
         storage.shorten(last)?;
         // SAFETY: the caller promises `out` if it isn't null; `value` is an element.
         unsafe { self.hand_out(value, out) };

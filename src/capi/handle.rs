@@ -2,12 +2,13 @@
 
 use core::ffi::{c_char, c_int, c_void};
 
+use super::{MBA_EPANIC, MBA_OK};
 use super::{NULL, make, mba_array, mba_mapping, mba_type, number, run, string, target, view};
 use crate::array::Array;
-use crate::element::Type;
-use crate::error::{Argument, Error, MBA_EPANIC, MBA_OK, Result};
+use crate::error::{Argument, Error, Result};
 use crate::mapping::Mapping;
 use crate::options::OpenOptions;
+use crate::types::Type;
 
 /// What `mba_open_with` can be told beyond flags. Zeros mean defaults, so that
 /// `mba_options options = {0}; options.size = sizeof options;` asks for nothing special.

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{error_of, mba_type, run, string};
-use crate::element::Type;
 use crate::error;
+use crate::types::Type;
 
 /// The version of the header: its first number.
 pub const MBA_VERSION_MAJOR: u32 = 0;

@@ -9,6 +9,8 @@
 #![allow(clippy::missing_safety_doc)]
 
 // The header has the functions in this order, which is that of their use: open, read, change, share, ask, and the rest.
+mod constants;
+
 mod handle;
 
 mod elements;
@@ -28,6 +30,7 @@ mod library;
 mod last;
 
 pub use algorithms::*;
+pub use constants::*;
 pub use elements::*;
 pub use guard::*;
 pub use handle::*;
@@ -35,17 +38,6 @@ pub use length::*;
 pub use library::*;
 pub use status::*;
 pub use sync::*;
-
-pub use crate::element::{
-    MBA_BOOL, MBA_CHAR, MBA_COMPLEX64, MBA_COMPLEX128, MBA_FLOAT16, MBA_FLOAT32, MBA_FLOAT64, MBA_INT8,
-    MBA_INT16, MBA_INT32, MBA_INT64, MBA_LONG, MBA_RECORD_MAX, MBA_UCS4, MBA_UINT8, MBA_UINT16, MBA_UINT32,
-    MBA_UINT64, MBA_ULONG, MBA_WCHAR,
-};
-pub use crate::error::{
-    MBA_ECORRUPT, MBA_EEMPTY, MBA_EFIXED, MBA_EINDEX, MBA_ELIMIT, MBA_ELOCKED, MBA_ENOTFOUND, MBA_EPANIC,
-    MBA_EPARTIAL, MBA_EREADONLY, MBA_ETRUNCATED, MBA_ETYPE, MBA_OK,
-};
-pub use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDONLY, MBA_RDWR};
 
 use core::ffi::{CStr, c_char, c_int, c_ulonglong, c_void};
 use core::mem::{ManuallyDrop, offset_of};

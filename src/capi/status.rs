@@ -3,9 +3,9 @@
 use core::ffi::{c_char, c_int};
 
 use super::{mba_array, mba_type, run, string, target, with};
-use crate::element::Type;
 use crate::error::{Argument, Error, Result};
 use crate::status::{Status, info_c, tidy_c};
+use crate::types::Type;
 
 /// With `mba_tidy`: make the file of an unsound footer usable again, too.
 pub const MBA_TIDY_FORCE: u32 = 1;

@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use super::{PIECE, Piece, Span};
-use crate::element::{Kind, Type};
+use crate::types::{Kind, Type};
 
 /// Whether elements of a type are found byte by byte, since no number has their size.
 pub(super) fn are_unlike_numbers(ty: Type) -> bool {

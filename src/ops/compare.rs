@@ -4,7 +4,7 @@ use core::cmp::Ordering;
 use core::ops::ControlFlow;
 
 use super::{Piece, Span, Value, bytes, for_pieces, with_value_type};
-use crate::element::Kind;
+use crate::types::Kind;
 
 /// How one array stands to another; `None` where the first pair that differs has no order.
 pub(crate) type Order = Option<Ordering>;

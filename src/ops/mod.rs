@@ -5,6 +5,7 @@
 
 mod bytes;
 mod compare;
+pub(crate) mod copy;
 mod reorder;
 mod search;
 
@@ -15,7 +16,8 @@ pub(crate) use search::{count, find};
 use core::mem::MaybeUninit;
 use core::ops::ControlFlow;
 
-use crate::element::{Complex, F16, Type};
+use crate::element::{Complex, F16};
+use crate::types::Type;
 
 /// Elements in mapped memory.
 #[derive(Clone, Copy)]
@@ -143,7 +145,7 @@ impl<T: Copy + PartialEq> Value for Complex<T> {
 /// equal each other as numbers of their size do; where there is no such number, [`bytes`] must be asked instead.
 macro_rules! with_value_type {
     ($ty:expr, $T:ident => $body:expr) => {{
-        use $crate::element::Kind::*;
+        use $crate::types::Kind::*;
         match ($ty.kind(), $ty.size()) {
             (Bool, _) => with_value_type!(@ $T = $crate::ops::Truth => $body),
             (Int, 1) => with_value_type!(@ $T = i8 => $body),

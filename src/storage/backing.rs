@@ -12,7 +12,7 @@ use super::presence::{self, Presence};
 use super::registry::{Place, Slot};
 use super::sys::{self, Descriptor, Identity, Stat};
 use crate::error::{Argument, Error, Result};
-use crate::options::{MBA_CREATE, MBA_EXACT, MBA_EXCL, MBA_PRIVATE, MBA_RDWR, OpenOptions};
+use crate::options::{CREATE, EXACT, EXCLUSIVE, OpenOptions, PRIVATE, WRITE};
 
 /// What a handle may do with its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +43,10 @@ impl Access {
     }
 
     fn of(options: &OpenOptions) -> Access {
-        if options.has(MBA_PRIVATE) {
+        if options.has(PRIVATE) {
             Access::Private
-        } else if options.has(MBA_RDWR) {
-            Access::Write { exact: options.has(MBA_EXACT) }
+        } else if options.has(WRITE) {
+            Access::Write { exact: options.has(EXACT) }
         } else {
             Access::Read
         }
@@ -77,19 +77,19 @@ const ORDINARY_BLOCK: i64 = 65536;
 
 impl Backing {
     pub fn path(path: &CStr, options: &OpenOptions) -> Result<Backing> {
-        options.check(MBA_RDWR | MBA_CREATE | MBA_EXCL | MBA_PRIVATE | MBA_EXACT)?;
+        options.check(WRITE | CREATE | EXCLUSIVE | PRIVATE | EXACT)?;
         let mode = if options.mode == 0 { 0o666 } else { options.mode };
         // With O_CREAT the system refuses a directory with EISDIR, and a FIFO opens.
         let fd = open_or_create(options, |flags| sys::open(path, flags, mode))?;
         let mut backing = Backing::regular(fd, options, from_root(path)?)?;
-        if options.has(MBA_CREATE) && backing.stat.size == 0 {
+        if options.has(CREATE) && backing.stat.size == 0 {
             backing.new_in = Some(Directory::of(backing.path.as_deref()));
         }
         Ok(backing)
     }
 
     pub fn shared_memory(name: &CStr, options: &OpenOptions) -> Result<Backing> {
-        options.check(MBA_RDWR | MBA_CREATE | MBA_EXCL | MBA_PRIVATE | MBA_EXACT)?;
+        options.check(WRITE | CREATE | EXCLUSIVE | PRIVATE | EXACT)?;
         let mode = if options.mode == 0 { 0o600 } else { options.mode };
         let fd = open_or_create(options, |flags| sys::shm_open(name, flags, mode))?;
         let bytes = name.to_bytes();
@@ -112,21 +112,21 @@ impl Backing {
 
     /// Takes a descriptor of its own; the caller's stays the caller's.
     pub fn descriptor(fd: RawFd, options: &OpenOptions) -> Result<Backing> {
-        options.check(MBA_RDWR | MBA_PRIVATE | MBA_EXACT)?;
+        options.check(WRITE | PRIVATE | EXACT)?;
         let flags = sys::status_flags(fd)?;
         if flags & libc::O_PATH != 0 {
             return Err(Error::Os(libc::EBADF));
         }
         let mode = flags & libc::O_ACCMODE;
-        let allowed = if options.has(MBA_RDWR) { mode == libc::O_RDWR } else { mode != libc::O_WRONLY };
+        let allowed = if options.has(WRITE) { mode == libc::O_RDWR } else { mode != libc::O_WRONLY };
         if !allowed {
             return Err(Error::Os(libc::EACCES));
         }
         regular_file(fd)?;
-        let own = match sys::reopen(fd, if options.has(MBA_RDWR) { libc::O_RDWR } else { libc::O_RDONLY }) {
+        let own = match sys::reopen(fd, if options.has(WRITE) { libc::O_RDWR } else { libc::O_RDONLY }) {
             // The permission to open the file anew may be lacking, and /proc. A reader takes no lock for itself and
             // reads at offsets, so it may share the caller's description.
-            Err(_) if !options.has(MBA_RDWR) => sys::duplicate(fd)?,
+            Err(_) if !options.has(WRITE) => sys::duplicate(fd)?,
             own => own?,
         };
         Backing::regular(own, options, None)
@@ -153,7 +153,7 @@ impl Backing {
         }
         // Only memory without a name can be sealed.
         let sealed = stat.names == 0 && is_sealed(fd)?;
-        if options.has(MBA_EXACT) && sealed {
+        if options.has(EXACT) && sealed {
             return Err(Error::Invalid(Argument::ExactSealed));
         }
         if sealed || matches!(access, Access::Fixed | Access::FixedRead) {
@@ -193,12 +193,12 @@ impl Directory {
 /// Opens a file that is there, or makes it if that is asked for. What is there is opened without the flag to make it:
 /// systems can refuse that one for other users' files (fs.protected_regular).
 fn open_or_create(options: &OpenOptions, open: impl Fn(i32) -> Result<Descriptor>) -> Result<Descriptor> {
-    let flags = if options.has(MBA_RDWR) { libc::O_RDWR } else { libc::O_RDONLY };
-    let fd = if options.has(MBA_EXCL) {
+    let flags = if options.has(WRITE) { libc::O_RDWR } else { libc::O_RDONLY };
+    let fd = if options.has(EXCLUSIVE) {
         open(flags | libc::O_CREAT | libc::O_EXCL)
     } else {
         match open(flags) {
-            Err(Error::Os(libc::ENOENT)) if options.has(MBA_CREATE) => open(flags | libc::O_CREAT),
+            Err(Error::Os(libc::ENOENT)) if options.has(CREATE) => open(flags | libc::O_CREAT),
             fd => fd,
         }
     };
