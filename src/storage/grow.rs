@@ -212,7 +212,7 @@ impl Storage {
     }
 
     /// Gives back blocks beyond the end, and bytes of a write that went wrong.
-    fn undo(&self, file: &File, fd: RawFd) {
+    pub(super) fn undo(&self, file: &File, fd: RawFd) {
         // It can't fail for lack of space, and if it does the old footer, or a footer with the same length,
         // is at the file's end all the same.
         let _ = sys::ftruncate(fd, file.state.size.get());
@@ -244,47 +244,6 @@ impl Storage {
         check_limit(size)?;
         let bytes = self.new_footer(file, size, has_blocks).encode(&self.layout);
         write_all(fd, &bytes[..FIXED], size - footer::SIZE)
-    }
-
-    /// Appends one element to an exact file that has no footer, by the write that lengthens it. `false` if
-    /// that write wouldn't be all or nothing, or would leave what looks like a footer: then the element must
-    /// go the way of all others.
-    ///
-    /// # Safety
-    /// `value` must be valid for reads of an element.
-    pub unsafe fn append_exact(&self, value: *const u8) -> Result<bool> {
-        let file = self.growable()?;
-        let state = &file.state;
-        let len = self.len();
-        let (start, end) = (self.end_of(len)?, self.end_of(len.checked_add(1).ok_or(Error::Limit)?)?);
-        // The system copies a page at a time, and lengthens the file after each.
-        let crosses = start / GRAIN != (end - 1) / GRAIN || end % GRAIN == 0;
-        if !self.is_exact() || state.footer.get() || crosses {
-            return Ok(false);
-        }
-        if end > file.mapping.reservation.bytes() - footer::SIZE {
-            return Err(Error::Limit);
-        }
-        self.check_file(file)?;
-        if end > sys::file_size_limit() {
-            return Err(Error::Os(libc::EFBIG));
-        }
-        let fd = file.mapping.lock_fd()?;
-        let count = self.layout.itemsize;
-        // SAFETY: the caller promises the element.
-        match unsafe { sys::pwrite(fd, value, count, start) } {
-            Ok(written) if written == count => {}
-            result => {
-                self.undo(file, fd);
-                return Err(result.err().unwrap_or(Error::Os(libc::ENOSPC)));
-            }
-        }
-        state.size.set(end);
-        state.backed.set(end);
-        file.mapping.reservation.use_up_to(end);
-        self.len.store(len + 1, Release);
-        self.capacity.store(len + 1, Relaxed);
-        Ok(true)
     }
 }
 

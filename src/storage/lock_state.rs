@@ -155,10 +155,6 @@ impl Storage {
         }
     }
 
-    pub(super) fn is_exact(&self) -> bool {
-        self.access == Access::Write { exact: true }
-    }
-
     fn reload(&self, file: &File, fd: RawFd) -> Result<()> {
         let state = &file.state;
         // In a child that came by a fork the words are the parent's.

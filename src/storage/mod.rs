@@ -4,6 +4,7 @@
 
 mod backing;
 mod cancel;
+mod exact;
 mod filesystem;
 mod footer;
 mod fork;
@@ -14,6 +15,7 @@ mod lock;
 mod lock_state;
 mod mapping;
 mod presence;
+mod refresh;
 mod registry;
 mod reserve;
 mod status;
@@ -29,15 +31,14 @@ use std::os::fd::RawFd;
 
 use backing::{Access, Backing, Directory};
 pub(crate) use footer::is_magic;
-use footer::{Bytes, LastBytes};
 pub(crate) use grow::GrowthPolicy;
 pub(crate) use head::HEAD;
 pub use lock::Wait;
 use lock_state::{LockState, read_state, state_of};
 use mapping::Mapping;
+use refresh::{Known, Layer};
 use reserve::Reservation;
 pub(crate) use status::{Status, status_of_path, whole_file_locker};
-use sys::Stat;
 pub(crate) use trim::tidy;
 
 use crate::error::{Argument, Error, Result};
@@ -135,32 +136,6 @@ struct File {
     new_in: Cell<Option<Directory>>,
     /// Whether the memory must be mapped anew when a writer comes, as overlayfs wants it of readers.
     layer: Cell<Layer>,
-}
-
-/// What a look at a file has found.
-#[derive(Clone, Copy)]
-struct Known {
-    stat: Stat,
-    /// The last bytes, if a file of this size can have a footer.
-    bytes: Option<Bytes>,
-    has_footer: bool,
-}
-
-impl Known {
-    /// As if the handle had never looked: no file has this size.
-    fn nothing() -> Known {
-        let stat = Stat { size: u64::MAX, ..Stat::default() };
-        Known { stat, bytes: None, has_footer: false }
-    }
-}
-
-/// Whether a reader's file can be one of a layer below, which a writer would copy.
-#[derive(Clone, Copy)]
-enum Layer {
-    Unknown,
-    No,
-    /// It can; with the time at which its metadata were changed last.
-    Lower((i64, i64)),
 }
 
 /// Elements can't be set through the handle.
@@ -513,59 +488,6 @@ impl Storage {
         Some(at as usize)
     }
 
-    /// Takes up the length that others have published. One system call, if there is nothing new.
-    pub fn refresh(&self) -> Result<()> {
-        self.check()?;
-        // After the elements that were copied before: if the epoch is what it was, so were they.
-        fence(Acquire);
-        let Some(file) = self.changing_file() else { return Ok(()) };
-        if file.is_held() {
-            return self.check_file(file);
-        }
-        self.follow_to_upper_layer(file)?;
-        let fd = file.mapping.fd();
-        let known = file.known.get();
-        let stat = match file.look(fd, &known)? {
-            Look::Nothing => return Ok(()),
-            // The footer says which file it belongs to.
-            Look::InPlace => known.stat,
-            Look::Anything => file.mapping.check(fd)?,
-        };
-        if stat.size == known.stat.size && footer::place_in(stat.size).is_none() {
-            return Ok(());
-        }
-        let found = read_state(fd, &self.layout, stat, known.bytes.filter(|_| known.has_footer))?;
-        self.take_up(file, &found)
-    }
-
-    /// Where a reader's file is one of a layer below on overlayfs, and was copied up by a writer since: maps the copy, at
-    /// the same address.
-    fn follow_to_upper_layer(&self, file: &File) -> Result<()> {
-        let fd = file.mapping.fd();
-        match file.layer.get() {
-            Layer::No => Ok(()),
-            Layer::Unknown => {
-                let layer = if filesystem::is_overlayfs(fd)? {
-                    // Whether it was copied since it was opened, nobody knows: it is mapped anew once.
-                    Layer::Lower((0, 0))
-                } else {
-                    Layer::No
-                };
-                file.layer.set(layer);
-                self.follow_to_upper_layer(file)
-            }
-            Layer::Lower(before) => {
-                // A copy has another time at which its metadata were changed.
-                let changed = file.mapping.check(fd)?.changed;
-                if changed != before {
-                    file.mapping.renew()?;
-                    file.layer.set(Layer::Lower(changed));
-                }
-                Ok(())
-            }
-        }
-    }
-
     /// Puts elements, footer and size on the disk, in this order.
     pub fn flush(&self) -> Result<()> {
         self.check()?;
@@ -618,15 +540,6 @@ impl Storage {
     }
 }
 
-/// What a first look at a file finds, beside what is known of it.
-enum Look {
-    /// Nothing has happened.
-    Nothing,
-    /// The footer is where it was, and says something else.
-    InPlace,
-    Anything,
-}
-
 impl File {
     /// The file's size when it was last found without a footer, if that is what was found last.
     fn flat_size(&self) -> Option<u64> {
@@ -636,25 +549,6 @@ impl File {
 
     fn is_held(&self) -> bool {
         self.mapping.place.gate.held.load(Relaxed)
-    }
-
-    fn look(&self, fd: RawFd, known: &Known) -> Result<Look> {
-        let Some(at) = footer::place_in(known.stat.size) else { return Ok(Look::Anything) };
-        let LastBytes::Here(bytes) = footer::read_last_bytes(fd, at)? else { return Ok(Look::Anything) };
-        Ok(match &known.bytes {
-            // If what changes in place is as it was, so is all else that matters, whatever has happened since.
-            Some(before) if known.has_footer => {
-                if bytes == *before && footer::epoch_of(&bytes).is_multiple_of(2) {
-                    Look::Nothing
-                } else if bytes[..footer::FIXED] == before[..footer::FIXED] {
-                    Look::InPlace
-                } else {
-                    Look::Anything
-                }
-            }
-            _ if footer::begins_with_magic(&bytes) => Look::Anything,
-            _ => Look::Nothing,
-        })
     }
 }
 

@@ -226,18 +226,6 @@ impl Storage {
         }
     }
 
-    /// Brings an exact file back to its elements after a change that went through spare room, as far as others allow.
-    pub fn trim_exact(&self) {
-        if let (true, Some(file)) = (self.is_exact(), &self.file)
-            && file.state.footer.get()
-            && file.is_held()
-        {
-            // The change has happened and is published. If the cut fails the footer says so, and the next
-            // call that changes the length tries again.
-            let _ = file.mapping.lock_fd().and_then(|fd| self.trim(file, fd, false));
-        }
-    }
-
     /// Gives spare room back. The file is then its elements, if no other handle can have seen more; a sealed one keeps its
     /// size and gives back memory.
     pub fn shrink_to_fit(&self) -> Result<()> {
