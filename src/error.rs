@@ -95,7 +95,7 @@ const TABLE: [(Error, i32, &CStr); 12] = [
     (Error::Partial, -108, c"The file ends inside an element"),
     (Error::Corrupt, -109, c"The footer contradicts the file"),
     (Error::Truncated, -110, c"Someone else made the file shorter"),
-    (Error::Fixed, -111, c"The length can't change: a private copy, memory of the caller's, or hugetlbfs"),
+    (Error::Fixed, -111, c"The length is fixed: a private copy, memory of the caller's, or hugetlbfs"),
     (Error::Panic, PANIC, c"A bug in the library was caught; free the handle"),
 ];
 

@@ -198,10 +198,12 @@ fn stand_in(line: &str) -> Result<&str, String> {
             let path = root.join(path.trim_matches('"').trim_start_matches("$MBA/"));
             if path.exists() { Ok(":") } else { Err(format!("{command}: there is no {}", path.display())) }
         }
-        [script @ (".ci/run" | ".ci/setup" | ".ci/fuzz" | ".ci/sanitized"), ..] => match fs::metadata(root.join(script)) {
-            Ok(file) if file.permissions().mode() & 0o111 != 0 => Ok(":"),
-            _ => Err(format!("{command}: not there, or not a program")),
-        },
+        [script @ (".ci/run" | ".ci/setup" | ".ci/fuzz" | ".ci/sanitized"), ..] => {
+            match fs::metadata(root.join(script)) {
+                Ok(file) if file.permissions().mode() & 0o111 != 0 => Ok(":"),
+                _ => Err(format!("{command}: not there, or not a program")),
+            }
+        }
         _ => Ok(line),
     }
 }
