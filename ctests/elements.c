@@ -181,7 +181,7 @@ static void null_handles(void)
     EQ(mba_len(NULL), 0);
     EQ(mba_capacity(NULL), 0);
     EQ(mba_itemsize(NULL), 0);
-    EQ(mba_max_len(NULL), 0);
+    EQ(mba_reserved(NULL), 0);
     EQ(mba_typecode(NULL), 0);
     EQ(mba_is_readonly(NULL), 0);
     EQ(mba_has_lock(NULL), 0);
@@ -229,7 +229,7 @@ int main(int argc, char **argv)
     EQ(mba_is_readonly(array), 0);
     EQ(mba_itemsize(array), 4);
     EQ(mba_typecode(array), MBA_UINT32);
-    CHECK(mba_max_len(array) > 1 << 20);
+    CHECK(mba_reserved(array) > 1 << 20);
     get_and_set(array);
     advice(array);
     swap(array);

@@ -28,7 +28,7 @@ static void *read_along(void *unused)
         len = mba_len(array);
         CHECK(len >= last);
         CHECK(mba_capacity(array) >= len);
-        CHECK(mba_max_len(array) >= len);
+        CHECK(mba_reserved(array) >= len);
         for (at = last; at < len; at++) {
             OK(mba_get(array, at, &value));
             CHECK(value == element(at));

@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     options.reservation = 1ull << 30;
     OK(mba_open_with(path, MBA_UINT32, MBA_RDWR | MBA_CREATE, &options, &array));
     data = mba_data_ptr(array);
-    CHECK(mba_max_len(array) >= 1 << 28);
+    CHECK(mba_reserved(array) >= 1 << 28);
     kid = fork_kid();
     if (kid.pid == 0) {
         follow(path, kid.wire);

@@ -128,7 +128,7 @@ static void cut_under(uint32_t flags, size_t kept, int forwards, int enabled_bef
     }
     OK(mba_open(path, MBA_UINT32, flags, &array));
     data = mba_data_ptr(array);
-    room = 4 * (mba_max_len(array) > LEN ? mba_max_len(array) : LEN);
+    room = 4 * (mba_reserved(array) > LEN ? mba_reserved(array) : LEN);
     EQ(peek(&data[LEN - 1]), LEN); /* it is in memory already, and goes all the same */
     if (writable) {
         poke(&data[LEN - 2], LEN - 1);
@@ -265,7 +265,7 @@ static void again_and_again(void)
             SYS(truncate(path, (off_t)(number % 50 + 1) * PAGE));
         }
     }
-    CHECK(mappings(data, 4 * mba_max_len(array)) <= 10);
+    CHECK(mappings(data, 4 * mba_reserved(array)) <= 10);
     GIVES(MBA_ETRUNCATED, mba_close(array));
     OK(mba_guard_disable());
 }

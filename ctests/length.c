@@ -177,7 +177,7 @@ static void resize_and_clear(enum kind kind)
     GIVES(MBA_ELIMIT, mba_resize(array, SIZE_MAX));
     GIVES(MBA_ELIMIT, mba_resize(array, SIZE_MAX / 4 + 1));
     GIVES(MBA_ELIMIT, mba_resize(array, (size_t)1 << 61));
-    GIVES(MBA_ELIMIT, mba_resize(array, mba_max_len(array) + 1));
+    GIVES(MBA_ELIMIT, mba_resize(array, mba_reserved(array) + 1));
     GIVES(EINVAL, mba_resize(NULL, 0));
     GIVES(EINVAL, mba_clear(NULL));
     EQ(mba_len(array), 5000);
@@ -200,7 +200,7 @@ static void reserve_and_commit(enum kind kind)
     GIVES(EINVAL, mba_shrink_to_fit(NULL));
     GIVES(MBA_ELIMIT, mba_reserve(array, SIZE_MAX));
     GIVES(MBA_ELIMIT, mba_reserve(array, SIZE_MAX / 4 + 1));
-    GIVES(MBA_ELIMIT, mba_reserve(array, mba_max_len(array) + 1));
+    GIVES(MBA_ELIMIT, mba_reserve(array, mba_reserved(array) + 1));
     OK(mba_reserve(array, 0));
     OK(mba_reserve(array, 30000));
     capacity = mba_capacity(array);

@@ -9,7 +9,7 @@ static void fixed(mba_array *array, int code)
     GIVES(code, mba_resize(array, 3));
     EQ(mba_has_lock(array), 0);
     EQ(mba_capacity(array), 3);
-    EQ(mba_max_len(array), 3);
+    EQ(mba_reserved(array), 3);
     OK(mba_unlock(array));
     OK(mba_refresh(array));
     OK(mba_flush(array));

@@ -39,7 +39,7 @@ static void sizes(void)
     memset(&options, 0xff, sizeof options);
     options.size = 4;
     OK(with("sizes", MBA_RDWR, &options, &array));
-    CHECK(mba_max_len(array) > 1 << 20);
+    CHECK(mba_reserved(array) > 1 << 20);
     OK(mba_close(array));
     options.mode = 0;
     options.size = 8;
@@ -114,7 +114,7 @@ static void used_up(uint32_t exact)
     options.reservation = 40000;
     OK(with("used", MBA_RDWR | MBA_CREATE | exact, &options, &array));
     data = mba_data_ptr(array);
-    reserved = mba_max_len(array);
+    reserved = mba_reserved(array);
     CHECK(reserved >= 10000); /* never smaller than what was asked for */
     CHECK(reserved < 12000);
     while (mba_append(array, &value) == MBA_OK) {
@@ -188,12 +188,12 @@ static void too_much(void)
     CHECK(array == (mba_array *)&options);
     options.reservation = 1;
     OK(with("much", MBA_RDWR | MBA_CREATE, &options, &array));
-    CHECK(mba_max_len(array) >= 1);
+    CHECK(mba_reserved(array) >= 1);
     OK(mba_close(array));
     /* A gibibyte costs address space, and nothing of the disk. */
     options.reservation = 1ull << 30;
     OK(with("much", MBA_RDWR, &options, &array));
-    CHECK(mba_max_len(array) >= 1u << 28);
+    CHECK(mba_reserved(array) >= 1u << 28);
     EQ(file_size(in_scratch("much")), 0);
     OK(mba_close(array));
 }
@@ -214,7 +214,7 @@ static void everywhere(void)
     snprintf(name, sizeof name, "/mba-ctest-options-%d", (int)getpid());
 
     OK(mba_anon_with(MBA_UINT32, &options, &array));
-    least = mba_max_len(array);
+    least = mba_reserved(array);
     CHECK(least >= 1 << 14 && least < (1 << 14) + 1024);
     GIVES(MBA_ELIMIT, mba_resize(array, least + 1));
     OK(mba_resize(array, least));
@@ -226,11 +226,11 @@ static void everywhere(void)
     options.reservation = 1 << 16;
     OK(mba_close(array));
     OK(mba_anon_with(MBA_UINT32, NULL, &array));
-    CHECK(mba_max_len(array) > 1 << 14);
+    CHECK(mba_reserved(array) > 1 << 14);
     OK(mba_close(array));
 
     OK(mba_shm_open_with(name, MBA_UINT32, MBA_RDWR | MBA_CREATE, &options, &array));
-    EQ(mba_max_len(array), least);
+    EQ(mba_reserved(array), least);
     SYS(fstat(mba_fd(array), &status));
     EQ(status.st_mode & 07777, 0640);
     OK(mba_close(array));
@@ -241,7 +241,7 @@ static void everywhere(void)
         const int fd = open(path, O_RDWR);
         SYS(fd);
         OK(mba_from_fd_with(fd, MBA_UINT32, MBA_RDWR, &options, &array));
-        EQ(mba_max_len(array), least);
+        EQ(mba_reserved(array), least);
         HOLDS(array, 1, 2, 3);
         OK(mba_close(array));
         SYS(close(fd));

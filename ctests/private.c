@@ -16,7 +16,7 @@ int main(int argc, char **argv)
     OK(mba_open(path, MBA_UINT32, MBA_PRIVATE, &copy));
     EQ(mba_is_readonly(copy), 0);
     EQ(mba_capacity(copy), 3);
-    EQ(mba_max_len(copy), 3);
+    EQ(mba_reserved(copy), 3);
     array = open_u32(path, MBA_RDONLY);
     data = mba_data_ptr(copy);
     OK(mba_set(copy, 0, &value));

@@ -111,7 +111,7 @@ static void where_there_is_no_room(void)
     options.size = sizeof options;
     options.reservation = 16384;
     OK(mba_open_with(path, MBA_UINT32, MBA_RDWR, &options, &array));
-    for (n = 3000; n < mba_max_len(array); n++) {
+    for (n = 3000; n < mba_reserved(array); n++) {
         OK(mba_push(array, &five, sizeof five));
     }
     GIVES(MBA_ELIMIT, mba_push(array, &five, sizeof five));

@@ -70,7 +70,7 @@ int main(int argc, char **argv)
     begin(argc, argv);
     path = in_scratch("space");
     array = open_u32(path, MBA_RDWR | MBA_CREATE);
-    reserved = 4 * mba_max_len(array);
+    reserved = 4 * mba_reserved(array);
     if (valgrind) {
         CHECK(reserved < full); /* there isn't as much */
         CHECK(reserved >= (size_t)1 << 30);
@@ -84,8 +84,8 @@ int main(int argc, char **argv)
         uint32_t value = (uint32_t)at;
         OK(mba_anon(MBA_UINT32, &many[at]));
         OK(mba_append(many[at], &value));
-        CHECK(mba_max_len(many[at]) > 1000);
-        total += 4 * mba_max_len(many[at]);
+        CHECK(mba_reserved(many[at]) > 1000);
+        total += 4 * mba_reserved(many[at]);
     }
     allocates(64 << 20);
     CHECK(total < (size_t)1 << 47);
@@ -103,8 +103,8 @@ int main(int argc, char **argv)
             struct rlimit limit = {(rlim_t)1 << 30, (rlim_t)1 << 30};
             SYS(setrlimit(RLIMIT_AS, &limit));
             array = open_u32(path, MBA_RDWR);
-            CHECK(4 * mba_max_len(array) <= (size_t)1 << 29);
-            CHECK(4 * mba_max_len(array) >= (size_t)16 << 20);
+            CHECK(4 * mba_reserved(array) <= (size_t)1 << 29);
+            CHECK(4 * mba_reserved(array) >= (size_t)16 << 20);
             locks_and_grows(array, path);
             allocates(64 << 20);
             OK(mba_close(array));

@@ -432,7 +432,7 @@ typedef struct mba_options {
     uint32_t mode;
     /*
      How many bytes of elements must fit, at least, when the array has grown. Room for the footer
-     is added, and the sum is rounded up to whole pages; `mba_max_len` tells the result. It costs
+     is added, and the sum is rounded up to whole pages; `mba_reserved` tells the result. It costs
      address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
      process has little address space left. A size asked for is never made smaller. A private copy
      takes the file's size only, whatever is asked for.
@@ -731,7 +731,7 @@ size_t mba_itemsize(const struct mba_array *array);
  The most elements that the array can come to have through this handle: its reservation. 0 for
  NULL.
  */
-size_t mba_max_len(const struct mba_array *array);
+size_t mba_reserved(const struct mba_array *array);
 
 /*
  The element type. 0 for NULL.

@@ -208,8 +208,8 @@ impl Array {
     }
 
     /// The most elements that the array can come to have through this handle.
-    pub fn max_len(&self) -> usize {
-        self.storage().max_len()
+    pub fn reserved(&self) -> usize {
+        self.storage().reserved()
     }
 
     /// Bytes in an element.

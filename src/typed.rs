@@ -158,8 +158,8 @@ impl<T: Element> MmapArray<T> {
     }
 
     /// The most elements that the array can come to have through this handle.
-    pub fn max_len(&self) -> usize {
-        self.array.max_len()
+    pub fn reserved(&self) -> usize {
+        self.array.reserved()
     }
 
     /// Whether elements can't be set through this handle.

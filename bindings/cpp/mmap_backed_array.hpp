@@ -596,7 +596,7 @@ public:
     size_type capacity() const noexcept { return mba_capacity(handle_); }
 
     /* The most elements that the array can come to have through this handle: its reservation. */
-    size_type max_size() const noexcept { return mba_max_len(handle_); }
+    size_type max_size() const noexcept { return mba_reserved(handle_); }
 
     reference operator[](size_type index) noexcept { return data_[index]; }
     const_reference operator[](size_type index) const noexcept { return data_[index]; }

@@ -341,7 +341,7 @@ impl Array {
         storage.check_unless_roomy()?;
         let len = storage.len();
         let new =
-            (len - removed).checked_add(count).filter(|new| *new <= self.max_len()).ok_or(Error::Limit)?;
+            (len - removed).checked_add(count).filter(|new| *new <= self.reserved()).ok_or(Error::Limit)?;
         let itemsize = self.itemsize();
         let mut copy = Vec::new();
         let mut values = values;
@@ -509,7 +509,7 @@ impl Array {
     /// Whether so many bytes lie where the array is or may come to be.
     fn overlaps(&self, values: *const u8, bytes: usize) -> bool {
         let first = self.as_ptr().addr();
-        let end = first + self.max_len() * self.itemsize();
+        let end = first + self.reserved() * self.itemsize();
         values.addr() < end && values.addr().saturating_add(bytes) > first
     }
 }

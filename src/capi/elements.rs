@@ -27,8 +27,8 @@ pub unsafe extern "C" fn mba_itemsize(array: *const mba_array) -> usize {
 /// The most elements that the array can come to have through this handle: its reservation. 0 for
 /// NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mba_max_len(array: *const mba_array) -> usize {
-    ask(array, 0, |array| array.max_len())
+pub unsafe extern "C" fn mba_reserved(array: *const mba_array) -> usize {
+    ask(array, 0, |array| array.reserved())
 }
 
 /// The element type. 0 for NULL.

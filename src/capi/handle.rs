@@ -23,7 +23,7 @@ pub struct mba_options {
     /// keeps its own. 0: the default, 0666 for files and 0600 for named shared memory.
     pub mode: u32,
     /// How many bytes of elements must fit, at least, when the array has grown. Room for the footer
-    /// is added, and the sum is rounded up to whole pages; `mba_max_len` tells the result. It costs
+    /// is added, and the sum is rounded up to whole pages; `mba_reserved` tells the result. It costs
     /// address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
     /// process has little address space left. A size asked for is never made smaller. A private copy
     /// takes the file's size only, whatever is asked for.

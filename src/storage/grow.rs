@@ -52,7 +52,7 @@ impl Storage {
     /// Makes room as a promise for later; an exact file has no room to make.
     pub fn reserve(&self, capacity: usize) -> Result<()> {
         self.lock(Wait::No)?;
-        if capacity > self.max_len() {
+        if capacity > self.reserved() {
             return Err(Error::Limit);
         }
         if capacity <= self.capacity() || self.is_exact() {

@@ -427,7 +427,7 @@ impl Storage {
     }
 
     /// The most elements that the array can come to have through this handle.
-    pub fn max_len(&self) -> usize {
+    pub fn reserved(&self) -> usize {
         let fitting = |file: &File| self.layout.fitting(file.mapping.reservation.bytes() - footer::SIZE);
         self.changing_file().map_or(0, fitting).max(self.len())
     }

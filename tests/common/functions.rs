@@ -204,7 +204,7 @@ functions! {
     Ask mba_len(Array);
     Ask mba_capacity(Array);
     Ask mba_itemsize(Array);
-    Ask mba_max_len(Array);
+    Ask mba_reserved(Array);
     Ask mba_typecode(Array);
     Ask mba_is_readonly(Array);
     Ask mba_data_ptr(Array);

@@ -44,7 +44,7 @@ pub fn many_at_once(count: usize) {
     for (at, array) in arrays.iter_mut().enumerate().step_by(97) {
         array.extend_from_slice(&[at as u32; 50_000]).unwrap();
     }
-    assert!(arrays.iter().all(|array| array.max_len() > 1 << 20), "each can grow well");
+    assert!(arrays.iter().all(|array| array.reserved() > 1 << 20), "each can grow well");
     let large = vec![1u8; 256 << 20];
     assert_eq!(large.iter().step_by(4096).count(), 65_536);
     // SAFETY: a new mapping, at an address that the system chooses, and its end.

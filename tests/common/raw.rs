@@ -126,9 +126,9 @@ impl Raw {
         unsafe { mba_capacity(self.array) }
     }
 
-    pub fn max_len(&self) -> usize {
+    pub fn reserved(&self) -> usize {
         // SAFETY: the handle exists.
-        unsafe { mba_max_len(self.array) }
+        unsafe { mba_reserved(self.array) }
     }
 
     pub fn data(&self) -> *mut u8 {

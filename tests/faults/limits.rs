@@ -41,7 +41,7 @@ pub const FAULTS: &[Fault] = &[
 
 /// Appends to an array, which must work up to its own limit, and looks at what it has then.
 fn use_array(array: &mut MmapArray<u64>, count: usize) {
-    let count = count.min(array.max_len());
+    let count = count.min(array.reserved());
     for at in array.len()..count {
         array.push(number(at)).unwrap_or_else(|error| panic!("append {at}: {error}"));
     }
@@ -103,7 +103,7 @@ fn address_space(cases: &mut Cases) {
                     "{error:?}"
                 );
                 assert!(!arrays.is_empty());
-                assert!(most > 10 || size < 1 << 30 || arrays.iter().all(|array| array.max_len() > 1 << 20));
+                assert!(most > 10 || size < 1 << 30 || arrays.iter().all(|array| array.reserved() > 1 << 20));
                 malloc_works(size as usize / 4);
                 std::thread::spawn(|| {}).join().unwrap();
                 for array in &mut arrays {
@@ -120,9 +120,9 @@ fn address_space(cases: &mut Cases) {
         }
         cases.child(format!("{size} bytes, and then no limit"), || {
             let limit = set_limit_of_this_process(libc::RLIMIT_AS, size);
-            let small = MmapArray::<u64>::anonymous().unwrap().max_len();
+            let small = MmapArray::<u64>::anonymous().unwrap().reserved();
             set_limit_of_this_process(libc::RLIMIT_AS, limit);
-            let large = MmapArray::<u64>::anonymous().unwrap().max_len();
+            let large = MmapArray::<u64>::anonymous().unwrap().reserved();
             assert!(
                 small * 8 < size as usize && large * 8 > 1 << 33,
                 "{small}, and {large} without the limit"
@@ -256,7 +256,7 @@ fn overcommit(cases: &mut Cases) {
                 numbered(directory, at)
             });
             assert_eq!(error, None);
-            assert!(arrays.iter().all(|array| array.max_len() as u64 * 8 > 1 << 30), "large reservations");
+            assert!(arrays.iter().all(|array| array.reserved() as u64 * 8 > 1 << 30), "large reservations");
             // Others come and go meanwhile; 24 times a GiB is more than that.
             let after = meminfo("Committed_AS");
             assert!(after < before + (8 << 20), "{before} KiB were promised before, {after} after");

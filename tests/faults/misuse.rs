@@ -451,7 +451,7 @@ fn numbers_of(cases: &mut Cases, function: &Function, path: &Path, ty: i32, flag
     let item = mba_type_size(ty);
     let array = open(path, ty, flags | MBA_CREATE, 1 << 13).unwrap();
     // SAFETY: the handle exists.
-    let reserved = unsafe { mba_max_len(array) };
+    let reserved = unsafe { mba_reserved(array) };
     // As many values as any call that may succeed can take, all the same.
     let values = vec![0x11u8; (reserved + 2) * item];
     let mut places = vec![0u8; (reserved + 2) * item];

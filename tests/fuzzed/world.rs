@@ -96,7 +96,7 @@ impl World {
     }
 
     pub(super) fn put(&mut self, slot: usize, raw: Raw, how: How, len: usize) {
-        let most = how.reserved().map_or(raw.max_len(), |bytes| (bytes as usize - footer::SIZE) / self.size);
+        let most = how.reserved().map_or(raw.reserved(), |bytes| (bytes as usize - footer::SIZE) / self.size);
         let own = (how.flags == MBA_PRIVATE).then(|| self.elements.clone());
         let address = raw.data();
         self.handles[slot] =
@@ -281,7 +281,7 @@ impl World {
             assert_eq!(handle.raw.len(), handle.len, "the length that handle {at} knows");
             assert_eq!(handle.raw.data(), handle.address, "the address in handle {at}");
             assert_eq!(handle.raw.has_lock(), self.holder == Some(at), "whether handle {at} has the lock");
-            assert!(handle.raw.capacity() >= handle.len && handle.raw.max_len() >= handle.len);
+            assert!(handle.raw.capacity() >= handle.len && handle.raw.reserved() >= handle.len);
             if at == slot {
                 let known = self.seen(at);
                 // SAFETY: the handle knows of so many elements, which are published, and nobody changes them now.

@@ -138,7 +138,7 @@ impl<'a> Worker<'a> {
         if let Some(raw) = &self.handles[slot] {
             answer.len = raw.len() as u64;
             answer.capacity = raw.capacity() as u64;
-            answer.reserved = raw.max_len() as u64;
+            answer.reserved = raw.reserved() as u64;
             answer.has_lock = raw.has_lock().into();
             answer.epoch = calls::epoch(raw);
             answer.data = raw.data() as u64;

@@ -181,7 +181,7 @@ fn beyond_the_reservation_is_an_error() {
     let directory = Place::Memory.directory();
     let path = directory.path().join("array");
     let mut array = MmapArray::<u64>::open_with(&path, writable().create(true).reservation(100_000)).unwrap();
-    let reserved = array.max_len();
+    let reserved = array.reserved();
     assert!(reserved >= 12_500, "as many as asked for: {reserved}");
     for at in 0..reserved {
         array.push(at as u64).unwrap();
@@ -317,7 +317,7 @@ fn little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error(
         let directory = Place::Memory.directory();
         let path = directory.path().join("array");
         let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
-        assert!((1 << 20..2 << 27).contains(&array.max_len()), "{}", array.max_len());
+        assert!((1 << 20..2 << 27).contains(&array.reserved()), "{}", array.reserved());
         array.resize(1 << 20).unwrap();
         drop(array);
         let wish = MmapArray::<u64>::open_with(&path, writable().reservation(4 << 30));

@@ -75,7 +75,7 @@ fn dump_exclusion(address: usize) -> Vec<(std::ops::Range<usize>, bool)> {
 /// leaves out all that lies beyond.
 fn check_dump(array: &MmapArray<u64>, takes_elements: bool) {
     let size = std::fs::metadata(format!("/proc/self/fd/{}", array.fd().unwrap())).unwrap().len() as usize;
-    let (start, reserved) = (array.as_ptr().addr(), array.max_len() * 8);
+    let (start, reserved) = (array.as_ptr().addr(), array.reserved() * 8);
     for (range, excluded) in dump_exclusion(start) {
         if range.start >= start + reserved {
             break;

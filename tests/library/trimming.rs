@@ -106,7 +106,7 @@ fn a_small_reservation_is_enough_for_few_elements_of_large_sealed_memory() {
     // SAFETY: the descriptor is the array's, which stays open.
     let fd = unsafe { BorrowedFd::borrow_raw(large.fd().unwrap()) };
     let mut small = MmapArray::<u32>::from_fd(fd, writable().reservation(1 << 16)).unwrap();
-    let most = small.max_len();
+    let most = small.reserved();
     assert!((1 << 14..1 << 15).contains(&most), "{most} elements");
     let mut numbers = Numbers::any();
     let mut model: Vec<u32> = Vec::new();

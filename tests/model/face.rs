@@ -32,7 +32,7 @@ pub trait Face: Sized {
     fn read_as(&self, element: &[u8]) -> Vec<u8>;
     fn len(&self) -> usize;
     fn capacity(&self) -> usize;
-    fn max_len(&self) -> usize;
+    fn reserved(&self) -> usize;
     fn data(&self) -> *mut u8;
     fn fd(&self) -> RawFd;
     fn has_lock(&self) -> bool;
@@ -134,8 +134,8 @@ macro_rules! own_common {
             Self::capacity(self)
         }
 
-        fn max_len(&self) -> usize {
-            Self::max_len(self)
+        fn reserved(&self) -> usize {
+            Self::reserved(self)
         }
 
         fn has_lock(&self) -> bool {

@@ -87,7 +87,7 @@ impl<F: Face> Run<F> {
         let (len, address, size) = (self.len(), self.address, self.size);
         prop_assert_eq!(self.array().len(), len, "length");
         prop_assert_eq!(self.array().data(), address, "address");
-        prop_assert!(self.array().capacity() >= len && self.array().max_len() >= len);
+        prop_assert!(self.array().capacity() >= len && self.array().reserved() >= len);
         // SAFETY: the array has so many elements, and nobody changes them now.
         prop_assert!(unsafe { is_at(address, &self.model) }, "elements {}", self.difference());
         if self.home.backing.is_exact() {
@@ -565,7 +565,7 @@ impl<F: Face> Run<F> {
         let (len, value) = (self.len(), self.value(1));
         let growing = if self.is_fixed() { MBA_EFIXED } else { MBA_EINDEX };
         let limit = if self.is_fixed() { MBA_EFIXED } else { MBA_ELIMIT };
-        let (capacity, reserved) = (self.array().capacity(), self.array().max_len());
+        let (capacity, reserved) = (self.array().capacity(), self.array().reserved());
         let array = self.array();
         let (result, code) = match outside {
             Outside::Get => (Some(array.get(len).map(drop)), MBA_EINDEX),
