@@ -23,18 +23,15 @@ static void says(int at, int code, const char *path, const char *words)
     }
 }
 
-/* A program's own lock on the whole file isn't taken for another handle's. */
-static void by_programs(const char *path)
+/* A process that has locked the whole file by fcntl, until it is ended. */
+static pid_t lock_all_of(const char *path, short type)
 {
     struct flock all;
-    char words[256];
-    const uint32_t value = 7;
-    mba_status told;
-    mba_array *array;
-    int fd, ready[2], status;
+    int fd, ready[2];
+    char byte;
     pid_t child;
     memset(&all, 0, sizeof all);
-    all.l_type = F_WRLCK;
+    all.l_type = type;
     all.l_whence = SEEK_SET;
     SYS(pipe(ready));
     SYS(child = fork());
@@ -46,28 +43,38 @@ static void by_programs(const char *path)
             pause();
         }
     }
-    SYS(read(ready[0], words, 1));
+    SYS(read(ready[0], &byte, 1));
+    SYS(close(ready[0]));
+    SYS(close(ready[1]));
+    return child;
+}
+
+static void end(pid_t child)
+{
+    int status;
+    SYS(kill(child, SIGKILL));
+    SYS(waitpid(child, &status, 0));
+}
+
+/* A program's own lock on the whole file isn't taken for another handle's. */
+static void by_programs(const char *path)
+{
+    char words[256];
+    const uint32_t value = 7;
+    mba_status told;
+    mba_array *array;
+    pid_t child;
+    child = lock_all_of(path, F_WRLCK);
     GIVES(MBA_ELOCKED, mba_open(path, MBA_UINT32, MBA_RDWR, &array));
     snprintf(words, sizeof words, "A program has locked the whole file by fcntl (process %d)", (int)child);
     SAYS(MBA_ELOCKED, path, words);
-    SYS(kill(child, SIGKILL));
-    SYS(waitpid(child, &status, 0));
+    end(child);
 
     /* Nor if it is met by a wait, beside a footer that names the last handle that had the lock. */
     OK(mba_open(path, MBA_UINT32, MBA_RDWR, &array));
     OK(mba_append(array, &value));
     OK(mba_unlock(array));
-    all.l_type = F_RDLCK;
-    SYS(child = fork());
-    if (child == 0) {
-        SYS(fd = open(path, O_RDWR));
-        SYS(fcntl(fd, F_SETLK, &all));
-        SYS(write(ready[1], "", 1));
-        for (;;) {
-            pause();
-        }
-    }
-    SYS(read(ready[0], words, 1));
+    child = lock_all_of(path, F_RDLCK);
     GIVES(ETIMEDOUT, mba_lock(array, 1));
     snprintf(words, sizeof words, "%s; a program has locked the whole file by fcntl (process %d)",
              mba_strerror(ETIMEDOUT), (int)child);
@@ -75,8 +82,7 @@ static void by_programs(const char *path)
     told.size = sizeof told;
     OK(mba_info(path, &told));
     EQ(told.holder, 0);
-    SYS(kill(child, SIGKILL));
-    SYS(waitpid(child, &status, 0));
+    end(child);
     OK(mba_close(array));
 
     /* A handle that has locked a file without spare room has told nobody yet who it is. */
@@ -106,7 +112,7 @@ int main(int argc, char **argv)
     const uint32_t value = 7;
     mba_array *array, *other = NULL;
     pid_t child;
-    int ready[2], status;
+    int ready[2];
     size_t size;
     pthread_t thread;
     begin(argc, argv);
@@ -169,8 +175,7 @@ int main(int argc, char **argv)
     GIVES(MBA_ELOCKED, mba_append(other, &value));
     snprintf(words, sizeof words, "%s (process %d has it)", mba_strerror(MBA_ELOCKED), (int)child);
     SAYS(MBA_ELOCKED, path, words);
-    SYS(kill(child, SIGKILL));
-    SYS(waitpid(child, &status, 0));
+    end(child);
     /* Nobody has it any more: nobody is named. */
     SAYS(MBA_ELOCKED, path, mba_strerror(MBA_ELOCKED));
     mba_free(other);

@@ -35,9 +35,10 @@ impl Error {
 impl fmt::Display for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(path) = self.path else { return self.error.fmt(f) };
-        match path.as_os_str().is_empty() {
-            true => f.write_str("\"\"")?,
-            false => write!(f, "{}", path.display())?,
+        if path.as_os_str().is_empty() {
+            f.write_str("\"\"")?;
+        } else {
+            write!(f, "{}", path.display())?;
         }
         let is_about_lock = matches!(self.error, Error::Locked | Error::Os(libc::ETIMEDOUT));
         if is_about_lock && let Ok(Some(process)) = with_c_path(path, whole_file_locker) {

@@ -764,9 +764,25 @@ protected:
         return writable && mba_is_readonly(other) != 0 ? MBA_EREADONLY : MBA_OK;
     }
 
+    static void check_suits(const mba_array *other)
+    {
+        if (const int code = suits(other); code != MBA_OK) {
+            raise(code, "mba::array", mba_path(other), other == nullptr ? "the handle is NULL" : nullptr);
+        }
+    }
+
     static int memory_code(void *data, size_type count, std::uint32_t flags, mba_array **made) noexcept
     {
         return wrong_about(data, count) == nullptr ? mba_from_memory(data, count * sizeof(T), type, flags, made) : EINVAL_;
+    }
+
+    static mba_array *made_of_memory(void *data, size_type count, std::uint32_t flags)
+    {
+        mba_array *made = nullptr;
+        if (const int code = memory_code(data, count, flags, &made); code != MBA_OK) {
+            raise(code, "mba::array::from_memory", nullptr, wrong_about(data, count));
+        }
+        return made;
     }
 
     static const char *wrong_about(const void *data, size_type count) noexcept
@@ -877,9 +893,7 @@ public:
      */
     explicit array(mba_array *other) : base()
     {
-        if (const int code = base::suits(other); code != MBA_OK) {
-            detail::raise(code, "mba::array", mba_path(other), other == nullptr ? "the handle is NULL" : nullptr);
-        }
+        base::check_suits(other);
         *this = array(typename base::owned{other});
     }
     array(mba_array *other, std::error_code &error) noexcept : base()
@@ -897,11 +911,7 @@ public:
      */
     [[nodiscard]] static array from_memory(const T *data, std::size_t count)
     {
-        mba_array *made = nullptr;
-        if (const int code = base::memory_code(const_cast<T *>(data), count, MBA_RDONLY, &made); code != MBA_OK) {
-            detail::raise(code, "mba::array::from_memory", nullptr, base::wrong_about(data, count));
-        }
-        return array(typename base::owned{made});
+        return array(typename base::owned{base::made_of_memory(const_cast<T *>(data), count, MBA_RDONLY)});
     }
     [[nodiscard]] static array from_memory(const T *data, std::size_t count, std::error_code &error) noexcept
     {
@@ -946,9 +956,7 @@ public:
      */
     explicit array(mba_array *other) : base()
     {
-        if (const int code = base::suits(other); code != MBA_OK) {
-            detail::raise(code, "mba::array", mba_path(other), other == nullptr ? "the handle is NULL" : nullptr);
-        }
+        base::check_suits(other);
         *this = array(typename base::owned{other});
     }
     array(mba_array *other, std::error_code &error) noexcept : base()
@@ -988,11 +996,7 @@ public:
      */
     [[nodiscard]] static array from_memory(T *data, std::size_t count)
     {
-        mba_array *made = nullptr;
-        if (const int code = base::memory_code(data, count, MBA_RDWR, &made); code != MBA_OK) {
-            detail::raise(code, "mba::array::from_memory", nullptr, base::wrong_about(data, count));
-        }
-        return array(typename base::owned{made});
+        return array(typename base::owned{base::made_of_memory(data, count, MBA_RDWR)});
     }
     [[nodiscard]] static array from_memory(T *data, std::size_t count, std::error_code &error) noexcept
     {

@@ -2,8 +2,9 @@
 
 use core::ffi::{c_char, c_int, c_void};
 
-use super::{MBA_EPANIC, MBA_OK};
-use super::{NULL, make, mba_array, mba_mapping, mba_type, number, run, string, target, view};
+use super::{
+    MBA_EPANIC, MBA_OK, NULL, make, mba_array, mba_mapping, mba_type, number, run, string, target, view,
+};
 use crate::array::Array;
 use crate::error::{Argument, Error, Result};
 use crate::mapping::Mapping;
@@ -68,21 +69,29 @@ pub unsafe extern "C" fn mba_open_with(
     options: *const mba_options,
     out: *mut *mut mba_array,
 ) -> c_int {
-    make(out, || {
-        // SAFETY: the caller passes NULL or options of the size that they name.
-        let options = unsafe { with_options(flags, options)? };
-        Array::open_c(string(path)?, Type::from_code(r#type)?, &options)
-    })
+    // SAFETY: the caller passes NULL or options of the size that they name.
+    unsafe {
+        make_with(out, flags, options, |options| {
+            Array::open_c(string(path)?, Type::from_code(r#type)?, options)
+        })
+    }
 }
 
+/// Makes a handle by flags and options.
+///
 /// # Safety
 /// As for [`read_options`].
-unsafe fn with_options(flags: u32, options: *const mba_options) -> Result<OpenOptions> {
-    // SAFETY: the caller's promise.
-    let options = unsafe { read_options(options)? };
-    let mut open = OpenOptions::from_flags(flags);
-    open.mode(options.mode).reservation(options.reservation);
-    Ok(open)
+unsafe fn make_with(
+    out: *mut *mut mba_array,
+    flags: u32,
+    options: *const mba_options,
+    open: impl FnOnce(&OpenOptions) -> Result<Array>,
+) -> c_int {
+    make(out, || {
+        // SAFETY: the caller's promise.
+        let options = unsafe { read_options(options)? };
+        open(OpenOptions::from_flags(flags).mode(options.mode).reservation(options.reservation))
+    })
 }
 
 /// The most bytes that options of a later version could have.
@@ -135,11 +144,8 @@ pub unsafe extern "C" fn mba_anon_with(
     options: *const mba_options,
     out: *mut *mut mba_array,
 ) -> c_int {
-    make(out, || {
-        // SAFETY: the caller passes NULL or options of the size that they name.
-        let options = unsafe { with_options(0, options)? };
-        Array::anonymous_with(Type::from_code(r#type)?, &options)
-    })
+    // SAFETY: the caller passes NULL or options of the size that they name.
+    unsafe { make_with(out, 0, options, |options| Array::anonymous_with(Type::from_code(r#type)?, options)) }
 }
 
 /// Opens named shared memory, as shm_open(3) does. `name` is a slash and up to 254 bytes without
@@ -171,11 +177,12 @@ pub unsafe extern "C" fn mba_shm_open_with(
     options: *const mba_options,
     out: *mut *mut mba_array,
 ) -> c_int {
-    make(out, || {
-        // SAFETY: the caller passes NULL or options of the size that they name.
-        let options = unsafe { with_options(flags, options)? };
-        Array::shm_open(string(name)?, Type::from_code(r#type)?, &options)
-    })
+    // SAFETY: the caller passes NULL or options of the size that they name.
+    unsafe {
+        make_with(out, flags, options, |options| {
+            Array::shm_open(string(name)?, Type::from_code(r#type)?, options)
+        })
+    }
 }
 
 /// Removes a name of shared memory. Handles that are open keep the memory until they are released.
@@ -219,11 +226,10 @@ pub unsafe extern "C" fn mba_from_fd_with(
     options: *const mba_options,
     out: *mut *mut mba_array,
 ) -> c_int {
-    make(out, || {
-        // SAFETY: the caller passes NULL or options of the size that they name.
-        let options = unsafe { with_options(flags, options)? };
-        Array::from_raw_fd(fd, Type::from_code(r#type)?, &options)
-    })
+    // SAFETY: the caller passes NULL or options of the size that they name.
+    unsafe {
+        make_with(out, flags, options, |options| Array::from_raw_fd(fd, Type::from_code(r#type)?, options))
+    }
 }
 
 /// Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use super::backing::{regular, regular_file};
 use super::footer::{self, Elements, Footer};
+use super::sys::Descriptor;
 use super::{Layout, Storage, lock, presence, sys};
 use crate::error::{Error, Result};
 
@@ -27,20 +28,20 @@ pub(crate) struct Status {
 
 /// Looks at a file without opening it for writing, and without being present.
 pub(crate) fn status_of_path(path: &CStr) -> Result<Status> {
+    look(open_to_look(path)?.as_raw_fd(), None)
+}
+
+/// Opens a regular file for reading. To open a FIFO would let somebody through who waits to write to it.
+fn open_to_look(path: &CStr) -> Result<Descriptor> {
     regular(sys::stat_path(path)?)?;
     let fd = sys::open(path, libc::O_RDONLY, 0)?;
-    let fd = fd.as_raw_fd();
-    regular_file(fd)?;
-    look(fd, None)
+    regular_file(fd.as_raw_fd())?;
+    Ok(fd)
 }
 
 /// The process that has locked a file as a whole, by a lock of its own; 0 if the system doesn't say which.
 pub(crate) fn whole_file_locker(path: &CStr) -> Result<Option<u32>> {
-    // To open a FIFO would let somebody through who waits to write to it.
-    if sys::stat_path(path)?.mode & libc::S_IFMT != libc::S_IFREG {
-        return Ok(None);
-    }
-    let fd = sys::open(path, libc::O_RDONLY, 0)?;
+    let fd = open_to_look(path)?;
     for byte in [lock::GROWTH, lock::PRESENCE] {
         if let Some(process) = sys::owner_of_wider_lock(fd.as_raw_fd(), byte)? {
             return Ok(Some(process));
