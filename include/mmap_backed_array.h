@@ -491,9 +491,9 @@ typedef struct mba_status {
      */
     uint32_t is_locked;
     /*
-     1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one,
-     and doesn't see children and duplicates of this handle's own descriptor. Of anonymous memory
-     it means nothing.
+     1 if a handle has the file open, else 0; 1 also if a program has locked the whole file by
+     fcntl. `mba_array_info` means handles other than this one, and doesn't see children and
+     duplicates of this handle's own descriptor. Of anonymous memory it means nothing.
      */
     uint32_t is_shared;
     /*

@@ -381,15 +381,15 @@ impl Array {
     pub fn resize(&self, len: usize) -> Result<()> {
         let storage = self.storage();
         storage.lock(Wait::No)?;
-        storage.let_go_beyond(len);
         let old = storage.len();
-        if len == old {
-            return Ok(());
-        }
         if len < old {
             return storage.shorten(len);
         }
-        let zero_from = storage.ensure(len, GrowthPolicy::Amortized)?;
+        let zero_from = if len > old { storage.ensure(len, GrowthPolicy::Amortized)? } else { 0 };
+        storage.let_go_beyond(len);
+        if len == old {
+            return Ok(());
+        }
         let itemsize = self.itemsize() as u64;
         let (start, end) = (old as u64 * itemsize, len as u64 * itemsize);
         let zero_from = zero_from.saturating_sub(storage.layout().offset);

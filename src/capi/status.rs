@@ -44,9 +44,9 @@ pub struct mba_status {
     pub has_footer: u32,
     /// 1 if a handle holds the growth lock, or a program has locked the whole file, else 0.
     pub is_locked: u32,
-    /// 1 if a handle has the file open, else 0. `mba_array_info` means handles other than this one,
-    /// and doesn't see children and duplicates of this handle's own descriptor. Of anonymous memory
-    /// it means nothing.
+    /// 1 if a handle has the file open, else 0; 1 also if a program has locked the whole file by
+    /// fcntl. `mba_array_info` means handles other than this one, and doesn't see children and
+    /// duplicates of this handle's own descriptor. Of anonymous memory it means nothing.
     pub is_shared: u32,
     /// 0.
     pub reserved: u32,

@@ -68,6 +68,9 @@ pub(super) struct Backing {
     pub new_in: Option<Directory>,
 }
 
+/// Where the names of shared memory are.
+pub(super) const SHARED_MEMORY: &[u8] = b"/dev/shm";
+
 /// The directory that held a file when it was made.
 #[derive(Clone, Copy)]
 pub(super) struct Directory(Option<Identity>);
@@ -94,7 +97,7 @@ impl Backing {
         let fd = open_or_create(options, |flags| sys::shm_open(name, flags, mode))?;
         let bytes = name.to_bytes();
         let first = bytes.iter().position(|byte| *byte != b'/').unwrap_or(bytes.len());
-        Backing::regular(fd, options, Some(joined(b"/dev/shm", &bytes[first..])?))
+        Backing::regular(fd, options, Some(joined(SHARED_MEMORY, &bytes[first..])?))
     }
 
     pub fn anonymous(options: &OpenOptions) -> Result<Backing> {

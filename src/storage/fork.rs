@@ -76,6 +76,18 @@ pub(super) fn unseen<T>(mut make: impl FnMut() -> Result<T>) -> Result<T> {
     make()
 }
 
+/// Waits until no fork is under way, if one is. The system copies a process's descriptors before its
+/// memory: a child that gets to know of a handle must have the handle's descriptors, so that a handle is told of only after
+/// this. It is not waited for without end: a program's own handler can make a handle while a fork is under way.
+pub(super) fn let_pass() {
+    for _ in 0..TRIES {
+        if BEGUN.load(SeqCst) == ENDED.load(SeqCst) {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// How many forks have begun: whoever was there before can be in a child, if it is another number now.
 pub(super) fn begun() -> usize {
     BEGUN.load(SeqCst)

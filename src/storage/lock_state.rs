@@ -79,8 +79,9 @@ pub(super) struct LockState {
     /// The size of the last step of growth.
     pub step: Cell<u64>,
     pub traits: Cell<Option<FileSystemTraits>>,
-    /// Length and epoch when the lock was taken: if they are others now, the file was changed.
-    pub start: Cell<(usize, u64)>,
+    /// Length and epoch when the lock was taken, or when the file's time of change was last seen to: if they are others now,
+    /// the file was changed. `None` without the lock.
+    pub start: Cell<Option<(usize, u64)>>,
 }
 
 impl LockState {
@@ -115,7 +116,7 @@ impl Storage {
                 mapping.led.set(true);
                 // What was found is about to change, by this handle itself.
                 file.known.set(Known::nothing());
-                file.state.start.set((self.len(), self.epoch.load(Relaxed)));
+                file.state.start.set(Some((self.len(), self.epoch.load(Relaxed))));
                 Ok(())
             }
             Err(error) => {
@@ -134,6 +135,7 @@ impl Storage {
         let fd = file.mapping.lock_fd()?;
         self.guard_last_elements(file, fd)?;
         self.show_time_of_change(file);
+        file.state.start.set(None);
         self.close_room();
         file.mapping.give_lock_back(fd);
         file.mapping.place.gate.held.store(false, Relaxed);
@@ -184,6 +186,7 @@ impl Storage {
         state.epoch.set(found.footer.map_or(0, |footer| footer.epoch));
         state.first_epoch.set(sys::fresh_number() & !1);
         state.bell.set(found.footer.map_or(0, |footer| footer.bell));
+        file.mapping.reservation.dump_nothing_without_a_name();
         let in_reach = size <= file.mapping.reservation.bytes();
         let sealed = state.traits().sealed;
         if found.footer.is_some() && sealed && !in_reach {
@@ -276,9 +279,6 @@ impl Storage {
         if self.layout.end_of(found.len as u64).is_none_or(|end| end > reservation.bytes()) {
             return Err(Error::Limit);
         }
-        reservation.use_up_to(found.stat.size);
-        file.state.floor.set(file.state.floor.get().max(self.len()));
-        file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
         // A file without a footer has nothing to say of its past: who was there has seen it.
         let epoch = match found.footer {
             None | Some(Footer { epoch: 0, .. }) => self.epoch.load(Relaxed),
@@ -287,6 +287,12 @@ impl Storage {
             // Who has left it odd was killed: nothing is being moved.
             Some(Footer { epoch, .. }) => settled(epoch),
         };
+        reservation.use_up_to(found.stat.size);
+        if found.stat.names == 0 {
+            reservation.dump_nothing_without_a_name();
+        }
+        file.state.floor.set(file.state.floor.get().max(self.len()));
+        file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
         self.capacity.store(found.len, Relaxed);
         self.len.store(found.len, Release);
         self.epoch.store(epoch, Release);

@@ -63,6 +63,7 @@ impl Mapping {
                 Err(_) if self.place.fd.load(Relaxed) != CLOSED => continue,
                 new => new?.into_raw_fd(),
             };
+            fork::let_pass();
             if self.place.fd.compare_exchange(CLOSED, new, Relaxed, Relaxed).is_err() {
                 // Another thread was quicker.
                 sys::close(new);
@@ -115,23 +116,32 @@ impl Mapping {
         if gate.held.load(Relaxed) || fork::begun() == place.forks.load(Relaxed) {
             return Ok(known);
         }
-        // Without /proc there is no other. A child by a fork keeps the lock alive, then.
-        let _ = fork::unseen(|| {
-            // From here on a child finds it, and closes it.
-            let former = place.lock_fd.swap(self.open_anew()?.into_raw_fd(), Relaxed);
-            if former != known {
-                // A child that was forked meanwhile may have it.
-                sys::close(former);
+        let made = fork::unseen(|| {
+            let own = self.open_anew()?.into_raw_fd();
+            if !place.is_mapped_one.load(Relaxed) {
+                // A child that was forked meanwhile may have the one before.
+                sys::close(place.lock_fd.swap(own, SeqCst));
                 return Ok(());
             }
-            place.is_mapped_one.store(false, Relaxed);
-            if place.fd.compare_exchange(CLOSED, known, Relaxed, Relaxed).is_err() {
+            // A child that is forked between any two of these finds a description that it has: the mapped one is the plain
+            // one before it stops to be the one for the lock.
+            let is_plain = place.fd.compare_exchange(CLOSED, known, SeqCst, SeqCst).is_ok();
+            place.is_mapped_one.store(false, SeqCst);
+            place.lock_fd.store(own, SeqCst);
+            if !is_plain {
                 // One was handed out, and is the plain one.
                 sys::close(known);
             }
             Ok(())
         });
-        Ok(place.lock_fd.load(Relaxed))
+        match made {
+            // Without /proc, or without the right to look there, there is no other and never will be. A child by a fork keeps
+            // the lock alive, then.
+            Ok(()) | Err(Error::Os(libc::ENOENT | libc::EACCES | libc::EPERM)) => {
+                Ok(place.lock_fd.load(Relaxed))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives the growth lock back.

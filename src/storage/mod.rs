@@ -29,7 +29,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, fence};
 use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
 use std::os::fd::RawFd;
 
-use backing::{Access, Backing, Directory};
+use backing::{Access, Backing, Directory, SHARED_MEMORY};
 pub(crate) use footer::is_magic;
 pub(crate) use grow::GrowthPolicy;
 pub(crate) use head::HEAD;
@@ -122,7 +122,7 @@ pub(crate) struct Sibling {
     /// Where the other mapping begins, and how much there is of it.
     pub base: *mut u8,
     pub room: usize,
-    /// One of both is a private copy: pages of it that were stored to are its own, and the others the file's.
+    /// One of both is a private copy, or was cut: some of its pages are its own, and the others the file's.
     pub has_own_pages: bool,
 }
 
@@ -206,6 +206,10 @@ impl Storage {
             // What is in a file needn't be in a core dump too. One advice for the whole costs a tenth of what one for a part
             // of it does.
             reservation.dump_nothing();
+            if path.as_deref().is_some_and(|path| path.to_bytes().starts_with(SHARED_MEMORY)) {
+                // Names there are often removed as soon as all have opened them.
+                reservation.dump_nothing_without_a_name();
+            }
         }
         if !access.has_fixed_length() {
             reservation.use_up_to(found.stat.size);
@@ -237,6 +241,7 @@ impl Storage {
         if let Some(File { mapping, .. }) = &storage.file {
             let map = &mapping.reservation;
             mapping.place.show(map.base(), map.bytes() as usize, mapping.identity, &raw const *storage);
+            fork::let_pass();
         }
         Ok(storage)
     }
@@ -320,13 +325,14 @@ impl Storage {
 
     /// Sees to it that the file's time of change tells of what was stored through the mapping: backups go by it.
     fn show_time_of_change(&self, file: &File) {
-        let is_longer_or_shorter =
-            file.is_held() && file.state.start.get() != (self.len(), self.epoch.load(Relaxed));
+        // In a child this tells of what the parent has changed, which may have ended without telling, as daemons' do.
+        let now = (self.len(), self.epoch.load(Relaxed));
+        let is_longer_or_shorter = file.state.start.get().is_some_and(|start| start != now);
         let changed = self.stores.load(Relaxed) == STORED || is_longer_or_shorter;
         if self.access == Access::Anonymous || !changed {
             return;
         }
-        file.state.start.set((self.len(), self.epoch.load(Relaxed)));
+        file.state.start.set(file.state.start.get().map(|_| now));
         self.stores.store(UNCHANGED, Relaxed);
         let fd = file.mapping.fd();
         if file.mapping.check(fd).is_ok() {
@@ -399,13 +405,6 @@ impl Storage {
         }
     }
 
-    /// In a forked child: what the parent has stored is the parent's to tell of.
-    fn forget_stores(&self) {
-        if matches!(self.access, Access::Write { .. }) {
-            let _ = self.stores.compare_exchange(STORED, UNCHANGED, Relaxed, Relaxed);
-        }
-    }
-
     /// Makes the handle refuse all further work.
     pub fn poison(&self) {
         self.state.store(PANICKED, SeqCst);
@@ -452,15 +451,19 @@ impl Storage {
         let own = &self.file.as_ref().filter(|file| file.mapping.place.may_have_siblings())?.mapping;
         let found = registry::find(bytes.addr())?;
         // SAFETY: the caller promises that the memory stays, and a handle that is told of by the registry exists as long as
-        // its memory. Nothing is read of it that ever changes.
-        let other = &unsafe { found.as_ref()? }.file.as_ref()?.mapping;
+        // its memory. Nothing is read of it that ever changes but an atomic.
+        let found = unsafe { found.as_ref()? };
+        let other = &found.file.as_ref()?.mapping;
         let base = other.reservation.base();
         let is_other = other.identity == own.identity && base != own.reservation.base();
         is_other.then(|| Sibling {
             place: bytes.addr().wrapping_sub(base.addr()),
             base,
             room: other.reservation.bytes() as usize,
-            has_own_pages: other.access == Access::Private || own.access == Access::Private,
+            has_own_pages: other.access == Access::Private
+                || own.access == Access::Private
+                // The guard's zeros.
+                || found.state.load(Relaxed) == CUT,
         })
     }
 

@@ -43,6 +43,9 @@ impl Gate {
 /// The gate of handles without a file, which never opens.
 pub(super) static SHUT: Gate = Gate::new();
 
+/// No architecture that we build for has larger pages.
+const LARGEST_PAGE: usize = 1 << 16;
+
 pub(super) struct Slot {
     /// Odd while the mapping is being changed.
     turn: AtomicU64,
@@ -282,14 +285,23 @@ impl Slot {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             // SAFETY: the range is the handle's mapping, of which the library makes no references.
             unsafe { sys::map_over(at, bytes, protection, own.as_raw_fd(), true)? };
-            sys::dump_nothing(at, bytes);
+            // As much as the parent had advised: what lies beyond the end, from the next page on.
+            let end = sys::stat(own.as_raw_fd()).map_or(0, |stat| stat.size as usize).min(bytes);
+            let next = end.next_multiple_of(LARGEST_PAGE).min(bytes);
+            sys::dump_nothing(at.wrapping_byte_add(next), bytes - next);
             if valgrind::is_there() {
-                let end = sys::stat(own.as_raw_fd()).map_or(0, |stat| stat.size as usize).min(bytes);
                 valgrind::hide(base + end, bytes - end);
             }
         }
         self.forks.store(fork::begun(), Relaxed);
-        sys::close(self.lock_fd.swap(own.into_raw_fd(), Relaxed));
+        self.lock_fd.store(own.into_raw_fd(), SeqCst);
+        // The parent may have been about to make it the plain one. One that was handed out stays.
+        if self.fd.load(SeqCst) == former {
+            self.fd.store(CLOSED, SeqCst);
+        }
+        if self.plain() != former {
+            sys::close(former);
+        }
         self.is_held_on_mapped_one.store(false, Relaxed);
         Ok(())
     }
@@ -335,14 +347,11 @@ pub(super) fn disown_all() {
         gate.room.store(0, Relaxed);
         gate.held.store(false, Relaxed);
         gate.own.store(false, Relaxed);
-        // SAFETY: a handle that the slot tells of exists; the parent's threads that could end it aren't in the child. Only an
-        // atomic of it is changed.
-        if let Some(storage) = unsafe { slot.storage.load(Relaxed).as_ref() } {
-            storage.forget_stores();
-        }
         let fd = slot.lock_fd.load(Relaxed);
         if !slot.is_mapped_one.load(Relaxed) {
-            if fd != CLOSED && slot.is_reused(fd) {
+            // The parent was about to give the lock a description of its own.
+            let is_plain = fd == slot.plain();
+            if fd != CLOSED && (is_plain || slot.is_reused(fd)) {
                 slot.lock_fd.store(CLOSED, Relaxed);
             }
             Slot::close(&slot.lock_fd);

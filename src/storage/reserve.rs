@@ -68,6 +68,8 @@ pub(super) struct Reservation {
     shown: Cell<u64>,
     /// Up to where a core dump takes the mapping along; `None` if it leaves it out as a whole.
     dumped: Cell<Option<u64>>,
+    /// Whether the system was told to leave the whole mapping out, whatever becomes of the file's name.
+    left_out: Cell<bool>,
 }
 
 impl Reservation {
@@ -146,7 +148,14 @@ impl Reservation {
         .map_err(sys::os_error)?;
         TOTAL.fetch_add(bytes, Relaxed);
         let writable = !matches!(access, Access::Read | Access::FixedRead);
-        Ok(Reservation { map, bytes, writable, shown: Cell::new(bytes), dumped: Cell::new(Some(bytes)) })
+        Ok(Reservation {
+            map,
+            bytes,
+            writable,
+            shown: Cell::new(bytes),
+            dumped: Cell::new(Some(bytes)),
+            left_out: Cell::new(false),
+        })
     }
 
     /// Maps another description of the same file in the place of the present one, `former`: at no moment is the range
@@ -162,7 +171,8 @@ impl Reservation {
             return Err(error);
         }
         match self.dumped.get() {
-            None => self.dump_nothing(),
+            None if self.left_out.replace(false) => self.leave_out_of_dumps(),
+            None => {}
             Some(end) if end < self.bytes => {
                 let _ = self.map.advise_range(Advice::DontDump, end as usize, (self.bytes - end) as usize);
             }
@@ -176,14 +186,28 @@ impl Reservation {
         Ok(())
     }
 
-    /// Leaves the whole mapping of a file that has a name out of core dumps.
+    /// Leaves the whole mapping of a file that has a name out of core dumps. The system does so by itself as long as the file
+    /// keeps a name, unless the process asks for files in its dumps.
     pub fn dump_nothing(&self) {
         self.dumped.set(None);
-        if !dumps_files() {
-            return;
+        if dumps_files() {
+            self.leave_out_of_dumps();
         }
-        // An advice that isn't taken leaves a larger core dump, and nothing else.
-        let _ = self.map.advise_range(Advice::DontDump, 0, self.bytes as usize);
+    }
+
+    /// Sees to it that a mapping which is left out stays so when the file loses its last name. Called where that is likely, or
+    /// where its cost is small beside what is being done.
+    pub fn dump_nothing_without_a_name(&self) {
+        if self.dumped.get().is_none() {
+            self.leave_out_of_dumps();
+        }
+    }
+
+    fn leave_out_of_dumps(&self) {
+        if !self.left_out.replace(true) {
+            // An advice that isn't taken leaves a larger core dump, and nothing else.
+            let _ = self.map.advise_range(Advice::DontDump, 0, self.bytes as usize);
+        }
     }
 
     pub fn base(&self) -> *mut u8 {

@@ -3,7 +3,7 @@
 //! Each test runs in a process of its own, since it looks at or changes what a process has as a whole.
 
 use crate::common::{Place, alone};
-use mmap_backed_array::{Complex, Error, MmapArray};
+use mmap_backed_array::{Array, Complex, Error, MmapArray, OpenOptions};
 
 fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
@@ -108,5 +108,30 @@ fn a_core_dump_takes_anonymous_elements_along_and_never_a_reservation() {
         // What has a name is in the file, and needn't be in the dump too.
         let directory = Place::Memory.directory();
         check_dump_while_growing(MmapArray::open_or_create(directory.path().join("array")).unwrap(), false);
+    });
+}
+
+/// To the system a file without a name is anonymous memory, which core dumps take along.
+#[test]
+fn a_core_dump_takes_no_reservation_of_a_file_that_has_lost_its_name() {
+    alone("a_core_dump_takes_no_reservation_of_a_file_that_has_lost_its_name", || {
+        let directory = Place::Disk.directory();
+        let path = directory.path().join("array");
+        // Whoever changes the length, and a reader who refreshes.
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        array.extend_from_slice(&[1, 2, 3]).unwrap();
+        let mut reader = MmapArray::<u64>::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        check_dump(&array, false);
+        array.extend_from_slice(&[1; 100_000]).unwrap();
+        reader.refresh().unwrap();
+        check_dump(&reader, false);
+        // Named memory, whose names are removed as soon as all have opened it.
+        let name = std::ffi::CString::new(format!("/mba-dump-{}", std::process::id())).unwrap();
+        let mut options = OpenOptions::new();
+        options.write(true).create(true);
+        let array = MmapArray::<u64>::shm_open(&name, &options).unwrap();
+        Array::shm_unlink(&name).unwrap();
+        check_dump(&array, false);
     });
 }

@@ -5,11 +5,14 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
+use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
 
 use crate::common::{Place, alone, file_size, writable};
+use mmap_backed_array::capi::{
+    MBA_CREATE, MBA_RDWR, MBA_UINT32, mba_anon, mba_array, mba_fd, mba_free, mba_lock, mba_open, mba_refresh,
+};
 use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 /// A forked child that waits for a byte before each of its steps.
@@ -237,28 +240,38 @@ fn no_descriptor_is_left_while_another_thread_forks() {
     });
 }
 
-/// A child that ends what it has inherited leaves the file alone, its times too.
+/// A program that makes itself a daemon goes on in a child, and its first process ends without closing anything. The file's
+/// time of change must tell of what that one has stored and appended nevertheless, at the latest when the child closes.
 #[test]
-fn a_child_that_frees_its_copy_changes_no_time() {
-    alone("a_child_that_frees_its_copy_changes_no_time", || {
-        let directory = Place::Disk.directory();
-        let path = directory.path().join("array");
-        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
-        array.extend_from_slice(&[1, 2, 3]).unwrap();
-        array.set(0, 7).unwrap();
-        // Seen to, and then stored to once more.
-        array.flush().unwrap();
-        array.set(0, 8).unwrap();
-        let time = || {
-            let metadata = std::fs::metadata(&path).unwrap();
-            (metadata.mtime(), metadata.mtime_nsec())
-        };
-        let before = time();
-        let array = std::cell::Cell::new(Some(array));
-        Child::fork(|_| drop(array.take())).join();
-        assert_eq!(time(), before);
-        array.take().unwrap().close().unwrap();
-        assert_ne!(time(), before, "the parent's own close tells of what it has stored");
+fn a_daemons_close_tells_of_what_its_parent_has_changed() {
+    alone("a_daemons_close_tells_of_what_its_parent_has_changed", || {
+        for appends in [false, true] {
+            let directory = Place::Disk.directory();
+            let path = directory.path().join("array");
+            let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+            array.extend_from_slice(&[1, 2, 3]).unwrap();
+            // Seen to; then the file's page has been written to, so that no store shows by itself.
+            array.flush().unwrap();
+            array.set(0, 7).unwrap();
+            array.flush().unwrap();
+            if !appends {
+                array.unlock().unwrap();
+            }
+            if appends {
+                array.push(4).unwrap();
+            } else {
+                array.set(1, 8).unwrap();
+            }
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 30);
+            file.set_modified(old).unwrap();
+            let time = || std::fs::metadata(&path).unwrap().modified().unwrap();
+            let array = std::cell::Cell::new(Some(array));
+            Child::fork(|_| drop(array.take())).join();
+            assert!(time() > old, "appends: {appends}");
+            // This process stands for one that ends by _exit.
+            std::mem::forget(array);
+        }
     });
 }
 
@@ -290,4 +303,86 @@ fn a_child_keeps_descriptors_whose_numbers_were_the_librarys() {
         })
         .join();
     });
+}
+
+/// A child that is forked while another thread opens an array, hands out its descriptor or takes its lock can use that array.
+#[test]
+fn a_child_of_any_moment_can_use_an_array() {
+    static CURRENT: AtomicPtr<mba_array> = AtomicPtr::new(std::ptr::null_mut());
+    alone("a_child_of_any_moment_can_use_an_array", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let path = std::ffi::CString::new(path.into_os_string().into_encoded_bytes()).unwrap();
+        let (done, forks) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0.. {
+                    if done.load(Relaxed) {
+                        break;
+                    }
+                    let mut array = std::ptr::null_mut();
+                    let before = forks.load(Relaxed);
+                    // SAFETY: the pointer is there to be written, and the handle lives until it is freed.
+                    unsafe {
+                        let code = if round % 4 == 0 {
+                            mba_open(path.as_ptr(), MBA_UINT32, MBA_RDWR | MBA_CREATE, &raw mut array)
+                        } else {
+                            mba_anon(MBA_UINT32, &raw mut array)
+                        };
+                        assert_eq!(code, 0);
+                        CURRENT.store(array, SeqCst);
+                        if round % 2 == 0 {
+                            assert_ne!(mba_fd(array), -1);
+                        } else {
+                            while forks.load(Relaxed) == before && !done.load(Relaxed) {
+                                std::thread::yield_now();
+                            }
+                        }
+                        // The first lock after a fork.
+                        assert_eq!(mba_lock(array, 0), 0);
+                        CURRENT.store(std::ptr::null_mut(), SeqCst);
+                        mba_free(array);
+                    }
+                }
+            });
+            for _ in 0..4000 {
+                Child::fork(|_| {
+                    let array = CURRENT.load(SeqCst);
+                    if !array.is_null() {
+                        // SAFETY: it wasn't freed when the child was made.
+                        assert_eq!(unsafe { mba_refresh(array) }, 0);
+                    }
+                })
+                .join();
+                forks.fetch_add(1, Relaxed);
+            }
+            done.store(true, Relaxed);
+        });
+    });
+}
+
+/// Beside a child, which has the description that is mapped, an array doesn't take the lock on that for want of another.
+#[test]
+fn without_a_descriptor_for_the_lock_there_is_no_lock() {
+    alone("without_a_descriptor_for_the_lock_there_is_no_lock", || {
+        let mut array = MmapArray::<u32>::anonymous().unwrap();
+        array.push(1).unwrap();
+        array.unlock().unwrap();
+        Child::fork(|_| {}).join();
+        let mut taken = Vec::new();
+        limit_descriptors(64);
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            taken.push(file);
+        }
+        assert_eq!(array.push(2), Err(Error::Os(libc::EMFILE)));
+        taken.pop();
+        array.push(2).unwrap();
+        assert_eq!(array.to_vec(..), Ok(vec![1, 2]));
+    });
+}
+
+fn limit_descriptors(count: u64) {
+    let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
+    // SAFETY: the structure is only read.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
 }
