@@ -11,7 +11,7 @@ use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use core::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
-use super::cancel::held_off;
+use super::sys::held_off;
 use super::{File, Storage, registry, sys};
 use crate::error::{Error, Result};
 

@@ -3,7 +3,6 @@
 //! This layer knows bytes, and how many of them make an element; not what they mean.
 
 mod backing;
-mod cancel;
 mod exact;
 mod filesystem;
 mod footer;

@@ -8,8 +8,8 @@ use std::os::fd::RawFd;
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
 use super::backing::Access;
-use super::cancel::held_off;
 use super::sys;
+use super::sys::held_off;
 use super::{footer, valgrind};
 use crate::error::{Error, Result};
 
@@ -308,25 +308,13 @@ const TABLE: usize = 1 << 30;
 /// reservations come to lie below it. Nothing depends on it.
 fn keep_apart() {
     let page = footer::GRAIN as usize;
-    let map = |at: usize, flags: i32| {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | flags;
-        // SAFETY: a new mapping without access, where the system finds a place, or at an address where there
-        // is none yet: MAP_FIXED_NOREPLACE replaces nothing, and is a hint to kernels that don't know it.
-        unsafe { libc::mmap(core::ptr::without_provenance_mut(at), page, libc::PROT_NONE, flags, -1, 0) }
-    };
-    let unmap = |at: *mut libc::c_void| {
-        // SAFETY: the page was mapped here a moment ago, and nobody knows of it.
-        unsafe { libc::munmap(at, page) };
-    };
-    let probe = map(0, 0);
-    if probe == libc::MAP_FAILED {
-        return;
-    }
-    unmap(probe);
+    let Some(probe) = sys::map_without_access(page, None) else { return };
+    sys::unmap(probe, page);
     let boundary = probe.addr() / TABLE * TABLE;
-    let kept = map(boundary, libc::MAP_FIXED_NOREPLACE);
-    if kept != libc::MAP_FAILED && kept.addr() != boundary {
-        unmap(kept);
+    if let Some(kept) = sys::map_without_access(page, Some(boundary))
+        && kept.addr() != boundary
+    {
+        sys::unmap(kept, page);
     }
 }
 

@@ -28,7 +28,7 @@ impl Drop for HeldOff {
 
 /// Does something during which the thread can't be cancelled.
 #[inline]
-pub(super) fn held_off<T>(f: impl FnOnce() -> T) -> T {
+pub fn held_off<T>(f: impl FnOnce() -> T) -> T {
     let mut held = HeldOff { before: 0 };
     // SAFETY: the state is one there is, and there is a place for the former.
     unsafe { pthread_setcancelstate(DISABLE, &raw mut held.before) };
