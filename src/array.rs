@@ -223,7 +223,7 @@ impl Array {
         !self.storage().can_write()
     }
 
-    /// Whether the [guard](crate::guard) has put zeros in the place of elements that somebody else has cut off. The
+    /// Whether the [guard](crate::guard) has put zeros in the place of elements that somebody else has truncated. The
     /// handle is of no more use then.
     pub fn is_truncated(&self) -> bool {
         self.storage().check() == Err(Error::Truncated)

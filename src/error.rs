@@ -27,7 +27,7 @@ pub enum Error {
     Partial,
     /// The footer contradicts the file, or someone else lengthened the file.
     Corrupt,
-    /// Someone else cut the file.
+    /// Someone else truncated the file.
     Truncated,
     /// Memory whose length is fixed.
     Fixed,

@@ -48,7 +48,7 @@
 //!
 //! A handle's length can be out of date. What it has ever seen as an element stays mapped for it all the same, also when
 //! others make the array shorter; [`MmapArray::epoch`] tells, after a refresh, that elements were taken away or moved. Only
-//! programs that don't use this library can cut a file under a handle, and reading what is gone is a SIGBUS then, by safe
+//! programs that don't use this library can truncate a file under a handle, and reading what is gone is a SIGBUS then, by safe
 //! calls too. [`guard::enable`] makes zeros of that.
 //!
 //! # Fork
@@ -80,7 +80,7 @@ mod storage;
 mod typed;
 mod types;
 
-/// Files that are cut while they are mapped: zeros and an error, instead of a signal that ends the process.
+/// Files that are truncated while they are mapped: zeros and an error, instead of a signal that ends the process.
 ///
 /// The guard is a handler for SIGBUS, for the whole process. Where a file has become shorter, it puts memory of zeros
 /// in the place of what is gone, and marks the handle. Calls that can say so then say [`Error::Truncated`]; getting

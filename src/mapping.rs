@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::storage::Storage;
 
 /// An array's memory at its address, after its handle has ended: what [`Array::detach`] leaves. It stays mapped, and what
-/// the handle had seen as elements stays there, until this is dropped; others can go on storing to it, and can't cut it.
+/// the handle had seen as elements stays there, until this is dropped; others can go on storing to it, and can't truncate it.
 pub struct Mapping(Array);
 
 impl Mapping {

@@ -369,8 +369,8 @@ impl Array {
         let (first, before, after) =
             (storage.element(start), storage.element(start + removed), storage.element(start + count));
         let mut kept = Vec::new();
-        if storage.is_about_to_cut() && kept.try_reserve_exact(removed * itemsize).is_ok() {
-            // Without memory for it a cut that fails leaves the change half done: three failures at once.
+        if storage.is_about_to_truncate() && kept.try_reserve_exact(removed * itemsize).is_ok() {
+            // Without memory for it a truncation that fails leaves the change half done: three failures at once.
             // SAFETY: the range lies within the array, and the vector has room for it.
             unsafe {
                 core::ptr::copy_nonoverlapping(first, kept.as_mut_ptr(), removed * itemsize);
@@ -388,7 +388,7 @@ impl Array {
         if new < len {
             return storage.shorten(new).inspect_err(|_| {
                 if !kept.is_empty() {
-                    // SAFETY: as above, the other way round: the file has not been cut.
+                    // SAFETY: as above, the other way round: the file has not been truncated.
                     unsafe {
                         core::ptr::copy(after, before, rest);
                         core::ptr::copy_nonoverlapping(kept.as_ptr(), first, kept.len());

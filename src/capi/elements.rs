@@ -75,7 +75,7 @@ pub unsafe extern "C" fn mba_swap(array: *mut mba_array, i: usize, j: usize) -> 
 }
 
 /// Replaces the element at `index`. May run beside any other call on the handle but those that end it
-/// or cut the file.
+/// or truncated the file.
 ///
 /// Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]

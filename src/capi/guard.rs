@@ -1,4 +1,4 @@
-//! The guard against files that are cut while they are mapped.
+//! The guard against files that are truncated while they are mapped.
 
 use core::ffi::c_int;
 
@@ -24,7 +24,7 @@ use crate::guard;
 ///
 /// What the guard can't do: a system call such as read(2) that is given a pointer to lost elements
 /// says `EFAULT`, and nobody is marked. Cut elements in the page that still has the last bytes of the
-/// file are zeros without a fault, and so is what was cut and then grown again before it was touched.
+/// file are zeros without a fault, and so is what was truncated and then grown again before it was touched.
 /// Other handles of the same file are marked when they meet it themselves. Memory of
 /// `mba_from_memory` is the caller's. A page that the disk can't read, or finds no space for, is
 /// replaced too, with the same code.

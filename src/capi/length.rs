@@ -39,8 +39,8 @@ fn append_slowly(array: *mut mba_array, value: *const c_void) -> c_int {
 
 /// Takes the last element away, and copies it to `out` unless that is NULL.
 ///
-/// A file without spare room gets a footer here. If there is no room for that, the file is cut
-/// instead; if others have it open it can't be cut, and the call fails with `ENOSPC`.
+/// A file without spare room gets a footer here. If there is no room for that, the file is truncated
+/// instead; if others have it open it can't be truncated, and the call fails with `ENOSPC`.
 ///
 /// Errors: `MBA_EEMPTY`; as `mba_append`.
 #[unsafe(no_mangle)]

@@ -4,54 +4,15 @@ use core::ffi::CStr;
 use core::sync::atomic::Ordering::Relaxed;
 use std::os::fd::{IntoRawFd, RawFd};
 
+use super::access::Access;
 use super::filesystem::{is_hugetlbfs, is_sealed};
 use super::footer::{Bytes, end_without_footer};
-use super::fork;
-use super::mapping::open_anew;
 use super::presence::{self, Presence};
 use super::registry::{Place, Slot};
 use super::sys::{self, Descriptor, Identity, Stat};
+use super::{children, fork};
 use crate::error::{Argument, Error, Result};
 use crate::options::{CREATE, EXACT, EXCLUSIVE, OpenOptions, PRIVATE, WRITE};
-
-/// What a handle may do with its memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Read a file, and follow its length.
-    Read,
-    /// Write a file and change its length; `exact` means without spare room.
-    Write { exact: bool },
-    /// The same in memory without a name, which can't become shorter.
-    Anonymous,
-    /// Set elements, but never the length: the caller's memory, hugetlbfs.
-    Fixed,
-    /// Set elements in a private copy.
-    Private,
-    /// Read memory whose length is fixed.
-    FixedRead,
-}
-
-impl Access {
-    /// Whether the length can change through this handle.
-    pub fn can_change_length(self) -> bool {
-        matches!(self, Access::Write { .. } | Access::Anonymous)
-    }
-
-    /// Whether the length can change at all, here or elsewhere.
-    pub fn has_fixed_length(self) -> bool {
-        matches!(self, Access::Fixed | Access::Private | Access::FixedRead)
-    }
-
-    fn of(options: &OpenOptions) -> Access {
-        if options.has(PRIVATE) {
-            Access::Private
-        } else if options.has(WRITE) {
-            Access::Write { exact: options.has(EXACT) }
-        } else {
-            Access::Read
-        }
-    }
-}
 
 /// A file ready to be mapped, through descriptions that this handle made for itself.
 pub(super) struct Backing {
@@ -102,12 +63,12 @@ impl Backing {
 
     pub fn anonymous(options: &OpenOptions) -> Result<Backing> {
         options.check(0)?;
+        children::watch();
         let place = Place::take()?;
         // One description for all: to be mapped, to carry the lock, and to write through.
         place.forks.store(fork::begun(), Relaxed);
         place.lock_fd.store(sys::memfd()?.into_raw_fd(), Relaxed);
         place.is_mapped_one.store(true, Relaxed);
-        fork::watch();
         let stat = sys::stat(place.any())?;
         let (access, presence) = (Access::Anonymous, Presence::NotNeeded);
         Ok(Backing { place, stat, bytes: None, access, presence, path: None, new_in: None })
@@ -125,7 +86,7 @@ impl Backing {
         if !allowed {
             return Err(Error::Os(libc::EACCES));
         }
-        regular_file(fd)?;
+        sys::regular_file(fd)?;
         let own = match sys::reopen(fd, if options.has(WRITE) { libc::O_RDWR } else { libc::O_RDONLY }) {
             // The permission to open the file anew may be lacking, and /proc. A reader takes no lock for itself and
             // reads at offsets, so it may share the caller's description.
@@ -136,12 +97,13 @@ impl Backing {
     }
 
     fn regular(fd: Descriptor, options: &OpenOptions, path: Option<Box<CStr>>) -> Result<Backing> {
+        children::watch();
         let place = Place::take()?;
         place.fd.store(fd.into_raw_fd(), Relaxed);
         let fd = place.plain();
         let mut presence = presence::take(fd);
-        // What the size was before doesn't count: somebody may have cut the file, who was alone then.
-        let stat = regular_file(fd)?;
+        // What the size was before doesn't count: somebody may have truncated the file, who was alone then.
+        let stat = sys::regular_file(fd)?;
         let mut access = Access::of(options);
         if stat.block_size > ORDINARY_BLOCK && is_hugetlbfs(fd)? {
             // Such files take no pwrite, and a writable map of more than the file lengthens it.
@@ -168,7 +130,7 @@ impl Backing {
             bytes = end_without_footer(fd, stat.size)?;
             // Now, while the process still has the right to.
             fork::unseen(|| {
-                let (own, later) = open_anew(path.as_deref(), fd, stat.identity, access)?;
+                let (own, later) = sys::open_anew(path.as_deref(), fd, stat.identity, access.open_flags())?;
                 if later.size != stat.size {
                     bytes = None;
                 }
@@ -240,18 +202,4 @@ fn string_of(parts: &[&[u8]]) -> Result<Box<CStr>> {
     parts.iter().for_each(|part| bytes.extend_from_slice(part));
     bytes.push(0);
     std::ffi::CString::from_vec_with_nul(bytes).map(Into::into).map_err(|_| Error::Invalid(Argument::Path))
-}
-
-/// What fstat says of a regular file: `EISDIR` for a directory and `ENODEV` for anything else.
-pub(super) fn regular_file(fd: RawFd) -> Result<Stat> {
-    regular(sys::stat(fd)?)
-}
-
-/// `EISDIR` or `ENODEV` for what isn't a regular file.
-pub(super) fn regular(stat: Stat) -> Result<Stat> {
-    match stat.mode & libc::S_IFMT {
-        libc::S_IFREG => Ok(stat),
-        libc::S_IFDIR => Err(Error::Os(libc::EISDIR)),
-        _ => Err(Error::Os(libc::ENODEV)),
-    }
 }

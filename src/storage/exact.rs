@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
-use super::backing::Access;
+use super::access::Access;
 use super::footer::{self, GRAIN};
 use super::{Storage, sys};
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ impl Storage {
             && file.state.footer.get()
             && file.is_held()
         {
-            // The change has happened and is published. If the cut fails the footer says so, and the next
+            // The change has happened and is published. If the truncation fails the footer says so, and the next
             // call that changes the length tries again.
             let _ = file.mapping.lock_fd().and_then(|fd| self.trim(file, fd, false));
         }

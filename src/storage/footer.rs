@@ -245,7 +245,7 @@ pub(super) enum LastBytes {
 
 /// Reads where the footer of a file of a certain size begins, if it has one.
 ///
-/// By `pread`, never through the mapping, which another process may be cutting at that moment. Asking for one byte more
+/// By `pread`, never through the mapping, which another process may be truncating at that moment. Asking for one byte more
 /// than a footer has tells whether the file still has the same size. The system looks at the size first and copies then,
 /// so that the bytes may be those of a file that has grown in between.
 pub(super) fn read_last_bytes(fd: RawFd, at: u64) -> Result<LastBytes> {

@@ -1,94 +1,76 @@
-//! What becomes of handles in a child process.
+//! Whether a fork is under way, and descriptors that are made beside one.
 //!
-//! A child keeps the mapping and the description that is mapped, and neither the growth lock nor the description that
-//! carries it, so that an idle child can't keep a dead writer's lock. What says that a handle has the lock lies in
-//! memory that the system clears in every kind of child (see `registry.rs`); the descriptors are closed here, in children
-//! by `fork()`. Others, by `_Fork()` and `clone()`, close theirs when they first use the array.
-//!
-//! Nothing here waits, and no lock is held, so that a fork can happen at any moment, in a signal handler too.
+//! Nothing here waits for long, and no lock is held, so that a fork can happen at any moment, in a signal handler too.
 
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::SeqCst;
-use std::sync::Once;
+use std::time::{Duration, Instant};
 
-use super::{guard, registry};
+use super::sys;
 use crate::error::Result;
 
 /// How many forks have begun in this process, and how many of them have ended.
 static BEGUN: AtomicUsize = AtomicUsize::new(0);
 static ENDED: AtomicUsize = AtomicUsize::new(0);
+/// The thread that has begun the latest one.
+static FORKER: AtomicUsize = AtomicUsize::new(0);
 
-/// Has the C library call the three functions below at each fork.
-extern "C" fn watch_forks() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // SAFETY: the three functions have the required form, and stay loaded as long as this code: the C
-        // library takes them off its list when a shared library is unloaded. It fails for lack of memory
-        // only; then children keep a shared description until they use the array.
-        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
-    });
+/// How long a fork is waited for: it takes far less, also on a busy machine. But a program whose threads fork all the time may
+/// have no moment without one.
+const LONGEST: Duration = Duration::from_secs(1);
+/// How often a descriptor is made anew because of a fork meanwhile.
+const TRIES: usize = 100;
+
+/// Waits until no fork is under way, if one is.
+///
+/// The system copies a process's descriptors before its memory. So a child that gets to know of a handle must have its
+/// descriptors too, and nobody is told of a handle before this has returned. `false` if the wait was given up.
+pub(super) fn let_pass() -> bool {
+    let mut started = None;
+    while BEGUN.load(SeqCst) != ENDED.load(SeqCst) {
+        // A program's own handler of forks, in the thread that forks, has nothing to wait for.
+        let is_own = FORKER.load(SeqCst) == sys::this_thread();
+        if is_own || started.get_or_insert_with(Instant::now).elapsed() > LONGEST {
+            return false;
+        }
+        sys::sleep(Duration::from_micros(20));
+    }
+    true
 }
-
-/// Runs when the library is loaded, so that a program's own handlers come later: in the child ours run first, so that no
-/// handler of the program's meets an array that still has its parent's descriptor.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static AT_LOAD: extern "C" fn() = watch_forks;
-
-extern "C" fn before() {
-    BEGUN.fetch_add(1, SeqCst);
-}
-
-extern "C" fn in_parent() {
-    ENDED.fetch_add(1, SeqCst);
-}
-
-extern "C" fn in_child() {
-    ENDED.store(BEGUN.load(SeqCst), SeqCst);
-    registry::disown_all();
-    guard::begin_anew();
-}
-
-/// A linker that was given an archive may have left the above out.
-pub(super) fn watch() {
-    watch_forks();
-}
-
-/// How often a fork beside is stood aside for. A fork takes far less time than so many tries, unless the machine is busy.
-const TRIES: usize = 1000;
 
 /// Makes a descriptor and puts it where a child finds it, such that no child by a fork of this moment has the one and
 /// not the other. If the program forks all the time the last try counts: such a child keeps the description until it
 /// ends.
 pub(super) fn unseen<T>(mut make: impl FnMut() -> Result<T>) -> Result<T> {
-    watch();
     for _ in 0..TRIES {
-        let begun = BEGUN.load(SeqCst);
-        if begun != ENDED.load(SeqCst) {
-            std::thread::yield_now();
-            continue;
-        }
+        let has_passed = let_pass();
+        let ended = ENDED.load(SeqCst);
         let made = make()?;
-        if BEGUN.load(SeqCst) == begun {
+        // If the wait was given up, another one won't help.
+        if BEGUN.load(SeqCst) == ended || !has_passed {
             return Ok(made);
         }
     }
     make()
 }
 
-/// Waits until no fork is under way, if one is. The system copies a process's descriptors before its
-/// memory: a child that gets to know of a handle must have the handle's descriptors, so that a handle is told of only after
-/// this. It is not waited for without end: a program's own handler can make a handle while a fork is under way.
-pub(super) fn let_pass() {
-    for _ in 0..TRIES {
-        if BEGUN.load(SeqCst) == ENDED.load(SeqCst) {
-            return;
-        }
-        std::thread::yield_now();
-    }
-}
-
 /// How many forks have begun: whoever was there before can be in a child, if it is another number now.
 pub(super) fn begun() -> usize {
     BEGUN.load(SeqCst)
+}
+
+/// To be called before each fork.
+pub(super) fn begins() {
+    FORKER.store(sys::this_thread(), SeqCst);
+    BEGUN.fetch_add(1, SeqCst);
+}
+
+/// To be called in the parent after each fork.
+pub(super) fn ends() {
+    ENDED.fetch_add(1, SeqCst);
+}
+
+/// To be called in the child of each fork, where no other is under way.
+pub(super) fn ends_in_child() {
+    ENDED.store(BEGUN.load(SeqCst), SeqCst);
 }

@@ -9,7 +9,7 @@ use std::os::fd::RawFd;
 
 use memmap2::Advice;
 
-use super::backing::Access;
+use super::access::Access;
 use super::filesystem::FileSystemTraits;
 use super::footer::{self, BELL_AT, FIXED, Footer, GRAIN, MOVED};
 use super::lock::Wait;
@@ -74,7 +74,7 @@ impl Storage {
         }
     }
 
-    /// Before elements are touched that a change is about to take away or to move: refuses if somebody else has cut
+    /// Before elements are touched that a change is about to take away or to move: refuses if somebody else has truncated
     /// the file. Not where there is spare room, in which such a change makes no system call.
     pub fn check_unless_roomy(&self) -> Result<()> {
         match &self.file {
@@ -236,27 +236,15 @@ impl Storage {
     /// Puts a footer at the end of a file of `size` bytes, which makes the file so long if it isn't.
     pub(super) fn write_footer(&self, file: &File, fd: RawFd, size: u64, has_blocks: bool) -> Result<()> {
         let bytes = self.new_footer(file, size, has_blocks).encode(&self.layout);
-        write_all(fd, &bytes, size - footer::SIZE)
+        sys::write_all(fd, &bytes, size - footer::SIZE)
     }
 
     /// Writes the part of the footer again that doesn't change in place.
     pub(super) fn write_fixed_part(&self, file: &File, fd: RawFd, size: u64, has_blocks: bool) -> Result<()> {
-        check_limit(size)?;
+        sys::check_size_limit(size)?;
         let bytes = self.new_footer(file, size, has_blocks).encode(&self.layout);
-        write_all(fd, &bytes[..FIXED], size - footer::SIZE)
+        sys::write_all(fd, &bytes[..FIXED], size - footer::SIZE)
     }
-}
-
-/// `EFBIG` where writing up to `end` would send a signal, in a file that was larger already when the limit came.
-pub(super) fn check_limit(end: u64) -> Result<()> {
-    if end > sys::file_size_limit() { Err(Error::Os(libc::EFBIG)) } else { Ok(()) }
-}
-
-/// Writes all bytes at once; fewer means that there is no room.
-pub(super) fn write_all(fd: RawFd, bytes: &[u8], at: u64) -> Result<()> {
-    // SAFETY: the slice is valid for reads of its length.
-    let written = unsafe { sys::pwrite(fd, bytes.as_ptr(), bytes.len(), at) }?;
-    if written == bytes.len() { Ok(()) } else { Err(Error::Os(libc::ENOSPC)) }
 }
 
 /// Fills a range with zeros, in pieces that are large enough for the system to keep them as large units.

@@ -1,4 +1,4 @@
-//! The guard: a handler for SIGBUS that keeps a process alive when a file is cut under its mapping.
+//! The guard: a handler for SIGBUS that keeps a process alive when a file is truncated under its mapping.
 //!
 //! Touching a page that the file no longer has is a SIGBUS. The handler puts memory of zeros in the place of what
 //! is gone, marks the handle, so that its calls say so from then on, and lets the instruction be done again. A

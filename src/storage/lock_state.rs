@@ -5,52 +5,15 @@ use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicU32, AtomicU64, fence};
 use std::os::fd::{AsRawFd, RawFd};
 
-use super::backing::Access;
+use super::access::Access;
+use super::file_state::{State, read_state_alone};
 use super::filesystem::{FileSystemTraits, is_sealed};
-use super::footer::{self, BELL_AT, Bytes, Footer, GRAIN, HOLDER_AT, LENGTH_AT, MOVED};
-use super::head::settled;
+use super::footer::{self, BELL_AT, GRAIN, HOLDER_AT, LENGTH_AT, MOVED};
 use super::lock::{self, Wait};
 use super::presence::Presence;
 use super::reserve::LastPage;
-use super::sys::{self, Stat};
-use super::{File, Known, Layout, Storage, WORKS};
+use super::{File, Known, Storage, WORKS, sys};
 use crate::error::{Error, Result};
-
-/// What a file holds: its size, its length, and the footer if there is one.
-#[derive(Clone, Copy)]
-pub(super) struct State {
-    pub stat: Stat,
-    pub len: usize,
-    pub footer: Option<Footer>,
-    /// There is no footer, and the file ends inside an element.
-    pub partial: bool,
-    /// The last bytes, if a file of this size can have a footer.
-    pub bytes: Option<Bytes>,
-}
-
-/// Reads size and footer until they belong together. `stat`, and `before` if there was a footer, are what was known of the
-/// file a moment ago.
-pub(super) fn read_state(fd: RawFd, layout: &Layout, stat: Stat, before: Option<Bytes>) -> Result<State> {
-    state_of(layout, footer::read_end(fd, stat, before)?)
-}
-
-/// As [`read_state`], for who holds the growth lock.
-pub(super) fn read_state_alone(fd: RawFd, layout: &Layout, stat: Stat) -> Result<State> {
-    state_of(layout, footer::read_end_alone(fd, stat)?)
-}
-
-pub(super) fn state_of(layout: &Layout, (stat, bytes): (Stat, Option<Bytes>)) -> Result<State> {
-    if let Some(bytes) = &bytes
-        && let Some(footer) = Footer::decode(bytes, layout, stat.size)?
-    {
-        let len = footer.len as usize;
-        return Ok(State { stat, len, footer: Some(footer), partial: false, bytes: Some(*bytes) });
-    }
-    let size = stat.size.saturating_sub(layout.offset);
-    let itemsize = layout.itemsize as u64;
-    let len = usize::try_from(size / itemsize).map_err(|_| Error::Limit)?;
-    Ok(State { stat, len, footer: None, partial: !size.is_multiple_of(itemsize), bytes })
-}
 
 /// What the handle knows of the file while it holds the lock.
 #[derive(Default)]
@@ -66,13 +29,13 @@ pub(super) struct LockState {
     /// The footer's epoch.
     pub epoch: Cell<u64>,
     /// What this handle has ever taken for elements, as far as it is more than the length. Somebody may be reading it through
-    /// the pointer, so only this handle's own calls that make the array shorter cut below.
+    /// the pointer, so only this handle's own calls that make the array shorter truncate below.
     pub floor: Cell<usize>,
     /// A number that no epoch of the file has had: where it begins, if the file has none.
     pub first_epoch: Cell<u64>,
     /// The footer's bell.
     pub bell: Cell<u32>,
-    /// Whether others are kept from opening the file, which is about to be cut without a footer.
+    /// Whether others are kept from opening the file, which is about to be truncated without a footer.
     pub excludes: Cell<bool>,
     /// The page with the footer, where it lies beyond the reservation and can't be moved.
     pub last_page: RefCell<Option<LastPage>>,
@@ -133,7 +96,7 @@ impl Storage {
         self.check()?;
         let Some(file) = self.file.as_ref().filter(|file| file.is_held()) else { return Ok(()) };
         let fd = file.mapping.lock_fd()?;
-        self.guard_last_elements(file, fd)?;
+        self.put_footer_behind_lookalike(file, fd)?;
         self.show_time_of_change(file);
         file.state.start.set(None);
         self.close_room();
@@ -271,32 +234,6 @@ impl Storage {
             file.state.last_page.take();
         }
         self.capacity.store(self.len.load(Relaxed), Relaxed);
-    }
-
-    /// Takes over length and epoch of a file, if they fit the reservation.
-    pub(super) fn take_up(&self, file: &File, found: &State) -> Result<()> {
-        let reservation = &file.mapping.reservation;
-        if self.layout.end_of(found.len as u64).is_none_or(|end| end > reservation.bytes()) {
-            return Err(Error::Limit);
-        }
-        // A file without a footer has nothing to say of its past: who was there has seen it.
-        let epoch = match found.footer {
-            None | Some(Footer { epoch: 0, .. }) => self.epoch.load(Relaxed),
-            Some(Footer { epoch, .. }) if epoch.is_multiple_of(2) => epoch,
-            Some(Footer { epoch, .. }) if lock::is_taken(file.mapping.fd())? => epoch,
-            // Who has left it odd was killed: nothing is being moved.
-            Some(Footer { epoch, .. }) => settled(epoch),
-        };
-        reservation.use_up_to(found.stat.size);
-        if found.stat.names == 0 {
-            reservation.dump_nothing_without_a_name();
-        }
-        file.state.floor.set(file.state.floor.get().max(self.len()));
-        file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
-        self.capacity.store(found.len, Relaxed);
-        self.len.store(found.len, Release);
-        self.epoch.store(epoch, Release);
-        Ok(())
     }
 }
 

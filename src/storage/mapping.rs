@@ -6,9 +6,9 @@ use core::cell::Cell;
 use core::ffi::CStr;
 use core::sync::atomic::AtomicI32;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::os::fd::{IntoRawFd, RawFd};
 
-use super::backing::Access;
+use super::access::Access;
 use super::filesystem::is_sealed;
 use super::footer::{end_without_footer, seems_to_have_footer};
 use super::lock::{self, Tidying};
@@ -16,12 +16,12 @@ use super::presence::{self, Presence};
 use super::registry::{CLOSED, HANDED_OUT, Place, Slot};
 use super::reserve::Reservation;
 use super::sys::{self, Descriptor, Identity, Stat};
-use super::trim::{self, Left};
+use super::tidy::{self, Left};
 use super::{Layout, fork};
 use crate::error::{Error, Result};
 
 pub(super) struct Mapping {
-    // The memory goes first, and then what keeps others from cutting it.
+    // The memory goes first, and then what keeps others from truncating it.
     pub reservation: Reservation,
     pub place: Place,
     pub identity: Identity,
@@ -80,7 +80,7 @@ impl Mapping {
         if path.is_none() {
             self.check(fd)?;
         }
-        open_anew(path, fd, self.identity, self.access).map(|(own, _)| own)
+        sys::open_anew(path, fd, self.identity, self.access.open_flags()).map(|(own, _)| own)
     }
 
     /// The description for the lock and for writes. A file's is there from the beginning, but in a child.
@@ -186,7 +186,7 @@ impl Mapping {
         leave(&place, identity, leaving, held)
     }
 
-    /// Gives back the growth lock and spare room as [`Mapping::end`] does, and stays: nothing is cut that this mapping can
+    /// Gives back the growth lock and spare room as [`Mapping::end`] does, and stays: nothing is truncated that this mapping can
     /// have seen.
     pub fn leave(&self, tidies: bool, flat_size: Option<u64>) -> Result<()> {
         let held = self.place.gate.held.load(Relaxed);
@@ -250,27 +250,6 @@ fn leave(place: &Place, identity: Identity, leaving: Option<Leaving>, held: bool
     }
 }
 
-/// Opens a file for reading, or for writing too if the access is such, if it is the one it was.
-pub(super) fn open_anew(
-    path: Option<&CStr>,
-    fd: RawFd,
-    identity: Identity,
-    access: Access,
-) -> Result<(Descriptor, Stat)> {
-    let flags = if access.can_change_length() { libc::O_RDWR } else { libc::O_RDONLY };
-    if let Some(path) = path
-        && let Ok(fd) = sys::open(path, flags, 0)
-    {
-        let stat = sys::stat(fd.as_raw_fd())?;
-        if stat.identity == identity {
-            return Ok((fd, stat));
-        }
-    }
-    let own = sys::reopen(fd, flags)?;
-    let stat = sys::stat(own.as_raw_fd())?;
-    if stat.identity == identity { Ok((own, stat)) } else { Err(BAD_DESCRIPTOR) }
-}
-
 /// What a handle that may change the length has left when its memory is gone.
 struct Leaving {
     fd: RawFd,
@@ -303,7 +282,7 @@ impl Leaving {
                     Tidying::Others => return Ok(()),
                 }
             }
-            let trimmed = trim::trim_left_file(self.fd, self.identity, &self.layout);
+            let trimmed = tidy::trim_left_file(self.fd, self.identity, &self.layout);
             let released = lock::release_all(self.fd);
             has_lock = false;
             led = false;

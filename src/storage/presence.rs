@@ -1,18 +1,17 @@
 //! Presence: the shared kernel-held lock that every handle has on its file, from before it reads size and length until it
 //! is unmapped.
 //!
-//! Whoever wants to cut below what others can have seen must be alone. The order on both sides decides: a handle that
-//! opens takes presence first and reads the length then; one that cuts publishes the shorter length first and looks for
+//! Whoever wants to truncate below what others can have seen must be alone. The order on both sides decides: a handle that
+//! opens takes presence first and reads the length then; one that truncates publishes the shorter length first and looks for
 //! others then. A barrier lies between the two steps on each side, since the system looks at the locks of a file without
 //! taking a lock itself when there seem to be none: whatever the moment, the one sees the other. So a handle that opens
 //! too late to be seen has the shorter length, and no moment of exclusion is needed. `tests/library/ordering` explores it.
 
 use core::sync::atomic::{Ordering::SeqCst, fence};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use super::lock::PRESENCE;
-use super::mapping::Mapping;
 use super::sys::{self, LockCall};
 use crate::error::{Error, Result};
 
@@ -55,52 +54,4 @@ pub(super) fn take(fd: RawFd) -> Result<Presence> {
 pub(super) fn are_others(fd: RawFd) -> Result<bool> {
     fence(SeqCst);
     sys::is_locked_elsewhere(fd, PRESENCE)
-}
-
-impl Mapping {
-    /// Whether nobody else is present: no handle, no child's mapping, no descriptor of theirs. The caller holds the growth
-    /// lock and has published the length.
-    ///
-    /// The mapping's own description may be shared with a child, or with whoever was handed a descriptor, and its own
-    /// lock is one that the question ignores. So it gets a description that is its own, and what is left of the old one
-    /// shows. A child that is forked after that has the shorter length.
-    pub fn is_alone(&self) -> Result<bool> {
-        if self.are_others_seen()? || self.renew().is_err() {
-            return Ok(false);
-        }
-        Ok(!are_others(self.place.plain())?)
-    }
-
-    /// Whether others are seen at a first look, which doesn't see those who share the description.
-    pub fn are_others_seen(&self) -> Result<bool> {
-        let fd = self.place.plain();
-        Ok(self.presence != Presence::Held || self.check(fd).is_err() || are_others(fd)?)
-    }
-
-    /// Puts a description of its own in the place of the one that is mapped, at the same address and by the same number.
-    pub fn renew(&self) -> Result<()> {
-        let fresh = self.open_anew()?;
-        if self.presence == Presence::Held {
-            sys::lock(fresh.as_raw_fd(), PRESENCE, LockCall::Read)?;
-        }
-        self.reservation.map_anew(fresh.as_raw_fd(), self.place.plain())?;
-        sys::replace(self.place.plain(), fresh)
-    }
-
-    /// If nobody else is present, keeps others from opening until [`Mapping::admit`]: they try again for a moment. For the
-    /// one case in which a shorter length can't be published before the file is cut.
-    pub fn exclude(&self) -> Result<bool> {
-        if !self.is_alone()? {
-            return Ok(false);
-        }
-        match sys::lock(self.place.plain(), PRESENCE, LockCall::Write) {
-            Err(Error::Locked) => Ok(false),
-            result => result.map(|()| true),
-        }
-    }
-
-    pub fn admit(&self) {
-        // What makes a lock weaker can't fail.
-        let _ = sys::lock(self.place.plain(), PRESENCE, LockCall::Read);
-    }
 }

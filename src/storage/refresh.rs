@@ -1,13 +1,14 @@
 //! Taking up what others have published: a look at the file, and what is known of it since the last one.
 
-use core::sync::atomic::{Ordering::Acquire, fence};
+use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence};
 use std::os::fd::RawFd;
 
-use super::footer::{self, Bytes, LastBytes};
-use super::lock_state::read_state;
+use super::file_state::{State, read_state};
+use super::footer::{self, Bytes, Footer, LastBytes};
+use super::head::settled;
 use super::sys::Stat;
-use super::{File, Storage, filesystem};
-use crate::error::Result;
+use super::{File, Storage, filesystem, lock};
+use crate::error::{Error, Result};
 
 /// What a look at a file has found.
 #[derive(Clone, Copy)]
@@ -59,6 +60,32 @@ impl Storage {
         }
         let found = read_state(fd, &self.layout, stat, known.bytes.filter(|_| known.has_footer))?;
         self.take_up(file, &found)
+    }
+
+    /// Takes over length and epoch of a file, if they fit the reservation.
+    pub(super) fn take_up(&self, file: &File, found: &State) -> Result<()> {
+        let reservation = &file.mapping.reservation;
+        if self.layout.end_of(found.len as u64).is_none_or(|end| end > reservation.bytes()) {
+            return Err(Error::Limit);
+        }
+        // A file without a footer has nothing to say of its past: who was there has seen it.
+        let epoch = match found.footer {
+            None | Some(Footer { epoch: 0, .. }) => self.epoch.load(Relaxed),
+            Some(Footer { epoch, .. }) if epoch.is_multiple_of(2) => epoch,
+            Some(Footer { epoch, .. }) if lock::is_taken(file.mapping.fd())? => epoch,
+            // Who has left it odd was killed: nothing is being moved.
+            Some(Footer { epoch, .. }) => settled(epoch),
+        };
+        reservation.use_up_to(found.stat.size);
+        if found.stat.names == 0 {
+            reservation.dump_nothing_without_a_name();
+        }
+        file.state.floor.set(file.state.floor.get().max(self.len()));
+        file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
+        self.capacity.store(found.len, Relaxed);
+        self.len.store(found.len, Release);
+        self.epoch.store(epoch, Release);
+        Ok(())
     }
 
     /// Where a reader's file is one of a layer below on overlayfs, and was copied up by a writer since: maps the copy, at

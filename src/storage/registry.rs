@@ -9,10 +9,10 @@
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
+use std::os::fd::RawFd;
 
 use super::sys::Identity;
-use super::{Storage, fork, sys, valgrind};
+use super::{Storage, sys};
 use crate::error::{Error, Result};
 
 /// The number of a descriptor that isn't open.
@@ -43,15 +43,12 @@ impl Gate {
 /// The gate of handles without a file, which never opens.
 pub(super) static SHUT: Gate = Gate::new();
 
-/// No architecture that we build for has larger pages.
-const LARGEST_PAGE: usize = 1 << 16;
-
 pub(super) struct Slot {
     /// Odd while the mapping is being changed.
     turn: AtomicU64,
-    base: AtomicUsize,
+    pub base: AtomicUsize,
     /// 0 while there is no mapping.
-    bytes: AtomicUsize,
+    pub bytes: AtomicUsize,
     storage: AtomicPtr<Storage>,
     /// Which file it is; zeros while that isn't known.
     dev: AtomicU64,
@@ -250,7 +247,7 @@ impl Slot {
     }
 
     /// Whether a number has come to be another file's: a program may have closed what it didn't know.
-    fn is_reused(&self, fd: RawFd) -> bool {
+    pub fn is_reused(&self, fd: RawFd) -> bool {
         let own = self.identity();
         own.ino != 0 && sys::stat(fd).is_ok_and(|stat| stat.identity != own)
     }
@@ -269,41 +266,6 @@ impl Slot {
             CLOSED => self.lock_fd.load(Relaxed),
             fd => fd,
         }
-    }
-
-    /// Gives anonymous memory that came by a fork a description of its own in the place of the parent's, which is mapped
-    /// and may carry the parent's lock. Makes only calls that a signal handler may make.
-    pub fn leave_parent(&self) -> Result<()> {
-        let (base, bytes) = (self.base.load(Relaxed), self.bytes.load(Relaxed));
-        let former = self.lock_fd.load(Relaxed);
-        if former == CLOSED {
-            return Err(Error::Os(libc::EBADF));
-        }
-        let own = sys::reopen(former, libc::O_RDWR)?;
-        if bytes > 0 {
-            let at = core::ptr::with_exposed_provenance_mut::<c_void>(base);
-            let protection = libc::PROT_READ | libc::PROT_WRITE;
-            // SAFETY: the range is the handle's mapping, of which the library makes no references.
-            unsafe { sys::map_over(at, bytes, protection, own.as_raw_fd(), true)? };
-            // As much as the parent had advised: what lies beyond the end, from the next page on.
-            let end = sys::stat(own.as_raw_fd()).map_or(0, |stat| stat.size as usize).min(bytes);
-            let next = end.next_multiple_of(LARGEST_PAGE).min(bytes);
-            sys::dump_nothing(at.wrapping_byte_add(next), bytes - next);
-            if valgrind::is_there() {
-                valgrind::hide(base + end, bytes - end);
-            }
-        }
-        self.forks.store(fork::begun(), Relaxed);
-        self.lock_fd.store(own.into_raw_fd(), SeqCst);
-        // The parent may have been about to make it the plain one. One that was handed out stays.
-        if self.fd.load(SeqCst) == former {
-            self.fd.store(CLOSED, SeqCst);
-        }
-        if self.plain() != former {
-            sys::close(former);
-        }
-        self.is_held_on_mapped_one.store(false, Relaxed);
-        Ok(())
     }
 
     /// Closes a descriptor, if it is open.
@@ -339,27 +301,9 @@ impl Drop for Place {
     }
 }
 
-/// Lets go of the parent's locks in a forked child, where only calls that a signal handler may make are safe.
-pub(super) fn disown_all() {
-    for index in 0..USED.load(Acquire) {
-        let (Some(slot), Some(gate)) = (slot(index), gate(index)) else { continue };
-        // The system has done so already, unless it is too old.
-        gate.room.store(0, Relaxed);
-        gate.held.store(false, Relaxed);
-        gate.own.store(false, Relaxed);
-        let fd = slot.lock_fd.load(Relaxed);
-        if !slot.is_mapped_one.load(Relaxed) {
-            // The parent was about to give the lock a description of its own.
-            let is_plain = fd == slot.plain();
-            if fd != CLOSED && (is_plain || slot.is_reused(fd)) {
-                slot.lock_fd.store(CLOSED, Relaxed);
-            }
-            Slot::close(&slot.lock_fd);
-        } else if slot.is_held_on_mapped_one.load(Relaxed) {
-            // Where that fails, for want of /proc, the parent's lock lives on until this child ends or uses the array.
-            gate.own.store(slot.leave_parent().is_ok(), Relaxed);
-        }
-    }
+/// All slots that have been in use, and their gates.
+pub(super) fn all() -> impl Iterator<Item = (&'static Slot, &'static Gate)> {
+    (0..USED.load(Acquire)).filter_map(|index| Some((slot(index)?, gate(index)?)))
 }
 
 /// The storage whose mapping has this address, which a thread is using at this moment. May be called in a signal

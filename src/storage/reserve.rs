@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
-use super::backing::Access;
+use super::access::Access;
 use super::sys;
 use super::sys::held_off;
 use super::{footer, valgrind};

@@ -3,7 +3,6 @@
 use core::ffi::CStr;
 use std::os::fd::{AsRawFd, RawFd};
 
-use super::backing::{regular, regular_file};
 use super::footer::{self, Elements, Footer};
 use super::sys::Descriptor;
 use super::{Layout, Storage, lock, presence, sys};
@@ -33,9 +32,9 @@ pub(crate) fn status_of_path(path: &CStr) -> Result<Status> {
 
 /// Opens a regular file for reading. To open a FIFO would let somebody through who waits to write to it.
 fn open_to_look(path: &CStr) -> Result<Descriptor> {
-    regular(sys::stat_path(path)?)?;
+    sys::regular(sys::stat_path(path)?)?;
     let fd = sys::open(path, libc::O_RDONLY, 0)?;
-    regular_file(fd.as_raw_fd())?;
+    sys::regular_file(fd.as_raw_fd())?;
     Ok(fd)
 }
 

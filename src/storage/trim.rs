@@ -1,122 +1,17 @@
 //! Becoming shorter: fewer elements, and spare room given back.
 //!
-//! What an open handle can have seen as an element, up to the reach, is cut only by who is alone. A footer that says that
+//! What an open handle can have seen as an element, up to the reach, is truncated only by who is alone. A footer that says that
 //! elements were taken away goes only then, too, so that everybody else can learn of it.
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use std::os::fd::RawFd;
 
-use super::footer::{self, Footer, GRAIN, seems_to_have_footer};
-use super::grow::{self, GrowthPolicy};
-use super::lock::{self, Tidying, Wait};
-use super::lock_state::{State, read_state_alone};
-use super::sys::Identity;
-use super::{File, Layout, Storage, presence, sys};
+use super::footer::{GRAIN, seems_to_have_footer};
+use super::grow::GrowthPolicy;
+use super::lock::Wait;
+use super::tidy::{End, plan};
+use super::{File, Storage, sys};
 use crate::error::{Error, Result};
-
-/// What a file is to end with.
-enum End {
-    /// Its elements.
-    Exact(u64),
-    /// A footer, at the end of a file of this size: the elements would read as one, or others have seen more.
-    Footer(u64),
-}
-
-/// Where a file may be cut whose footer says this. `may_cut` says that nobody can miss what is cut beyond the length.
-fn plan(fd: RawFd, layout: &Layout, len: u64, reach: u64, may_cut: bool) -> Result<End> {
-    let end_of = |len| layout.end_of(len).ok_or(Error::Limit);
-    if may_cut && reach <= len {
-        let end = end_of(len)?;
-        return Ok(if seems_to_have_footer(fd, end)? { End::Footer(end + GRAIN) } else { End::Exact(end) });
-    }
-    let size = (end_of(len.max(reach))? + footer::SIZE).next_multiple_of(GRAIN);
-    Ok(End::Footer(size))
-}
-
-/// How often a file is looked at again for others who have left.
-const TRIES: usize = 4;
-
-/// What of the spare room is left when a file was trimmed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
-    /// Nothing, or a page that the file needs since its elements would read as a footer.
-    Nothing,
-    /// What others can have seen as elements.
-    WhatOthersSaw,
-}
-
-/// Gives back the spare room of a file that the caller has no mapping of any more, but the growth lock, through `fd`.
-///
-/// A file that has become something else is left alone.
-pub(super) fn trim_left_file(fd: RawFd, identity: Identity, layout: &Layout) -> Result<Left> {
-    let stat = sys::stat(fd)?;
-    let state = match read_state_alone(fd, layout, stat) {
-        Ok(state) if state.stat.identity == identity => state,
-        Err(error @ Error::Os(_)) => return Err(error),
-        _ => return Ok(Left::Nothing),
-    };
-    let Some(footer) = state.footer else { return Ok(Left::Nothing) };
-    let may_cut = footer.epoch == 0 || state.is_copy() || !presence::are_others(fd)?;
-    let reach = if may_cut { 0 } else { footer.reach };
-    match plan(fd, layout, state.len as u64, reach, may_cut)? {
-        End::Exact(end) => sys::ftruncate(fd, end)?,
-        End::Footer(size) if size < state.stat.size => {
-            let stamp = sys::fresh_number();
-            let shorter = Footer { file_size: size, identity, stamp, reach, ..footer };
-            grow::check_limit(size)?;
-            grow::write_all(fd, &shorter.encode(layout), size - footer::SIZE)?;
-            sys::ftruncate(fd, size)?;
-        }
-        End::Footer(_) => {}
-    }
-    Ok(if may_cut { Left::Nothing } else { Left::WhatOthersSaw })
-}
-
-/// Does for a path what the close of the last handle would do; `layout` is `None` if any elements will do. With `force`
-/// also for a file whose footer is unsound.
-pub(crate) fn tidy(path: &core::ffi::CStr, layout: Option<&Layout>, force: bool) -> Result<()> {
-    use std::os::fd::AsRawFd;
-    let fd = sys::open(path, libc::O_RDWR, 0)?;
-    let fd = fd.as_raw_fd();
-    let stat = super::backing::regular_file(fd)?;
-    if super::filesystem::is_sealed(fd)? {
-        return Ok(());
-    }
-    if lock::take_to_tidy(fd)? != Tidying::May {
-        return Err(Error::Locked);
-    }
-    let (stat, bytes) = footer::read_end_alone(fd, stat)?;
-    let Some(bytes) = bytes else { return Ok(()) };
-    match Footer::decode_any(&bytes, stat.size) {
-        Ok(None) => Ok(()),
-        Ok(Some((_, elements))) => {
-            if layout.is_some_and(|layout| !elements.are(layout)) {
-                return Err(Error::Type);
-            }
-            let layout = elements.layout();
-            let mut left = trim_left_file(fd, stat.identity, &layout)?;
-            // Others may have left meanwhile, and left the trimming to whoever holds the lock.
-            for _ in 0..TRIES {
-                if left == Left::Nothing {
-                    break;
-                }
-                lock::release_all(fd)?;
-                if presence::are_others(fd)? || lock::take_to_tidy(fd)? != Tidying::May {
-                    break;
-                }
-                left = trim_left_file(fd, stat.identity, &layout)?;
-            }
-            Ok(())
-        }
-        Err(error) if !force => Err(error),
-        // Nobody knows what others may have seen.
-        Err(_) if presence::are_others(fd)? => Err(Error::Locked),
-        Err(_) => sys::ftruncate(
-            fd,
-            footer::salvage(&bytes, layout.map(|layout| layout.itemsize as u64), stat.size),
-        ),
-    }
-}
 
 impl Storage {
     /// Does what can fail about becoming `len` elements long, so that the elements can be moved before
@@ -129,7 +24,7 @@ impl Storage {
             return self.check_file(file);
         }
         match self.grow(file, self.len(), GrowthPolicy::Exact) {
-            // A file that can't have a footer is cut, if nobody else has it open.
+            // A file that can't have a footer is truncated, if nobody else has it open.
             Err(error)
                 if (error.is_no_room() || error == Error::Limit)
                     && !file.state.traits().sealed
@@ -145,12 +40,12 @@ impl Storage {
         }
     }
 
-    /// Whether [`Storage::shorten`] will cut the file, which can fail, since there was no room for a footer.
-    pub fn is_about_to_cut(&self) -> bool {
+    /// Whether [`Storage::shorten`] will truncate the file, which can fail, since there was no room for a footer.
+    pub fn is_about_to_truncate(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.state.excludes.get())
     }
 
-    /// Makes the array shorter: in the footer, or by cutting the file where [`Storage::prepare_to_shorten`] could not make
+    /// Makes the array shorter: in the footer, or by truncating the file where [`Storage::prepare_to_shorten`] could not make
     /// one.
     pub fn shorten(&self, len: usize) -> Result<()> {
         self.lock(Wait::No)?;
@@ -163,7 +58,7 @@ impl Storage {
             self.prepare_to_shorten(len, looks_like_footer)?;
         }
         if file.state.excludes.get() {
-            return self.cut_excluding(file, len);
+            return self.truncate_excluding(file, len);
         }
         // SAFETY: the file has a footer, so the words to publish in are there; a shorter length fits.
         unsafe { self.publish_shorter(len) };
@@ -171,7 +66,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Keeps others from opening the file, if nobody else has it open, so that it can be cut without a footer. The handle
+    /// Keeps others from opening the file, if nobody else has it open, so that it can be truncated without a footer. The handle
     /// has the shorter length from now on, for a child that is forked in between.
     fn exclude(&self, file: &File, len: usize) -> Result<bool> {
         if file.mapping.are_others_seen()? {
@@ -186,8 +81,8 @@ impl Storage {
         alone
     }
 
-    /// Cuts a file without a footer, which others are kept from opening.
-    fn cut_excluding(&self, file: &File, len: usize) -> Result<()> {
+    /// Truncates a file without a footer, which others are kept from opening.
+    fn truncate_excluding(&self, file: &File, len: usize) -> Result<()> {
         let end = self.end_of(len)?;
         let result = file.mapping.lock_fd().and_then(|fd| {
             self.check_file(file)?;
@@ -196,7 +91,7 @@ impl Storage {
         file.state.excludes.set(false);
         file.mapping.admit();
         if result.is_ok() {
-            self.is_cut(file, end);
+            self.was_truncated(file, end);
             self.len.store(len, Release);
             self.capacity.store(len, Relaxed);
         } else {
@@ -206,8 +101,8 @@ impl Storage {
         result
     }
 
-    /// The file was cut to its elements, and has no footer any more.
-    fn is_cut(&self, file: &File, end: u64) {
+    /// The file was truncated to its elements, and has no footer any more.
+    fn was_truncated(&self, file: &File, end: u64) {
         let state = &file.state;
         state.size.set(end);
         state.backed.set(end);
@@ -245,18 +140,18 @@ impl Storage {
     pub(super) fn trim(&self, file: &File, fd: RawFd, is_nobodys: bool) -> Result<()> {
         let state = &file.state;
         self.check_file(file)?;
-        let may_cut = is_nobodys || state.epoch.get() == 0 || file.mapping.is_alone()?;
+        let may_truncate = is_nobodys || state.epoch.get() == 0 || file.mapping.is_alone()?;
         let floor = state.floor.get() as u64;
-        let reach = if may_cut { floor } else { state.reach.get().max(floor) };
-        match plan(fd, &self.layout, self.len() as u64, reach, may_cut)? {
+        let reach = if may_truncate { floor } else { state.reach.get().max(floor) };
+        match plan(fd, &self.layout, self.len() as u64, reach, may_truncate)? {
             End::Exact(end) => {
                 self.close_room();
                 sys::ftruncate(fd, end).inspect_err(|_| self.open_room(file))?;
-                self.is_cut(file, end);
+                self.was_truncated(file, end);
                 Ok(())
             }
             End::Footer(size) => {
-                if may_cut {
+                if may_truncate {
                     // Nobody has seen more, but this handle itself.
                     self.set_reach(file, if floor <= self.len() as u64 { 0 } else { floor });
                 }
@@ -274,7 +169,7 @@ impl Storage {
         if state.size.get() <= size {
             return Ok(());
         }
-        grow::check_limit(size)?;
+        sys::check_size_limit(size)?;
         // The page with the footer gets its blocks by being written.
         let has_blocks = state.backed.get() + GRAIN >= size;
         self.write_footer(file, fd, size, has_blocks)?;
@@ -287,7 +182,7 @@ impl Storage {
 
     /// Before a file without a footer is given out of hand: if its last elements were set so that they read as one, puts a
     /// true one behind them.
-    pub(super) fn guard_last_elements(&self, file: &File, fd: RawFd) -> Result<()> {
+    pub(super) fn put_footer_behind_lookalike(&self, file: &File, fd: RawFd) -> Result<()> {
         let end = self.end_of(self.len())?;
         if file.state.footer.get() || !seems_to_have_footer(fd, end)? {
             return Ok(());
@@ -311,19 +206,5 @@ impl Storage {
         state.step.set(0);
         self.open_room(file);
         sys::punch_hole(fd, start, end)
-    }
-}
-
-impl footer::Elements {
-    /// What storage needs to know of the elements.
-    fn layout(&self) -> Layout {
-        Layout { itemsize: self.itemsize as usize, class: self.class, type_code: 0, offset: self.offset }
-    }
-}
-
-impl State {
-    /// Whether the footer was written for another file, of which this one is a copy.
-    pub fn is_copy(&self) -> bool {
-        self.footer.is_some_and(|footer| footer.identity != self.stat.identity)
     }
 }

@@ -55,7 +55,7 @@ pub const FAULTS: &[Fault] = &[
         cases: |cases| play_all(cases, 4, unjust_errors_of, How::Done),
     },
     Fault {
-        name: "no space, and then an error in the cut",
+        name: "no space, and then an error in the truncation",
         answer: "ENOSPC or EIO and nothing changed, or success",
         cases: |cases| {
             let errors =
@@ -201,7 +201,7 @@ enum How {
     Keeps(i32),
     /// So do all later ones of any kind, with `EIO`: the device is gone.
     Dies,
-    /// So do all later ones that ask for room, with `ENOSPC`, and with `EIO` those that cut.
+    /// So do all later ones that ask for room, with `ENOSPC`, and with `EIO` those that truncate.
     FullThenBroken,
     /// Half as much is read or written.
     Short,

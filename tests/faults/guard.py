@@ -36,7 +36,7 @@ def open_array(path):
 
 
 def ours(kept):
-    """Threads read an array of ours that is cut."""
+    """Threads read an array of ours that is truncated."""
     path = make(f"ours-{kept}")
     handle, elements = open_array(path)
     os.truncate(path, 4 * kept)
@@ -72,7 +72,7 @@ def many():
 
 
 def elsewhere():
-    """Python's own map of a file that is cut: it ends the process, and faulthandler says where."""
+    """Python's own map of a file that is truncated: it ends the process, and faulthandler says where."""
     path = make("own")
     with open(path, "r+b") as file:
         own = mmap.mmap(file.fileno(), 0)

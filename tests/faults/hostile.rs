@@ -156,15 +156,15 @@ impl Subject {
         let file = self.file.metadata().unwrap();
         let is_copy = (fields.device, fields.inode) != (file.dev(), file.ino());
         // What a reader can have seen stays, where the file says that there was more.
-        let may_cut = !beside_a_reader || fields.epoch == 0 || is_copy;
+        let may_truncate = !beside_a_reader || fields.epoch == 0 || is_copy;
         let whole = PAGE as u64;
         let own_end = fields.offset.wrapping_add(fields.len.wrapping_mul(fields.itemsize.into()));
         let (code, size) = match verdict {
             Verdict::Plain => (Ok(()), whole),
-            Verdict::Sound(_) => (Ok(()), if may_cut { own_end } else { whole }),
+            Verdict::Sound(_) => (Ok(()), if may_truncate { own_end } else { whole }),
             // Sound, and of other elements.
             Verdict::Refused(MBA_ETYPE) if ty.is_some() => (Err(MBA_ETYPE), whole),
-            Verdict::Refused(MBA_ETYPE) => (Ok(()), if may_cut { own_end } else { whole }),
+            Verdict::Refused(MBA_ETYPE) => (Ok(()), if may_truncate { own_end } else { whole }),
             Verdict::Refused(code) if flags == 0 => (Err(code), whole),
             Verdict::Refused(_) if beside_a_reader => (Err(MBA_ELOCKED), whole),
             Verdict::Refused(_) => (Ok(()), footer::salvage(whole, last, ty.map(|ty| ty.size() as u64))),
@@ -508,7 +508,7 @@ fn one_call(array: &Raw, like: &Raw, numbers: &mut Numbers) {
     }
 }
 
-/// A process that rewrites the end of a file. It dies of its own stores when the library has cut the file, which
+/// A process that rewrites the end of a file. It dies of its own stores when the library has truncated the file, which
 /// is what befalls who keeps pointers into the part given up.
 struct Rewriter<'a> {
     child: libc::pid_t,
@@ -600,11 +600,11 @@ fn rewrite(path: &Path, seed: u64) -> ! {
                 file.write_all_at(&longer, (end + AT) as u64).unwrap();
             }
             2 | 3 => {
-                // SAFETY: aligned, and within the mapping; a file that is cut meanwhile ends this process.
+                // SAFETY: aligned, and within the mapping; a file that is truncated meanwhile ends this process.
                 unsafe { map.byte_add(end - 8).cast::<u64>().write_volatile(len) };
             }
             _ => {
-                // SAFETY: within the mapping; a file that is cut meanwhile ends this process.
+                // SAFETY: within the mapping; a file that is truncated meanwhile ends this process.
                 unsafe {
                     std::ptr::copy(last.as_ptr(), map.byte_add(end - footer::SIZE).cast(), footer::SIZE)
                 };

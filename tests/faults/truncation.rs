@@ -16,13 +16,13 @@ use crate::filesystem::Kind;
 
 pub const FAULTS: &[Fault] = &[
     Fault {
-        name: "cut file, found by calls",
+        name: "truncated file, found by calls",
         answer: "MBA_ETRUNCATED, and nothing is touched; a reader's refresh follows",
         cases: noticed,
     },
-    Fault { name: "sealed memory, cut by others", answer: "the system refuses it", cases: sealed },
+    Fault { name: "sealed memory, truncated by others", answer: "the system refuses it", cases: sealed },
     Fault {
-        name: "guarded process, files cut at random",
+        name: "guarded process, files truncated at random",
         answer: "zeros, and MBA_ETRUNCATED from then on",
         cases: guarded,
     },
@@ -32,12 +32,12 @@ pub const FAULTS: &[Fault] = &[
         cases: crowded,
     },
     Fault {
-        name: "python with faulthandler, files cut",
+        name: "python with faulthandler, files truncated",
         answer: "the same; other faults are faulthandler's",
         cases: python,
     },
     Fault {
-        name: "jvm with the library, files cut",
+        name: "jvm with the library, files truncated",
         answer: "the same; its own files give its InternalError",
         cases: jvm,
     },
@@ -49,7 +49,7 @@ fn file_systems() -> impl Iterator<Item = Kind> {
     Kind::ALL.into_iter().chain([Kind::Ext2])
 }
 
-fn cut(path: &Path, size: u64) {
+fn truncate(path: &Path, size: u64) {
     std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(size).unwrap();
 }
 
@@ -113,7 +113,7 @@ fn noticed(cases: &mut Cases) {
                         let array = Raw::open(&path, uint32(), flags).unwrap();
                         array.append(&number(5001)).unwrap();
                         let (size, len) = (file_size(&path).saturating_sub(lost), array.len());
-                        cut(&path, size);
+                        truncate(&path, size);
                         let left = std::fs::read(&path).unwrap();
                         assert_eq!(call(&array), Err(MBA_ETRUNCATED));
                         assert_eq!(array.len(), len);
@@ -131,7 +131,7 @@ fn noticed(cases: &mut Cases) {
                 cases.child(format!("{}: a handle follows to {len}", place.kind.name()), || {
                     make(&path, 5000);
                     let array = Raw::open(&path, uint32(), flags).unwrap();
-                    cut(&path, 4 * len);
+                    truncate(&path, 4 * len);
                     array.refresh().unwrap();
                     assert_eq!(array.len() as u64, len);
                     let last = (len as usize).checked_sub(1);
@@ -195,7 +195,7 @@ fn sealed(cases: &mut Cases) {
     }
 }
 
-/// Several threads read and store anywhere in arrays that a process cuts, and lengthens, at any moment.
+/// Several threads read and store anywhere in arrays that a process truncates, and lengthens, at any moment.
 fn guarded(cases: &mut Cases) {
     let rounds = cases.scale(12, 300, 5000);
     let mut numbers = Numbers::any();
@@ -262,7 +262,7 @@ fn guarded_round(path: &Path, seed: u64, grows: bool) {
             for place in sizes {
                 size = cutter.below(if grows { u64::from(LEN) } else { size / 4 + 1 }) * 4;
                 place.store(size, Relaxed);
-                cut(path, size);
+                truncate(path, size);
                 smallest.fetch_min((size / 4) as u32, Relaxed);
             }
         });
@@ -282,7 +282,7 @@ fn guarded_round(path: &Path, seed: u64, grows: bool) {
         assert!(grows || smallest >= LEN as usize - 2048, "{smallest} were left, and nobody noticed");
     }
     guard::disable().unwrap();
-    // The rest is what a new handle has; in part zeros, where it was cut and lengthened.
+    // The rest is what a new handle has; in part zeros, where it was truncated and lengthened.
     let size = file_size(path);
     let mut array = MmapArray::<u32>::open_with(path, &writable()).unwrap();
     assert_eq!(array.len() as u64, size / 4);
@@ -301,7 +301,7 @@ fn crowded(cases: &mut Cases) {
             make(&path, 100_000);
             let array = MmapArray::<u32>::open_with(&path, OpenOptions::new().write(writes)).unwrap();
             guard::enable().unwrap();
-            cut(&path, 10 * PAGE);
+            truncate(&path, 10 * PAGE);
             // Every other page without access: no two of them become one mapping.
             const MANY: usize = 70_000;
             let page = PAGE as usize;

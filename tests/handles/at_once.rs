@@ -556,13 +556,13 @@ impl<'a> Actor<'a> {
             }
             10 => assert_eq!(self.handles[at].raw.refresh(), Ok(()), "refresh"),
             11 if len > 0 => {
-                self.ledger.is_about_to_cut(self.number, len - 1);
+                self.ledger.is_about_to_truncate(self.number, len - 1);
                 assert!(self.handles[at].raw.pop().is_ok(), "pop");
                 self.ledger.cut(len - 1);
             }
             _ => {
                 let after = if self.below(3) == 0 { 0 } else { self.below(len + 1) };
-                self.ledger.is_about_to_cut(self.number, after);
+                self.ledger.is_about_to_truncate(self.number, after);
                 assert_eq!(self.handles[at].raw.resize(after), Ok(()), "resize");
                 self.ledger.cut(after);
             }

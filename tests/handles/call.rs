@@ -647,8 +647,8 @@ impl Lead<'_> {
         }
         let len = self.model.len();
         // Also where it takes away what others have taken away already.
-        let cuts = matches!(what, What::Pop | What::Remove | What::Resize | What::Clear);
-        if len < was || said == 0 && cuts {
+        let truncates = matches!(what, What::Pop | What::Remove | What::Resize | What::Clear);
+        if len < was || said == 0 && truncates {
             self.model.handles[at].seen = len;
         }
         let is_exact = self.model.handles[at].kind == Kind::Exact;

@@ -99,7 +99,7 @@ impl Ledger {
         self.0[INTENTS + WORDS * actor].store(count as u64, Release);
     }
 
-    pub fn is_about_to_cut(&self, actor: usize, len: usize) {
+    pub fn is_about_to_truncate(&self, actor: usize, len: usize) {
         self.0[INTENTS + WORDS * actor + 2].store(len as u64 + 1, Release);
     }
 
@@ -177,7 +177,7 @@ impl Ledger {
             .enumerate()
             .filter(|(_, [count, _, cut, _])| *count > 0 || *cut > 0)
             .map(|(actor, [count, first, cut, dead])| {
-                format!("actor {actor} (dead: {dead}): to append {count} from nonce {first:x}, to cut to {cut} - 1")
+                format!("actor {actor} (dead: {dead}): to append {count} from nonce {first:x}, to truncate to {cut} - 1")
             })
             .collect();
         let seen: Vec<String> = (known..len.min(known + 40)).map(|at| format!("{:x}", found(at))).collect();
@@ -212,7 +212,7 @@ fn after_some(
     if good == len && names.len() == len {
         return Some(names.to_vec());
     }
-    // What doesn't fit must be cut again.
+    // What doesn't fit must be truncated again.
     if most == 0 || good < names.len() && !intents.iter().any(|intent| intent.cuts_to(good)) {
         return None;
     }

@@ -43,7 +43,7 @@ pub struct Handle {
     pub most: usize,
     /// The length that it knows.
     pub len: usize,
-    /// The longest that it has ever known, but for what it has cut itself.
+    /// The longest that it has ever known, but for what it has truncated itself.
     pub seen: usize,
     pub data: u64,
     pub looked: Look,

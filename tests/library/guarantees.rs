@@ -191,7 +191,7 @@ fn the_address_never_moves_over_hundreds_of_megabytes() {
 
 // 4. Every call answers: see the tests of errors, and the C programs.
 
-/// Whoever gets the descriptor of anonymous memory could cut it, and make a pointer fault, if it weren't sealed.
+/// Whoever gets the descriptor of anonymous memory could truncate it, and make a pointer fault, if it weren't sealed.
 #[test]
 fn nobody_can_make_anonymous_memory_shorter() {
     let mut array = MmapArray::<u64>::anonymous().unwrap();

@@ -74,7 +74,7 @@ fn write(path: &Path, words: &Words, writer: u64) {
             }
         }
         if numbers.below(4) == 0 {
-            // Cuts the file to its elements before the next one gets it.
+            // Truncates the file to its elements before the next one gets it.
             array.close().unwrap();
             array = MmapArray::open_with(path, &writable()).unwrap();
         } else {
@@ -187,7 +187,7 @@ fn three_processes_in_memory() {
 }
 
 /// Whoever gets the lock next adopts the spare room of the one before, also of a file that was renamed; but a
-/// copy's spare room may have no blocks, so it is cut first.
+/// copy's spare room may have no blocks, so it is truncated first.
 #[test]
 fn a_copy_is_cut_to_its_elements_and_a_renamed_file_is_not() {
     for place in [Place::Disk, Place::Memory] {
@@ -204,7 +204,7 @@ fn a_copy_is_cut_to_its_elements_and_a_renamed_file_is_not() {
         let mut copied = MmapArray::<u32>::open_with(&copy, &writable()).unwrap();
         assert_eq!(copied.to_vec(..), Ok(vec![1, 2, 3]));
         copied.lock(Wait::No).unwrap();
-        assert_eq!(file_size(&copy), 12, "a copy is cut by whoever takes its lock");
+        assert_eq!(file_size(&copy), 12, "a copy is truncated by whoever takes its lock");
         copied.push(5).unwrap();
         copied.close().unwrap();
         assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3, 5].map(u32::to_ne_bytes).concat());

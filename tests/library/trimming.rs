@@ -68,7 +68,7 @@ fn an_exact_file_is_exact_after_a_commit_too() {
     assert_eq!(file_size(&path), 4100);
 }
 
-/// Sealed memory can't be cut, so that where it can't get a record either nothing may have moved.
+/// Sealed memory can't be truncated, so that where it can't get a record either nothing may have moved.
 #[test]
 fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
     alone("sealed_memory_without_room_for_a_record_stays_as_it_is", || {

@@ -4,7 +4,9 @@ use core::ffi::CStr;
 use std::os::fd::{AsRawFd, RawFd};
 
 use super::descriptors::descriptor_path;
-use super::{Descriptor, held_off, last_error, open, retry, retry_held_off, status_flags};
+use super::{
+    Descriptor, file_size_limit, held_off, last_error, open, reopen, retry, retry_held_off, status_flags,
+};
 use crate::error::{Error, Result};
 
 /// Which file it is: as long as somebody has it open, no other one has these numbers.
@@ -58,6 +60,40 @@ pub fn stat_path(path: &CStr) -> Result<Stat> {
     retry(|| unsafe { libc::stat(path.as_ptr(), stat.as_mut_ptr()) })?;
     // SAFETY: stat succeeded, so it has filled it.
     Ok(Stat::of(unsafe { stat.assume_init_ref() }))
+}
+
+/// What fstat says of a regular file: `EISDIR` for a directory and `ENODEV` for anything else.
+pub fn regular_file(fd: RawFd) -> Result<Stat> {
+    regular(stat(fd)?)
+}
+
+/// `EISDIR` or `ENODEV` for what isn't a regular file.
+pub fn regular(stat: Stat) -> Result<Stat> {
+    match stat.mode & libc::S_IFMT {
+        libc::S_IFREG => Ok(stat),
+        libc::S_IFDIR => Err(Error::Os(libc::EISDIR)),
+        _ => Err(Error::Os(libc::ENODEV)),
+    }
+}
+
+/// Opens a file anew, by its path if that leads to it still, else through /proc; `EBADF` if it is none of both any more.
+pub fn open_anew(
+    path: Option<&CStr>,
+    fd: RawFd,
+    identity: Identity,
+    flags: i32,
+) -> Result<(Descriptor, Stat)> {
+    if let Some(path) = path
+        && let Ok(fd) = open(path, flags, 0)
+    {
+        let stat = stat(fd.as_raw_fd())?;
+        if stat.identity == identity {
+            return Ok((fd, stat));
+        }
+    }
+    let own = reopen(fd, flags)?;
+    let stat = stat(own.as_raw_fd())?;
+    if stat.identity == identity { Ok((own, stat)) } else { Err(Error::Os(libc::EBADF)) }
 }
 
 /// The kind of file system that a file is on, by its magic number.
@@ -130,6 +166,18 @@ pub unsafe fn pwrite(fd: RawFd, from: *const u8, count: usize, at: u64) -> Resul
     // SAFETY: the caller promises the bytes.
     let written = retry(|| unsafe { libc::syscall(libc::SYS_pwrite64, fd, from, count, at) })?;
     Ok(written.unsigned_abs() as usize)
+}
+
+/// `EFBIG` where writing up to `end` would send a signal, in a file that was larger already when the limit came.
+pub fn check_size_limit(end: u64) -> Result<()> {
+    if end > file_size_limit() { Err(Error::Os(libc::EFBIG)) } else { Ok(()) }
+}
+
+/// Writes all bytes at once; fewer means that there is no room.
+pub fn write_all(fd: RawFd, bytes: &[u8], at: u64) -> Result<()> {
+    // SAFETY: the slice is valid for reads of its length.
+    let written = unsafe { pwrite(fd, bytes.as_ptr(), bytes.len(), at) }?;
+    if written == bytes.len() { Ok(()) } else { Err(Error::Os(libc::ENOSPC)) }
 }
 
 pub fn ftruncate(fd: RawFd, size: u64) -> Result<()> {

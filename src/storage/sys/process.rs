@@ -12,6 +12,12 @@ pub fn process_id() -> u64 {
     u64::from(std::process::id())
 }
 
+/// This thread; the same number in a child that it forks.
+pub fn this_thread() -> usize {
+    // SAFETY: asks for a number.
+    unsafe { libc::pthread_self() as usize }
+}
+
 /// A number that no one has had before: the time, as exactly as the clock tells it.
 pub fn fresh_number() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -5,7 +5,7 @@ import java.nio.channels.FileChannel;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * A JVM that has the library loaded and its guard on: elements that are cut off read as zeros, in interpreted and in
+ * A JVM that has the library loaded and its guard on: elements that are truncated read as zeros, in interpreted and in
  * compiled code, and the JVM's own uses of signals go on as ever. Arguments: the glue, a directory, how many rounds.
  */
 final class Guard {
@@ -59,7 +59,7 @@ final class Guard {
         return sum;
     }
 
-    /** Several threads read an array of ours while it is cut. */
+    /** Several threads read an array of ours while it is truncated. */
     static void ours(String name, int round) throws Exception {
         String path = make(name);
         long array = open(path);

@@ -1,7 +1,7 @@
-//! Cutting elements off a file, which only a handle that is alone may do: nobody may have them who isn't done with
+//! Truncating elements off a file, which only a handle that is alone may do: nobody may have them who isn't done with
 //! them.
 //!
-//! | the handle that cuts | a handle that opens |
+//! | the handle that truncates | a handle that opens |
 //! | --- | --- |
 //! | shorter length in the footer | presence lock |
 //! | sequentially consistent fence | sequentially consistent fence |
@@ -60,8 +60,12 @@ fn explore(orders: Orders) -> Result<Explored, Bad> {
         t.note(if known.size == 0 { 1 } else { known.len });
     });
     program.at_end(move |end| {
-        let is_cut = end.value(file.size) == 0;
-        if is_cut && end.notes(1) == [2] { Err("a handle has an element that is cut".into()) } else { Ok(()) }
+        let was_truncated = end.value(file.size) == 0;
+        if was_truncated && end.notes(1) == [2] {
+            Err("a handle has an element that is truncated".into())
+        } else {
+            Ok(())
+        }
     });
     program.explore()
 }
@@ -87,7 +91,7 @@ fn every_order_is_needed_to_be_alone() {
     );
 }
 
-/// A file without a footer has no place for a shorter length but its size: who asks first and cuts then may be
+/// A file without a footer has no place for a shorter length but its size: who asks first and truncates then may be
 /// overtaken. `exclusive`: it turns its own presence into a write lock for that time, and who opens tries again.
 fn explore_without_footer(exclusive: bool) -> Result<Explored, Bad> {
     const WRITE_LOCK: u8 = 9;
@@ -117,7 +121,7 @@ fn explore_without_footer(exclusive: bool) -> Result<Explored, Bad> {
     });
     program.at_end(move |end| {
         let lost = end.value(size) < end.notes(1)[0];
-        if lost { Err("a handle has an element that is cut".into()) } else { Ok(()) }
+        if lost { Err("a handle has an element that is truncated".into()) } else { Ok(()) }
     });
     program.explore()
 }

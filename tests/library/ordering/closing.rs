@@ -1,6 +1,6 @@
 //! Closing: of handles that close at the same time, the last one brings the file down to its elements.
 //!
-//! A handle lets its presence go and looks then who else is there. One that must not cut because of another gives the
+//! A handle lets its presence go and looks then who else is there. One that must not truncate because of another gives the
 //! growth lock up and looks once more: the other may have closed meanwhile, and found the lock taken. A handle that
 //! doesn't hold the growth lock takes the tidying byte first; who finds that taken leaves the work to the other one,
 //! who therefore looks once more too, also if it could not get the growth lock.

@@ -1,6 +1,6 @@
 //! Taking up the length that others have published, while the footer moves.
 //!
-//! A writer may let the file grow and store elements over the footer's old place, or cut the file. A reader must never
+//! A writer may let the file grow and store elements over the footer's old place, or truncate the file. A reader must never
 //! take a length that is made of such bytes, nor take the whole file for elements.
 
 use std::sync::atomic::Ordering::{self, Relaxed, Release};
@@ -111,7 +111,7 @@ fn every_order_is_needed_while_the_footer_moves() {
     );
 }
 
-/// The writer cuts the file to its one element.
+/// The writer truncates the file to its one element.
 fn explore_cutting(orders: Orders) -> Result<Explored, Bad> {
     let mut program = Program::default();
     let file = File::new(&mut program, 1);
@@ -140,7 +140,7 @@ fn every_order_is_needed_while_the_file_is_cut() {
     );
 }
 
-/// The writer cuts the file to its element, and lets it grow to the size it had, to append a second one.
+/// The writer truncates the file to its element, and lets it grow to the size it had, to append a second one.
 fn explore_growing_again(orders: Orders) -> Result<Explored, Bad> {
     let mut program = Program::default();
     let file = File::new(&mut program, 1);

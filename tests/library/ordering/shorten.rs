@@ -270,7 +270,7 @@ fn explore(orders: Orders, change: Change, source: Source) -> Result<Explored, B
     program.explore()
 }
 
-/// The same with a writer that may be killed. The next one appends 9, or cuts the file to what the reach says.
+/// The same with a writer that may be killed. The next one appends 9, or truncates the file to what the reach says.
 fn explore_killed(orders: Orders, change: Change) -> Result<Explored, Bad> {
     let states: &[(Value, &[Value])] = match change {
         Change::Pop => &[(2, &[1, 2, 9]), (4, &[1, 3, 9]), (4, &[1, 9]), (4, &[1, 2, 9])],
@@ -310,7 +310,7 @@ fn explore_killed(orders: Orders, change: Change) -> Result<Explored, Bad> {
     program.rounds("follower", move |t, kept| follow(t, kept, array, Source::Footer, orders, states));
     program.at_end(move |end| match (end.notes(1), end.notes(2)) {
         ([reach], [largest, ..]) if largest > reach => {
-            Err(format!("the file is cut to {reach} elements, and a handle has {largest}"))
+            Err(format!("the file is truncated to {reach} elements, and a handle has {largest}"))
         }
         _ => Ok(()),
     });

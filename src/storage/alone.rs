@@ -1,0 +1,57 @@
+//! Being alone: whether nobody else can have what is about to be truncated. See `presence.rs` for why the answer stays true.
+
+use std::os::fd::AsRawFd;
+
+use super::lock::PRESENCE;
+use super::mapping::Mapping;
+use super::presence::{Presence, are_others};
+use super::sys::{self, LockCall};
+use crate::error::{Error, Result};
+
+impl Mapping {
+    /// Whether nobody else is present: no handle, no child's mapping, no descriptor of theirs. The caller holds the growth
+    /// lock and has published the length.
+    ///
+    /// The mapping's own description may be shared with a child, or with whoever was handed a descriptor, and its own
+    /// lock is one that the question ignores. So it gets a description that is its own, and what is left of the old one
+    /// shows. A child that is forked after that has the shorter length.
+    pub fn is_alone(&self) -> Result<bool> {
+        if self.are_others_seen()? || self.renew().is_err() {
+            return Ok(false);
+        }
+        Ok(!are_others(self.place.plain())?)
+    }
+
+    /// Whether others are seen at a first look, which doesn't see those who share the description.
+    pub fn are_others_seen(&self) -> Result<bool> {
+        let fd = self.place.plain();
+        Ok(self.presence != Presence::Held || self.check(fd).is_err() || are_others(fd)?)
+    }
+
+    /// Puts a description of its own in the place of the one that is mapped, at the same address and by the same number.
+    pub fn renew(&self) -> Result<()> {
+        let fresh = self.open_anew()?;
+        if self.presence == Presence::Held {
+            sys::lock(fresh.as_raw_fd(), PRESENCE, LockCall::Read)?;
+        }
+        self.reservation.map_anew(fresh.as_raw_fd(), self.place.plain())?;
+        sys::replace(self.place.plain(), fresh)
+    }
+
+    /// If nobody else is present, keeps others from opening until [`Mapping::admit`]: they try again for a moment. For the
+    /// one case in which a shorter length can't be published before the file is truncated.
+    pub fn exclude(&self) -> Result<bool> {
+        if !self.is_alone()? {
+            return Ok(false);
+        }
+        match sys::lock(self.place.plain(), PRESENCE, LockCall::Write) {
+            Err(Error::Locked) => Ok(false),
+            result => result.map(|()| true),
+        }
+    }
+
+    pub fn admit(&self) {
+        // What makes a lock weaker can't fail.
+        let _ = sys::lock(self.place.plain(), PRESENCE, LockCall::Read);
+    }
+}
