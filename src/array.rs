@@ -181,7 +181,7 @@ pub(crate) fn with_c_path<T>(path: &Path, f: impl FnOnce(&CStr) -> Result<T>) ->
 }
 
 pub(crate) fn layout(ty: Type) -> Layout {
-    Layout { itemsize: ty.size(), class: ty.kind() as u32, type_code: ty.code(), offset: 0 }
+    Layout { itemsize: ty.size(), kind: ty.kind() as u32, type_code: ty.code(), offset: 0 }
 }
 
 // What a handle knows.

@@ -38,8 +38,8 @@ impl Status {
         let ty = status.elements.and_then(|elements| {
             let size = elements.itemsize as usize;
             Type::all()
-                .find(|ty| ty.kind() as u32 == elements.class && ty.size() == size)
-                .or_else(|| Type::record(size).ok().filter(|ty| ty.kind() as u32 == elements.class))
+                .find(|ty| ty.kind() as u32 == elements.kind && ty.size() == size)
+                .or_else(|| Type::record(size).ok().filter(|ty| ty.kind() as u32 == elements.kind))
         });
         Status {
             ty,

@@ -12,7 +12,7 @@ mod model {
     pub mod run;
 }
 
-use mmap_backed_array::{Array, Char8, Complex, Element, F16, MmapArray, Type};
+use mmap_backed_array::{Array, Element, MmapArray, Type};
 
 use common::raw::Raw;
 use model::backing::Backing;
@@ -26,22 +26,7 @@ fn all_types_and_faces(backing: Backing) {
         try_many::<Raw>(backing, ty, RUNS);
         try_many::<Array>(backing, ty, RUNS);
     }
-    typed::<Char8>(backing);
-    typed::<i8>(backing);
-    typed::<u8>(backing);
-    typed::<bool>(backing);
-    typed::<i16>(backing);
-    typed::<u16>(backing);
-    typed::<i32>(backing);
-    typed::<u32>(backing);
-    typed::<i64>(backing);
-    typed::<u64>(backing);
-    typed::<F16>(backing);
-    typed::<f32>(backing);
-    typed::<f64>(backing);
-    typed::<Complex<f32>>(backing);
-    typed::<Complex<f64>>(backing);
-    typed::<char>(backing);
+    model::element::for_rust_types!(typed, backing);
     typed::<Point>(backing);
 }
 

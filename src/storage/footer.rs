@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | 0-7 | magic |
 //! | 8-11 | version, 2 |
-//! | 12-15 | class of element |
+//! | 12-15 | kind of element |
 //! | 16-19 | bytes in an element |
 //! | 20-23 | CRC-32 of bytes 0-79 with this field as zero |
 //! | 24-31 | hash of the element's format, 0 |
@@ -81,7 +81,7 @@ pub(super) struct Footer {
 /// The kind of element that a footer names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Elements {
-    pub class: u32,
+    pub kind: u32,
     pub itemsize: u32,
     pub offset: u64,
 }
@@ -102,7 +102,7 @@ impl Footer {
         let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
         put(0, &MAGIC.to_ne_bytes());
         put(8, &VERSION.to_ne_bytes());
-        put(12, &layout.class.to_ne_bytes());
+        put(12, &layout.kind.to_ne_bytes());
         put(16, &(layout.itemsize as u32).to_ne_bytes());
         put(32, &layout.offset.to_ne_bytes());
         put(40, &self.file_size.to_ne_bytes());
@@ -131,7 +131,7 @@ impl Footer {
         }
         let flags = u32_at(bytes, 64);
         let elements =
-            Elements { class: u32_at(bytes, 12), itemsize: u32_at(bytes, 16), offset: u64_at(bytes, 32) };
+            Elements { kind: u32_at(bytes, 12), itemsize: u32_at(bytes, 16), offset: u64_at(bytes, 32) };
         let footer = Footer {
             file_size: u64_at(bytes, 40),
             identity: Identity { dev: u64_at(bytes, 48), ino: u64_at(bytes, 56) },
@@ -169,9 +169,7 @@ impl Elements {
     }
 
     pub fn are(&self, layout: &Layout) -> bool {
-        self.class == layout.class
-            && self.itemsize as usize == layout.itemsize
-            && self.offset == layout.offset
+        self.kind == layout.kind && self.itemsize as usize == layout.itemsize && self.offset == layout.offset
     }
 }
 
@@ -341,7 +339,7 @@ pub(super) fn read_end_alone(fd: RawFd, stat: Stat) -> Result<(Stat, Option<Byte
 mod tests {
     use super::*;
 
-    const LAYOUT: Layout = Layout { itemsize: 4, class: 4, type_code: 'I' as i32, offset: 0 };
+    const LAYOUT: Layout = Layout { itemsize: 4, kind: 4, type_code: 'I' as i32, offset: 0 };
     const FOOTER: Footer = Footer {
         file_size: 8192,
         identity: Identity { dev: 3, ino: 5 },
@@ -405,7 +403,7 @@ mod tests {
     fn a_footer_holds_for_one_size_of_file_and_one_type() {
         let bytes = FOOTER.encode(&LAYOUT);
         assert_eq!(Footer::decode(&bytes, &LAYOUT, 4096), Err(Error::Corrupt));
-        assert_eq!(Footer::decode(&bytes, &Layout { class: 3, ..LAYOUT }, 8192), Err(Error::Type));
+        assert_eq!(Footer::decode(&bytes, &Layout { kind: 3, ..LAYOUT }, 8192), Err(Error::Type));
         assert_eq!(Footer::decode(&bytes, &Layout { itemsize: 8, ..LAYOUT }, 8192), Err(Error::Type));
         assert_eq!(Footer::decode(&bytes, &Layout { offset: 64, ..LAYOUT }, 8192), Err(Error::Type));
     }

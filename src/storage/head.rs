@@ -96,7 +96,7 @@ impl Storage {
             self.file.as_ref().map_or((0, 0), |file| (file.state.epoch.get(), file.state.first_epoch.get()));
         let latest = if known == 0 { first.max(self.epoch.load(Relaxed)) } else { known };
         // Numbers don't run out: the first is the time in nanoseconds.
-        (latest & !(SETTLED | 1)).wrapping_add(2).max(2)
+        (latest & !(AFTER_KILL | 1)).wrapping_add(2).max(2)
     }
 
     /// Changes when elements have been taken away or moved, as far as this handle has seen. While that is being done each
@@ -115,10 +115,10 @@ impl Storage {
 }
 
 /// No epoch of a file has this bit.
-const SETTLED: u64 = 1 << 62;
+const AFTER_KILL: u64 = 1 << 62;
 
 /// The epoch of a file that a killed process has left with an odd one: nobody is changing anything, so that it is one as
 /// good as others.
-pub(super) fn settled(epoch: u64) -> u64 {
-    epoch & !1 | SETTLED
+pub(super) fn after_kill(epoch: u64) -> u64 {
+    epoch & !1 | AFTER_KILL
 }

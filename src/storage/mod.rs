@@ -61,7 +61,7 @@ pub(crate) struct Layout {
     /// Bytes in an element.
     pub itemsize: usize,
     /// What the elements are: a number that the footer keeps and compares.
-    pub class: u32,
+    pub kind: u32,
     /// The upper layer's own name for the type, kept for it.
     pub type_code: i32,
     /// Where in the file element 0 begins; a multiple of 64.

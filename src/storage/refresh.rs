@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use super::file_state::{State, read_state};
 use super::footer::{self, Bytes, Footer, LastBytes};
-use super::head::settled;
+use super::head::after_kill;
 use super::sys::Stat;
 use super::{File, Storage, filesystem, lock};
 use crate::error::{Error, Result};
@@ -74,7 +74,7 @@ impl Storage {
             Some(Footer { epoch, .. }) if epoch.is_multiple_of(2) => epoch,
             Some(Footer { epoch, .. }) if lock::is_taken(file.mapping.fd())? => epoch,
             // Who has left it odd was killed: nothing is being moved.
-            Some(Footer { epoch, .. }) => settled(epoch),
+            Some(Footer { epoch, .. }) => after_kill(epoch),
         };
         reservation.use_up_to(found.stat.size);
         if found.stat.names == 0 {

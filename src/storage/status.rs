@@ -56,7 +56,7 @@ fn look(fd: RawFd, known: Option<&Layout>) -> Result<Status> {
         None => None,
     };
     let known = known.map(|layout| Elements {
-        class: layout.class,
+        kind: layout.kind,
         itemsize: layout.itemsize as u32,
         offset: layout.offset,
     });
@@ -86,8 +86,8 @@ impl Storage {
     pub fn status(&self) -> Result<Status> {
         self.check()?;
         let Some(file) = &self.file else {
-            let Layout { class, itemsize, offset, .. } = self.layout;
-            let elements = Elements { class, itemsize: itemsize as u32, offset };
+            let Layout { kind, itemsize, offset, .. } = self.layout;
+            let elements = Elements { kind, itemsize: itemsize as u32, offset };
             let (len, bytes) = (self.len() as u64, (self.len() * itemsize) as u64);
             return Ok(Status { elements: Some(elements), len, file_size: bytes, ..Status::default() });
         };

@@ -117,6 +117,6 @@ pub(crate) fn tidy(path: &core::ffi::CStr, layout: Option<&Layout>, force: bool)
 impl footer::Elements {
     /// What storage needs to know of the elements.
     fn layout(&self) -> Layout {
-        Layout { itemsize: self.itemsize as usize, class: self.class, type_code: 0, offset: self.offset }
+        Layout { itemsize: self.itemsize as usize, kind: self.kind, type_code: 0, offset: self.offset }
     }
 }

@@ -18,7 +18,7 @@ pub const MAY_LACK_BLOCKS: u32 = 1;
 /// Where a field begins.
 pub mod at {
     pub const VERSION: usize = 8;
-    pub const CLASS: usize = 12;
+    pub const KIND: usize = 12;
     pub const ITEMSIZE: usize = 16;
     pub const CHECKSUM: usize = 20;
     pub const FORMAT: usize = 24;
@@ -44,7 +44,7 @@ pub mod at {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footer {
     pub version: u32,
-    pub class: u32,
+    pub kind: u32,
     pub itemsize: u32,
     pub format: u64,
     pub offset: u64,
@@ -68,7 +68,7 @@ impl Footer {
         use std::os::unix::fs::MetadataExt;
         Footer {
             version: VERSION,
-            class: ty.kind() as u32,
+            kind: ty.kind() as u32,
             itemsize: ty.size() as u32,
             format: 0,
             offset: 0,
@@ -91,7 +91,7 @@ impl Footer {
         bytes[..8].copy_from_slice(&MAGIC);
         let words = [
             (at::VERSION, self.version),
-            (at::CLASS, self.class),
+            (at::KIND, self.kind),
             (at::ITEMSIZE, self.itemsize),
             (at::FLAGS, self.flags),
             (at::ZERO, self.zero),
@@ -123,7 +123,7 @@ impl Footer {
     pub fn decode(bytes: &[u8; SIZE]) -> Footer {
         Footer {
             version: word(bytes, at::VERSION),
-            class: word(bytes, at::CLASS),
+            kind: word(bytes, at::KIND),
             itemsize: word(bytes, at::ITEMSIZE),
             format: long(bytes, at::FORMAT),
             offset: long(bytes, at::OFFSET),
@@ -230,7 +230,7 @@ pub fn read(size: u64, last: &[u8], ty: Type) -> Result<Reading, i32> {
     {
         return Err(MBA_ECORRUPT);
     }
-    if footer.class != ty.kind() as u32 || u64::from(footer.itemsize) != itemsize || footer.offset != 0 {
+    if footer.kind != ty.kind() as u32 || u64::from(footer.itemsize) != itemsize || footer.offset != 0 {
         return Err(MBA_ETYPE);
     }
     Ok(Reading {

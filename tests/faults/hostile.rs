@@ -354,7 +354,7 @@ fn forged(file: &File, numbers: &mut Numbers) -> Bytes {
     let fields = [
         (0, 8, 12),
         (at::VERSION, 4, 12),
-        (at::CLASS, 4, 12),
+        (at::KIND, 4, 12),
         (at::ITEMSIZE, 4, 12),
         (at::FORMAT, 8, 12),
         (at::OFFSET, 8, 12),
