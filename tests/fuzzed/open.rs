@@ -108,7 +108,7 @@ fn footer_of(
         footer.version = value as u32;
     }
     if let Some(value) = value(1) {
-        footer.class = value as u32;
+        footer.kind = value as u32;
     }
     if let Some(value) = value(2) {
         footer.itemsize = value as u32;
