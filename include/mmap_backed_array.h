@@ -85,7 +85,7 @@
  * reflinked files, and on btrfs and ZFS can meet a full disk as SIGBUS. A program that doesn't use
  * the library and truncates the file makes the lost part fault (SIGBUS): for pointers into it, and
  * for calls that reach elements there. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that.
- * Anonymous arrays can't be cut. If someone who doesn't hold the growth lock stores what looks like
+ * Anonymous arrays can't be truncated. If someone who doesn't hold the growth lock stores what looks like
  * a footer in the last 128 bytes of a file without spare room whose size is a multiple of 4096, the
  * library takes it for one. An application's fcntl(2) lock on the whole file blocks the library's
  * locks (MBA_ELOCKED), and the reverse. Closing any descriptor of a file drops the process's own
@@ -100,7 +100,11 @@
  * the library's version, which is to be compared with MBA_VERSION where something was added that
  * the program uses.
  *
- * For parsers that want declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
+ * MACROS to define before this header is included:
+ * - MBA_NO_INLINE leaves out the inline functions at its end, mba_push() and those around it: for
+ *   code that must call only what the library exports, and not know how a handle is laid out.
+ * - MBA_NO_INCLUDES leaves out #include lines and the inline functions, for parsers that want
+ *   declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
  */
 #ifndef MMAP_BACKED_ARRAY_H
 #define MMAP_BACKED_ARRAY_H
@@ -772,7 +776,7 @@ int mba_swap(struct mba_array *array, size_t i, size_t j);
 
 /*
  Replaces the element at `index`. May run beside any other call on the handle but those that end it
- or cut the file.
+ or truncated the file.
 
  Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `EINVAL` for NULL.
  */
@@ -822,8 +826,8 @@ int mba_append(struct mba_array *array, const void *value);
 /*
  Takes the last element away, and copies it to `out` unless that is NULL.
 
- A file without spare room gets a footer here. If there is no room for that, the file is cut
- instead; if others have it open it can't be cut, and the call fails with `ENOSPC`.
+ A file without spare room gets a footer here. If there is no room for that, the file is truncated
+ instead; if others have it open it can't be truncated, and the call fails with `ENOSPC`.
 
  Errors: `MBA_EEMPTY`; as `mba_append`.
  */
@@ -1129,7 +1133,7 @@ int mba_byteswap(struct mba_array *array);
 
  What the guard can't do: a system call such as read(2) that is given a pointer to lost elements
  says `EFAULT`, and nobody is marked. Cut elements in the page that still has the last bytes of the
- file are zeros without a fault, and so is what was cut and then grown again before it was touched.
+ file are zeros without a fault, and so is what was truncated and then grown again before it was touched.
  Other handles of the same file are marked when they meet it themselves. Memory of
  `mba_from_memory` is the caller's. A page that the disk can't read, or finds no space for, is
  replaced too, with the same code.
