@@ -516,9 +516,6 @@ public:
     /* The handle for the C functions; it stays this object's. NULL if it isn't open. */
     mba_array *native_handle() const noexcept { return handle_; }
 
-    /* The path by which the array was opened, from the root on; NULL if there is none. Ends with the handle. */
-    const char *path() const noexcept { return mba_path(handle_); }
-
     /* Gives the handle away, to be released by mba_free or mba_close. */
     [[nodiscard]] mba_array *release() noexcept
     {
@@ -563,24 +560,10 @@ public:
         return mapping(made);
     }
 
+    handle(const handle &) = delete;
+    handle &operator=(const handle &) = delete;
+
     // Elements, as in std::vector. Without a handle there are none.
-
-    iterator begin() noexcept { return data_; }
-    const_iterator begin() const noexcept { return data_; }
-    const_iterator cbegin() const noexcept { return data_; }
-    iterator end() noexcept { return data_ + size(); }
-    const_iterator end() const noexcept { return data_ + size(); }
-    const_iterator cend() const noexcept { return data_ + size(); }
-    reverse_iterator rbegin() noexcept { return reverse_iterator(end()); }
-    const_reverse_iterator rbegin() const noexcept { return const_reverse_iterator(end()); }
-    const_reverse_iterator crbegin() const noexcept { return rbegin(); }
-    reverse_iterator rend() noexcept { return reverse_iterator(begin()); }
-    const_reverse_iterator rend() const noexcept { return const_reverse_iterator(begin()); }
-    const_reverse_iterator crend() const noexcept { return rend(); }
-
-    /* The address of element 0: the same from opening to closing, however much the array grows. */
-    pointer data() noexcept { return data_; }
-    const_pointer data() const noexcept { return data_; }
 
     /* The number of elements, as this handle knows it: see refresh(). */
     size_type size() const noexcept { return static_cast<size_type>(head_->len); }
@@ -598,6 +581,13 @@ public:
     /* The most elements that the array can come to have through this handle: its reservation. */
     size_type max_size() const noexcept { return mba_reserved(handle_); }
 
+    /* Whether elements can't be written. */
+    bool is_readonly() const noexcept { return mba_is_readonly(handle_) != 0; }
+
+    /* The address of element 0: the same from opening to closing, however much the array grows. */
+    pointer data() noexcept { return data_; }
+    const_pointer data() const noexcept { return data_; }
+
     reference operator[](size_type index) noexcept { return data_[index]; }
     const_reference operator[](size_type index) const noexcept { return data_[index]; }
     /* Errors: std::out_of_range. */
@@ -608,27 +598,32 @@ public:
     reference back() noexcept { return data_[size() - 1]; }
     const_reference back() const noexcept { return data_[size() - 1]; }
 
-    /*
-     * The first element that equals the value, or end(); and how many do. By the library's vector code. Equal is what
-     * == says of numbers, and of records that their bytes are the same, those of padding too, which long double has.
-     *
-     * Errors: mba::errc::truncated, if the guard has put zeros in the place of lost elements.
-     */
-    iterator find(const value_type &value) { return data_ + index_of(value); }
-    const_iterator find(const value_type &value) const { return data_ + index_of(value); }
-    size_type count(const value_type &value) const
-    {
-        std::size_t number = 0;
-        if (handle_ != nullptr) {
-            check(mba_count(handle_, std::addressof(value), &number), "mba::array::count");
-        }
-        return number;
-    }
+    iterator begin() noexcept { return data_; }
+    const_iterator begin() const noexcept { return data_; }
+    const_iterator cbegin() const noexcept { return data_; }
+    iterator end() noexcept { return data_ + size(); }
+    const_iterator end() const noexcept { return data_ + size(); }
+    const_iterator cend() const noexcept { return data_ + size(); }
+    reverse_iterator rbegin() noexcept { return reverse_iterator(end()); }
+    const_reverse_iterator rbegin() const noexcept { return const_reverse_iterator(end()); }
+    const_reverse_iterator crbegin() const noexcept { return rbegin(); }
+    reverse_iterator rend() noexcept { return reverse_iterator(begin()); }
+    const_reverse_iterator rend() const noexcept { return const_reverse_iterator(begin()); }
+    const_reverse_iterator crend() const noexcept { return rend(); }
 
     /* A copy of the elements. */
     std::vector<value_type> to_vector() const { return std::vector<value_type>(begin(), end()); }
 
     // What concerns others who have the array too, and the system.
+
+    /* The path by which the array was opened, from the root on; NULL if there is none. Ends with the handle. */
+    const char *path() const noexcept { return mba_path(handle_); }
+
+    /*
+     * A descriptor to send to another process, for from_fd(). It is the handle's, and ends with it. -1 where there is
+     * none.
+     */
+    int fd() const noexcept { return mba_fd(handle_); }
 
     /*
      * Takes up the length that others have published.
@@ -664,6 +659,20 @@ public:
     }
 
     /*
+     * Tells the system how `count` elements from `start` on will be used. No advice changes an element.
+     *
+     * Errors: those of mba_advise.
+     */
+    void advise(size_type start, size_type count, advice how) const
+    {
+        check(mba_advise(handle_, start, count, static_cast<int>(how)), "mba::array::advise");
+    }
+    void advise(size_type start, size_type count, advice how, std::error_code &error) const noexcept
+    {
+        error = to_error_code(mba_advise(handle_, start, count, static_cast<int>(how)));
+    }
+
+    /*
      * What the file says of itself now, whatever length this handle knows.
      *
      * Errors: those of mba_array_info.
@@ -682,30 +691,21 @@ public:
     }
 
     /*
-     * A descriptor to send to another process, for from_fd(). It is the handle's, and ends with it. -1 where there is
-     * none.
-     */
-    int fd() const noexcept { return mba_fd(handle_); }
-
-    /* Whether elements can't be written. */
-    bool is_readonly() const noexcept { return mba_is_readonly(handle_) != 0; }
-
-    /*
-     * Tells the system how `count` elements from `start` on will be used. No advice changes an element.
+     * The first element that equals the value, or end(); and how many do. By the library's vector code. Equal is what
+     * == says of numbers, and of records that their bytes are the same, those of padding too, which long double has.
      *
-     * Errors: those of mba_advise.
+     * Errors: mba::errc::truncated, if the guard has put zeros in the place of lost elements.
      */
-    void advise(size_type start, size_type count, advice how) const
+    iterator find(const value_type &value) { return data_ + index_of(value); }
+    const_iterator find(const value_type &value) const { return data_ + index_of(value); }
+    size_type count(const value_type &value) const
     {
-        check(mba_advise(handle_, start, count, static_cast<int>(how)), "mba::array::advise");
+        std::size_t number = 0;
+        if (handle_ != nullptr) {
+            check(mba_count(handle_, std::addressof(value), &number), "mba::array::count");
+        }
+        return number;
     }
-    void advise(size_type start, size_type count, advice how, std::error_code &error) const noexcept
-    {
-        error = to_error_code(mba_advise(handle_, start, count, static_cast<int>(how)));
-    }
-
-    handle(const handle &) = delete;
-    handle &operator=(const handle &) = delete;
 
 protected:
     static constexpr bool writable = !std::is_const_v<T>;
@@ -1018,6 +1018,13 @@ public:
         error = detail::to_error_code(mba_swap(handle_, i, j));
     }
 
+    /* Stores the same value in all elements. */
+    void fill(const T &value) { this->check(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
+    void fill(const T &value, std::error_code &error) noexcept
+    {
+        error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
+    }
+
     // At the end.
     //
     // Errors of all that follow are those of mba_append, such as mba::errc::locked, ENOSPC, mba::errc::limit and
@@ -1230,27 +1237,6 @@ public:
     void shrink_to_fit() { this->check(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
     void shrink_to_fit(std::error_code &error) noexcept { error = detail::to_error_code(mba_shrink_to_fit(handle_)); }
 
-    /* Stores the same value in all elements. */
-    void fill(const T &value) { this->check(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
-    void fill(const T &value, std::error_code &error) noexcept
-    {
-        error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
-    }
-
-    /* Turns the order of the elements around, in place, by the length that the handle has: if others have made the
-     * array shorter since, elements end up beyond the end. A kill may leave it half done. */
-    void reverse() { this->check(mba_reverse(handle_), "mba::array::reverse"); }
-    void reverse(std::error_code &error) noexcept { error = detail::to_error_code(mba_reverse(handle_)); }
-
-    /*
-     * Turns the bytes of every element around, in place: for files from machines of the other byte order. A kill may
-     * leave it half done.
-     *
-     * Errors: mba::errc::type for records.
-     */
-    void byteswap() { this->check(mba_byteswap(handle_), "mba::array::byteswap"); }
-    void byteswap(std::error_code &error) noexcept { error = detail::to_error_code(mba_byteswap(handle_)); }
-
     /*
      * Puts elements and length on the disk; they are there when it returns.
      *
@@ -1306,6 +1292,20 @@ public:
 
     /* Whether this handle holds the lock. */
     bool has_lock() const noexcept { return mba_has_lock(handle_) != 0; }
+
+    /* Turns the order of the elements around, in place, by the length that the handle has: if others have made the
+     * array shorter since, elements end up beyond the end. A kill may leave it half done. */
+    void reverse() { this->check(mba_reverse(handle_), "mba::array::reverse"); }
+    void reverse(std::error_code &error) noexcept { error = detail::to_error_code(mba_reverse(handle_)); }
+
+    /*
+     * Turns the bytes of every element around, in place: for files from machines of the other byte order. A kill may
+     * leave it half done.
+     *
+     * Errors: mba::errc::type for records.
+     */
+    void byteswap() { this->check(mba_byteswap(handle_), "mba::array::byteswap"); }
+    void byteswap(std::error_code &error) noexcept { error = detail::to_error_code(mba_byteswap(handle_)); }
 
 private:
     /* By value if it is small: a variable whose address goes into a call can't stay in a register. */
