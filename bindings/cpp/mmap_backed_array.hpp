@@ -93,30 +93,11 @@ enum class errc : int {
     panic = MBA_EPANIC            /* a bug in the library; the handle refuses further work */
 };
 
-namespace detail {
-
-class [[gnu::visibility("default")]] error_category final : public std::error_category {
-public:
-    const char *name() const noexcept override { return "mmap_backed_array"; }
-    std::string message(int code) const override { return mba_strerror(code); }
-    /* The positive codes are errno's, so that they compare equal to std::errc. */
-    std::error_condition default_error_condition(int code) const noexcept override
-    {
-        return code > 0 ? std::error_condition(code, std::generic_category()) : std::error_condition(code, *this);
-    }
-};
-
-} // namespace detail
-
 /*
  * The category of all codes: an errno if positive, one of mba::errc if negative. Both compare as one would wish:
  * error.code() == mba::errc::locked, error.code() == std::errc::no_space_on_device.
  */
-[[gnu::visibility("default")]] inline const std::error_category &category() noexcept
-{
-    static const detail::error_category instance;
-    return instance;
-}
+[[gnu::visibility("default")]] inline const std::error_category &category() noexcept;
 
 inline std::error_code make_error_code(errc code) noexcept
 {
@@ -136,15 +117,7 @@ public:
     const char *what() const noexcept override { return line_.what(); }
 
 private:
-    static std::string line(int code, const char *call, const char *path, const char *words)
-    {
-        char buffer[8192];
-        std::string whole = std::string(call) + ": ";
-        if (words == nullptr) {
-            return whole + mba_error_text(code, path, buffer, sizeof buffer);
-        }
-        return path == nullptr ? whole + words : whole + path + ": " + words;
-    }
+    static std::string line(int code, const char *call, const char *path, const char *words);
 
     /* Not a string: to copy an exception must not throw. */
     std::runtime_error line_;
@@ -179,36 +152,29 @@ struct known_type {
     static constexpr mba_type type = Type;
 };
 
-/* The type of an integer that has no name of its own in the library. */
-template <class T>
-using integer = known_type<sizeof(T) == 1   ? (std::is_signed_v<T> ? MBA_INT8 : MBA_UINT8)
-                           : sizeof(T) == 2 ? (std::is_signed_v<T> ? MBA_INT16 : MBA_UINT16)
-                           : sizeof(T) == 4 ? (std::is_signed_v<T> ? MBA_INT32 : MBA_UINT32)
-                                            : (std::is_signed_v<T> ? MBA_INT64 : MBA_UINT64)>;
-
 } // namespace detail
 
 template <> struct element<bool> : detail::known_type<MBA_BOOL> {};
 template <> struct element<char> : detail::known_type<MBA_CHAR> {};
-template <> struct element<signed char> : detail::integer<signed char> {};
-template <> struct element<unsigned char> : detail::integer<unsigned char> {};
-template <> struct element<short> : detail::integer<short> {};
-template <> struct element<unsigned short> : detail::integer<unsigned short> {};
-template <> struct element<int> : detail::integer<int> {};
-template <> struct element<unsigned> : detail::integer<unsigned> {};
+template <> struct element<signed char> : detail::known_type<MBA_INT8> {};
+template <> struct element<unsigned char> : detail::known_type<MBA_UINT8> {};
+template <> struct element<short> : detail::known_type<MBA_INT16> {};
+template <> struct element<unsigned short> : detail::known_type<MBA_UINT16> {};
+template <> struct element<int> : detail::known_type<MBA_INT32> {};
+template <> struct element<unsigned> : detail::known_type<MBA_UINT32> {};
 template <> struct element<long> : detail::known_type<MBA_LONG> {};
 template <> struct element<unsigned long> : detail::known_type<MBA_ULONG> {};
-template <> struct element<long long> : detail::integer<long long> {};
-template <> struct element<unsigned long long> : detail::integer<unsigned long long> {};
+template <> struct element<long long> : detail::known_type<MBA_INT64> {};
+template <> struct element<unsigned long long> : detail::known_type<MBA_UINT64> {};
 template <> struct element<float> : detail::known_type<MBA_FLOAT32> {};
 template <> struct element<double> : detail::known_type<MBA_FLOAT64> {};
 template <> struct element<std::complex<float>> : detail::known_type<MBA_COMPLEX64> {};
 template <> struct element<std::complex<double>> : detail::known_type<MBA_COMPLEX128> {};
 template <> struct element<wchar_t> : detail::known_type<MBA_WCHAR> {};
-template <> struct element<char16_t> : detail::integer<std::uint_least16_t> {};
+template <> struct element<char16_t> : detail::known_type<MBA_UINT16> {};
 template <> struct element<char32_t> : detail::known_type<MBA_UCS4> {};
 #ifdef __cpp_char8_t
-template <> struct element<char8_t> : detail::integer<unsigned char> {};
+template <> struct element<char8_t> : detail::known_type<MBA_UINT8> {};
 #endif
 #ifdef __FLT16_MANT_DIG__
 template <> struct element<_Float16> : detail::known_type<MBA_FLOAT16> {};
@@ -259,6 +225,37 @@ using status = mba_status;
 
 template <class T>
 class array;
+
+namespace detail {
+
+class [[gnu::visibility("default")]] error_category final : public std::error_category {
+public:
+    const char *name() const noexcept override { return "mmap_backed_array"; }
+    std::string message(int code) const override { return mba_strerror(code); }
+    /* The positive codes are errno's, so that they compare equal to std::errc. */
+    std::error_condition default_error_condition(int code) const noexcept override
+    {
+        return code > 0 ? std::error_condition(code, std::generic_category()) : std::error_condition(code, *this);
+    }
+};
+
+} // namespace detail
+
+inline const std::error_category &category() noexcept
+{
+    static const detail::error_category instance;
+    return instance;
+}
+
+inline std::string error::line(int code, const char *call, const char *path, const char *words)
+{
+    char buffer[8192];
+    std::string whole = std::string(call) + ": ";
+    if (words == nullptr) {
+        return whole + mba_error_text(code, path, buffer, sizeof buffer);
+    }
+    return path == nullptr ? whole + words : whole + path + ": " + words;
+}
 
 namespace detail {
 
@@ -377,6 +374,10 @@ auto end_of(Range &values)
     return end(values);
 }
 
+/* For functions of two arrays of the same elements, of which either may be for reading only. */
+template <class T, class U>
+using if_alike = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>;
+
 template <class It>
 using category_of = typename std::iterator_traits<It>::iterator_category;
 
@@ -423,18 +424,12 @@ public:
      */
     [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags = default_flags, open_options options = {})
     {
-        mba_array *made = nullptr;
-        if (const int code = open_code(path, flags, options, &made); code != MBA_OK) {
-            raise(code, "mba::array::open", path.get(), wrong_about(flags));
-        }
-        return array<T>(owned{made});
+        return opened(mba_open_with, path.get(), flags, options, "mba::array::open", path.get());
     }
     [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags, open_options options,
                                        std::error_code &error) noexcept
     {
-        mba_array *made = nullptr;
-        error = to_error_code(open_code(path, flags, options, &made));
-        return array<T>(owned{made});
+        return opened(mba_open_with, path.get(), flags, options, error);
     }
     [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags, std::error_code &error) noexcept
     {
@@ -454,7 +449,7 @@ public:
     [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags = default_flags, open_options options = {})
     {
         mba_array *made = nullptr;
-        if (const int code = shm_code(name, flags, options, &made); code != MBA_OK) {
+        if (const int code = open_code(mba_shm_open_with, name.get(), flags, options, &made); code != MBA_OK) {
             // Where the system keeps it, so that the error can tell what is there.
             const std::string path = std::string(name.get()[0] == '/' ? "/dev/shm" : "/dev/shm/") + name.get();
             raise(code, "mba::array::shm", path.c_str(), wrong_about(flags));
@@ -464,9 +459,7 @@ public:
     [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags, open_options options,
                                       std::error_code &error) noexcept
     {
-        mba_array *made = nullptr;
-        error = to_error_code(shm_code(name, flags, options, &made));
-        return array<T>(owned{made});
+        return opened(mba_shm_open_with, name.get(), flags, options, error);
     }
     [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags, std::error_code &error) noexcept
     {
@@ -485,18 +478,12 @@ public:
      */
     [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags = default_flags, open_options options = {})
     {
-        mba_array *made = nullptr;
-        if (const int code = fd_code(fd, flags, options, &made); code != MBA_OK) {
-            raise(code, "mba::array::from_fd", nullptr, wrong_about(flags));
-        }
-        return array<T>(owned{made});
+        return opened(mba_from_fd_with, fd, flags, options, "mba::array::from_fd", nullptr);
     }
     [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags, open_options options,
                                           std::error_code &error) noexcept
     {
-        mba_array *made = nullptr;
-        error = to_error_code(fd_code(fd, flags, options, &made));
-        return array<T>(owned{made});
+        return opened(mba_from_fd_with, fd, flags, options, error);
     }
     [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags, std::error_code &error) noexcept
     {
@@ -505,6 +492,26 @@ public:
     [[nodiscard]] static array<T> from_fd(int fd, std::error_code &error) noexcept
     {
         return from_fd(fd, default_flags, error);
+    }
+
+    /*
+     * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
+     *
+     * Errors: those of mba_from_memory.
+     */
+    [[nodiscard]] static array<T> from_memory(T *data, size_type count)
+    {
+        mba_array *made = nullptr;
+        if (const int code = memory_code(data, count, &made); code != MBA_OK) {
+            raise(code, "mba::array::from_memory", nullptr, wrong_about(data, count));
+        }
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> from_memory(T *data, size_type count, std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = to_error_code(memory_code(data, count, &made));
+        return array<T>(owned{made});
     }
 
     // The handle.
@@ -539,7 +546,7 @@ public:
             raise(code, "mba::array::close", known == nullptr ? nullptr : path.c_str());
         }
     }
-    void close(std::error_code &error) noexcept { error = to_error_code(close_code()); }
+    void close(std::error_code &error) noexcept { report(close_code(), error); }
 
     /*
      * Ends the handle as close() does, and keeps its memory at its address until the mapping is gone, for views that live
@@ -556,7 +563,7 @@ public:
     {
         mba_mapping *made = nullptr;
         mba_array *ended = release();
-        error = to_error_code(ended == nullptr ? MBA_OK : mba_detach(ended, &made));
+        report(ended == nullptr ? MBA_OK : mba_detach(ended, &made), error);
         return mapping(made);
     }
 
@@ -630,8 +637,8 @@ public:
      *
      * Errors: those of mba_refresh.
      */
-    void refresh() { check(mba_refresh(handle_), "mba::array::refresh"); }
-    void refresh(std::error_code &error) noexcept { error = to_error_code(mba_refresh(handle_)); }
+    void refresh() { report(mba_refresh(handle_), "mba::array::refresh"); }
+    void refresh(std::error_code &error) noexcept { report(mba_refresh(handle_), error); }
 
     /*
      * Changes when elements have been taken away or moved, as far as this handle has seen: by its own calls, and by
@@ -648,13 +655,13 @@ public:
     bool is_replaced() const
     {
         int replaced = 0;
-        check(mba_is_replaced(handle_, &replaced), "mba::array::is_replaced");
+        report(mba_is_replaced(handle_, &replaced), "mba::array::is_replaced");
         return replaced != 0;
     }
     bool is_replaced(std::error_code &error) const noexcept
     {
         int replaced = 0;
-        error = to_error_code(mba_is_replaced(handle_, &replaced));
+        report(mba_is_replaced(handle_, &replaced), error);
         return replaced != 0;
     }
 
@@ -665,11 +672,11 @@ public:
      */
     void advise(size_type start, size_type count, advice how) const
     {
-        check(mba_advise(handle_, start, count, static_cast<int>(how)), "mba::array::advise");
+        report(mba_advise(handle_, start, count, static_cast<int>(how)), "mba::array::advise");
     }
     void advise(size_type start, size_type count, advice how, std::error_code &error) const noexcept
     {
-        error = to_error_code(mba_advise(handle_, start, count, static_cast<int>(how)));
+        report(mba_advise(handle_, start, count, static_cast<int>(how)), error);
     }
 
     /*
@@ -680,13 +687,13 @@ public:
     status info() const
     {
         status found = no_status();
-        check(mba_array_info(handle_, &found), "mba::array::info");
+        report(mba_array_info(handle_, &found), "mba::array::info");
         return found;
     }
     status info(std::error_code &error) const noexcept
     {
         status found = no_status();
-        error = to_error_code(mba_array_info(handle_, &found));
+        report(mba_array_info(handle_, &found), error);
         return found;
     }
 
@@ -702,7 +709,7 @@ public:
     {
         std::size_t number = 0;
         if (handle_ != nullptr) {
-            check(mba_count(handle_, std::addressof(value), &number), "mba::array::count");
+            report(mba_count(handle_, std::addressof(value), &number), "mba::array::count");
         }
         return number;
     }
@@ -718,11 +725,20 @@ protected:
 
     handle() noexcept = default;
 
-    explicit handle(owned made) noexcept : handle_(made.handle)
+    explicit handle(owned made) noexcept { take(made.handle); }
+
+    explicit handle(mba_array *other)
     {
-        if (handle_ != nullptr) {
-            head_ = mba_head_of(handle_);
-            data_ = reinterpret_cast<T *>(head_->data);
+        if (const int code = suits(other); code != MBA_OK) {
+            raise(code, "mba::array", mba_path(other), other == nullptr ? "the handle is NULL" : nullptr);
+        }
+        take(other);
+    }
+    handle(mba_array *other, std::error_code &error) noexcept
+    {
+        error = to_error_code(suits(other));
+        if (!error) {
+            take(other);
         }
     }
 
@@ -745,6 +761,16 @@ protected:
 
     ~handle() { mba_free(handle_); }
 
+    /* Has a handle from now on, which may be NULL; only for an object that has none. */
+    void take(mba_array *made) noexcept
+    {
+        handle_ = made;
+        if (made != nullptr) {
+            head_ = mba_head_of(made);
+            data_ = reinterpret_cast<T *>(head_->data);
+        }
+    }
+
     void exchange_with(handle &other) noexcept
     {
         std::swap(handle_, other.handle_);
@@ -764,25 +790,12 @@ protected:
         return writable && mba_is_readonly(other) != 0 ? MBA_EREADONLY : MBA_OK;
     }
 
-    static void check_suits(const mba_array *other)
+    static int memory_code(T *data, size_type count, mba_array **made) noexcept
     {
-        if (const int code = suits(other); code != MBA_OK) {
-            raise(code, "mba::array", mba_path(other), other == nullptr ? "the handle is NULL" : nullptr);
+        if (wrong_about(data, count) != nullptr) {
+            return EINVAL_;
         }
-    }
-
-    static int memory_code(void *data, size_type count, std::uint32_t flags, mba_array **made) noexcept
-    {
-        return wrong_about(data, count) == nullptr ? mba_from_memory(data, count * sizeof(T), type, flags, made) : EINVAL_;
-    }
-
-    static mba_array *made_of_memory(void *data, size_type count, std::uint32_t flags)
-    {
-        mba_array *made = nullptr;
-        if (const int code = memory_code(data, count, flags, &made); code != MBA_OK) {
-            raise(code, "mba::array::from_memory", nullptr, wrong_about(data, count));
-        }
-        return made;
+        return mba_from_memory(const_cast<value_type *>(data), count * sizeof(T), type, default_flags, made);
     }
 
     static const char *wrong_about(const void *data, size_type count) noexcept
@@ -805,13 +818,14 @@ protected:
                                  : "this array type can write: open with MBA_RDWR, or use mba::array<const T>";
     }
 
-    /* Throws if a call of this handle has failed. */
-    void check(int code, const char *what) const
+    /* What came of a call of this handle: an exception if it failed, or a std::error_code. */
+    void report(int code, const char *call) const
     {
         if (code != MBA_OK) {
-            fail(code, what);
+            fail(code, call);
         }
     }
+    static void report(int code, std::error_code &error) noexcept { error = to_error_code(code); }
 
     [[noreturn, gnu::cold, gnu::noinline]] void fail(int code, const char *what) const
     {
@@ -833,7 +847,7 @@ protected:
         std::size_t index = size();
         if (handle_ != nullptr) {
             const int code = mba_find(handle_, std::addressof(value), 0, SIZE_MAX, &index);
-            check(code == MBA_ENOTFOUND ? MBA_OK : code, "mba::array::find");
+            report(code == MBA_ENOTFOUND ? MBA_OK : code, "mba::array::find");
         }
         return index;
     }
@@ -844,22 +858,36 @@ protected:
     T *data_ = nullptr;
 
 private:
-    static int open_code(c_string path, std::uint32_t flags, open_options options, mba_array **made) noexcept
+    /* By one of the C functions that open: mba_open_with, mba_shm_open_with, mba_from_fd_with. */
+    template <class Where>
+    using opener = int (*)(Where, mba_type, std::uint32_t, const mba_options *, mba_array **);
+
+    template <class Where>
+    static int open_code(opener<Where> open, Where where, std::uint32_t flags, open_options options,
+                         mba_array **made) noexcept
     {
         const mba_options all = in_c(options);
-        return flags_suit(flags) ? mba_open_with(path.get(), type, flags, &all, made) : EINVAL_;
+        return flags_suit(flags) ? open(where, type, flags, &all, made) : EINVAL_;
     }
 
-    static int shm_code(c_string name, std::uint32_t flags, open_options options, mba_array **made) noexcept
+    template <class Where>
+    static array<T> opened(opener<Where> open, Where where, std::uint32_t flags, open_options options,
+                           const char *call, const char *path)
     {
-        const mba_options all = in_c(options);
-        return flags_suit(flags) ? mba_shm_open_with(name.get(), type, flags, &all, made) : EINVAL_;
+        mba_array *made = nullptr;
+        if (const int code = open_code(open, where, flags, options, &made); code != MBA_OK) {
+            raise(code, call, path, wrong_about(flags));
+        }
+        return array<T>(owned{made});
     }
 
-    static int fd_code(int fd, std::uint32_t flags, open_options options, mba_array **made) noexcept
+    template <class Where>
+    static array<T> opened(opener<Where> open, Where where, std::uint32_t flags, open_options options,
+                           std::error_code &error) noexcept
     {
-        const mba_options all = in_c(options);
-        return flags_suit(flags) ? mba_from_fd_with(fd, type, flags, &all, made) : EINVAL_;
+        mba_array *made = nullptr;
+        error = to_error_code(open_code(open, where, flags, options, &made));
+        return array<T>(owned{made});
     }
 
     int close_code() noexcept
@@ -891,34 +919,8 @@ public:
      *
      * Errors: mba::errc::type if its elements are others; EINVAL for NULL. The handle then stays the caller's.
      */
-    explicit array(mba_array *other) : base()
-    {
-        base::check_suits(other);
-        *this = array(typename base::owned{other});
-    }
-    array(mba_array *other, std::error_code &error) noexcept : base()
-    {
-        error = detail::to_error_code(base::suits(other));
-        if (!error) {
-            *this = array(typename base::owned{other});
-        }
-    }
-
-    /*
-     * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
-     *
-     * Errors: those of mba_from_memory.
-     */
-    [[nodiscard]] static array from_memory(const T *data, std::size_t count)
-    {
-        return array(typename base::owned{base::made_of_memory(const_cast<T *>(data), count, MBA_RDONLY)});
-    }
-    [[nodiscard]] static array from_memory(const T *data, std::size_t count, std::error_code &error) noexcept
-    {
-        mba_array *made = nullptr;
-        error = detail::to_error_code(base::memory_code(const_cast<T *>(data), count, MBA_RDONLY, &made));
-        return array(typename base::owned{made});
-    }
+    explicit array(mba_array *other) : base(other) {}
+    array(mba_array *other, std::error_code &error) noexcept : base(other, error) {}
 
     void swap(array &other) noexcept { base::exchange_with(other); }
 };
@@ -933,6 +935,7 @@ class array : public detail::handle<T> {
     using base::data_;
     using base::handle_;
     using base::head_;
+    using base::report;
     explicit array(typename base::owned made) noexcept : base(made) {}
 
 public:
@@ -954,18 +957,8 @@ public:
      * Errors: mba::errc::type if its elements are others; mba::errc::read_only; EINVAL for NULL. The handle then stays
      * the caller's.
      */
-    explicit array(mba_array *other) : base()
-    {
-        base::check_suits(other);
-        *this = array(typename base::owned{other});
-    }
-    array(mba_array *other, std::error_code &error) noexcept : base()
-    {
-        error = detail::to_error_code(base::suits(other));
-        if (!error) {
-            *this = array(typename base::owned{other});
-        }
-    }
+    explicit array(mba_array *other) : base(other) {}
+    array(mba_array *other, std::error_code &error) noexcept : base(other, error) {}
 
     /*
      * Makes an empty array in anonymous shared memory, which children by fork() inherit and fd() hands to others. It ends
@@ -989,22 +982,6 @@ public:
     }
     [[nodiscard]] static array anon(std::error_code &error) noexcept { return anon({}, error); }
 
-    /*
-     * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
-     *
-     * Errors: those of mba_from_memory.
-     */
-    [[nodiscard]] static array from_memory(T *data, std::size_t count)
-    {
-        return array(typename base::owned{base::made_of_memory(data, count, MBA_RDWR)});
-    }
-    [[nodiscard]] static array from_memory(T *data, std::size_t count, std::error_code &error) noexcept
-    {
-        mba_array *made = nullptr;
-        error = detail::to_error_code(base::memory_code(data, count, MBA_RDWR, &made));
-        return array(typename base::owned{made});
-    }
-
     void swap(array &other) noexcept { base::exchange_with(other); }
 
     /*
@@ -1012,17 +989,17 @@ public:
      *
      * Errors: those of mba_swap.
      */
-    void swap(size_type i, size_type j) { this->check(mba_swap(handle_, i, j), "mba::array::swap"); }
+    void swap(size_type i, size_type j) { report(mba_swap(handle_, i, j), "mba::array::swap"); }
     void swap(size_type i, size_type j, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_swap(handle_, i, j));
+        report(mba_swap(handle_, i, j), error);
     }
 
     /* Stores the same value in all elements. */
-    void fill(const T &value) { this->check(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
+    void fill(const T &value) { report(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
     void fill(const T &value, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
+        report(mba_fill(handle_, 0, size(), std::addressof(value)), error);
     }
 
     // At the end.
@@ -1042,7 +1019,7 @@ public:
             this->fail(code, "mba::array::push_back");
         }
     }
-    void push_back(const T &value, std::error_code &error) noexcept { error = detail::to_error_code(push(value)); }
+    void push_back(const T &value, std::error_code &error) noexcept { report(push(value), error); }
 
     /* Appends T(arguments...), or T{arguments...} if that is what there is. */
     template <class... Args>
@@ -1057,20 +1034,20 @@ public:
      *
      * Errors: mba::errc::empty, too.
      */
-    void pop_back() { this->check(pop(), "mba::array::pop_back"); }
-    void pop_back(std::error_code &error) noexcept { error = detail::to_error_code(pop()); }
+    void pop_back() { report(pop(), "mba::array::pop_back"); }
+    void pop_back(std::error_code &error) noexcept { report(pop(), error); }
 
     /* Appends the elements of a range: all of them or, if it fails or the process is killed, none. */
     template <class Range>
     void append_range(Range &&values)
     {
-        this->check(replace(npos, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::append_range");
+        report(replace(npos, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::append_range");
     }
     void append_range(std::initializer_list<T> values) { append_range<const std::initializer_list<T> &>(values); }
     template <class Range>
     void append_range(Range &&values, std::error_code &error)
     {
-        error = detail::to_error_code(replace(npos, 0, detail::begin_of(values), detail::end_of(values)));
+        report(replace(npos, 0, detail::begin_of(values), detail::end_of(values)), error);
     }
     void append_range(std::initializer_list<T> values, std::error_code &error) noexcept
     {
@@ -1084,39 +1061,39 @@ public:
     iterator insert(const_iterator where, const T &value)
     {
         const size_type at = index(where);
-        this->check(mba_insert(handle_, at, std::addressof(value)), "mba::array::insert");
+        report(mba_insert(handle_, at, std::addressof(value)), "mba::array::insert");
         return data_ + at;
     }
     iterator insert(const_iterator where, const T &value, std::error_code &error) noexcept
     {
         const size_type at = index(where);
-        error = detail::to_error_code(mba_insert(handle_, at, std::addressof(value)));
+        report(mba_insert(handle_, at, std::addressof(value)), error);
         return data_ + at;
     }
     iterator insert(const_iterator where, size_type count, const T &value)
     {
         const size_type at = index(where);
-        this->check(insert_copies(at, count, value), "mba::array::insert");
+        report(insert_copies(at, count, value), "mba::array::insert");
         return data_ + at;
     }
     iterator insert(const_iterator where, size_type count, const T &value, std::error_code &error) noexcept
     {
         const size_type at = index(where);
-        error = detail::to_error_code(insert_copies(at, count, value));
+        report(insert_copies(at, count, value), error);
         return data_ + at;
     }
     template <class It, class = detail::category_of<It>>
     iterator insert(const_iterator where, It first, It last)
     {
         const size_type at = index(where);
-        this->check(replace(at, 0, first, last), "mba::array::insert");
+        report(replace(at, 0, first, last), "mba::array::insert");
         return data_ + at;
     }
     template <class It, class = detail::category_of<It>>
     iterator insert(const_iterator where, It first, It last, std::error_code &error)
     {
         const size_type at = index(where);
-        error = detail::to_error_code(replace(at, 0, first, last));
+        report(replace(at, 0, first, last), error);
         return data_ + at;
     }
     iterator insert(const_iterator where, std::initializer_list<T> values)
@@ -1131,14 +1108,14 @@ public:
     iterator insert_range(const_iterator where, Range &&values)
     {
         const size_type at = index(where);
-        this->check(replace(at, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::insert_range");
+        report(replace(at, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::insert_range");
         return data_ + at;
     }
     template <class Range>
     iterator insert_range(const_iterator where, Range &&values, std::error_code &error)
     {
         const size_type at = index(where);
-        error = detail::to_error_code(replace(at, 0, detail::begin_of(values), detail::end_of(values)));
+        report(replace(at, 0, detail::begin_of(values), detail::end_of(values)), error);
         return data_ + at;
     }
     template <class... Args>
@@ -1153,33 +1130,33 @@ public:
     iterator erase(const_iterator first, const_iterator last)
     {
         const size_type at = index(first);
-        this->check(remove(at, index(last) - at), "mba::array::erase");
+        report(remove(at, index(last) - at), "mba::array::erase");
         return data_ + at;
     }
     iterator erase(const_iterator first, const_iterator last, std::error_code &error) noexcept
     {
         const size_type at = index(first);
-        error = detail::to_error_code(remove(at, index(last) - at));
+        report(remove(at, index(last) - at), error);
         return data_ + at;
     }
 
     // The whole.
 
     /* Replaces all elements. */
-    void assign(size_type count, const T &value) { this->check(assign_copies(count, value), "mba::array::assign"); }
+    void assign(size_type count, const T &value) { report(assign_copies(count, value), "mba::array::assign"); }
     void assign(size_type count, const T &value, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(assign_copies(count, value));
+        report(assign_copies(count, value), error);
     }
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last)
     {
-        this->check(replace(0, npos, first, last), "mba::array::assign");
+        report(replace(0, npos, first, last), "mba::array::assign");
     }
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last, std::error_code &error)
     {
-        error = detail::to_error_code(replace(0, npos, first, last));
+        report(replace(0, npos, first, last), error);
     }
     void assign(std::initializer_list<T> values) { assign(values.begin(), values.end()); }
     void assign(std::initializer_list<T> values, std::error_code &error) noexcept
@@ -1189,36 +1166,36 @@ public:
     template <class Range>
     void assign_range(Range &&values)
     {
-        this->check(replace(0, npos, detail::begin_of(values), detail::end_of(values)), "mba::array::assign_range");
+        report(replace(0, npos, detail::begin_of(values), detail::end_of(values)), "mba::array::assign_range");
     }
     template <class Range>
     void assign_range(Range &&values, std::error_code &error)
     {
-        error = detail::to_error_code(replace(0, npos, detail::begin_of(values), detail::end_of(values)));
+        report(replace(0, npos, detail::begin_of(values), detail::end_of(values)), error);
     }
 
     /* Makes the array `count` elements long. New ones are zero bytes; by the second form they are the value, but zero
        for a moment, in which others may see them. */
-    void resize(size_type count) { this->check(mba_resize(handle_, count), "mba::array::resize"); }
+    void resize(size_type count) { report(mba_resize(handle_, count), "mba::array::resize"); }
     void resize(size_type count, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_resize(handle_, count));
+        report(mba_resize(handle_, count), error);
     }
-    void resize(size_type count, const T &value) { this->check(resize_with(count, value), "mba::array::resize"); }
+    void resize(size_type count, const T &value) { report(resize_with(count, value), "mba::array::resize"); }
     void resize(size_type count, const T &value, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(resize_with(count, value));
+        report(resize_with(count, value), error);
     }
 
-    void clear() { this->check(mba_clear(handle_), "mba::array::clear"); }
-    void clear(std::error_code &error) noexcept { error = detail::to_error_code(mba_clear(handle_)); }
+    void clear() { report(mba_clear(handle_), "mba::array::clear"); }
+    void clear(std::error_code &error) noexcept { report(mba_clear(handle_), error); }
 
     /* Makes room for `count` elements in all, so that push_back can't fail up to there, as long as the lock is held. With
        MBA_EXACT there is no room to make. */
-    void reserve(size_type count) { this->check(mba_reserve(handle_, count), "mba::array::reserve"); }
+    void reserve(size_type count) { report(mba_reserve(handle_, count), "mba::array::reserve"); }
     void reserve(size_type count, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_reserve(handle_, count));
+        report(mba_reserve(handle_, count), error);
     }
 
     /*
@@ -1227,23 +1204,23 @@ public:
      *
      * Errors: mba::errc::index if it is less than the size or more than the capacity.
      */
-    void commit(size_type count) { this->check(mba_commit(handle_, count), "mba::array::commit"); }
+    void commit(size_type count) { report(mba_commit(handle_, count), "mba::array::commit"); }
     void commit(size_type count, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_commit(handle_, count));
+        report(mba_commit(handle_, count), error);
     }
 
     /* Gives spare room back, so that the file is exactly its elements. */
-    void shrink_to_fit() { this->check(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
-    void shrink_to_fit(std::error_code &error) noexcept { error = detail::to_error_code(mba_shrink_to_fit(handle_)); }
+    void shrink_to_fit() { report(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
+    void shrink_to_fit(std::error_code &error) noexcept { report(mba_shrink_to_fit(handle_), error); }
 
     /*
      * Puts elements and length on the disk; they are there when it returns.
      *
      * Errors: those of mba_flush.
      */
-    void flush() { this->check(mba_flush(handle_), "mba::array::flush"); }
-    void flush(std::error_code &error) noexcept { error = detail::to_error_code(mba_flush(handle_)); }
+    void flush() { report(mba_flush(handle_), "mba::array::flush"); }
+    void flush(std::error_code &error) noexcept { report(mba_flush(handle_), error); }
 
     // The growth lock. These make the array a TimedLockable, for std::unique_lock, std::lock_guard and
     // std::scoped_lock: between handles, of one process or of several, and not between threads that use one handle.
@@ -1255,8 +1232,8 @@ public:
      *
      * Errors: those of mba_lock.
      */
-    void lock() { this->check(mba_lock(handle_, -1), "mba::array::lock"); }
-    void lock(std::error_code &error) noexcept { error = detail::to_error_code(mba_lock(handle_, -1)); }
+    void lock() { report(mba_lock(handle_, -1), "mba::array::lock"); }
+    void lock(std::error_code &error) noexcept { report(mba_lock(handle_, -1), error); }
 
     /*
      * The same without waiting, or not for ever: whether it has the lock.
@@ -1288,15 +1265,15 @@ public:
 
     /* Gives the lock back; nothing without it. The first form keeps to itself that it couldn't: see mba_unlock. */
     void unlock() noexcept { static_cast<void>(mba_unlock(handle_)); }
-    void unlock(std::error_code &error) noexcept { error = detail::to_error_code(mba_unlock(handle_)); }
+    void unlock(std::error_code &error) noexcept { report(mba_unlock(handle_), error); }
 
     /* Whether this handle holds the lock. */
     bool has_lock() const noexcept { return mba_has_lock(handle_) != 0; }
 
     /* Turns the order of the elements around, in place, by the length that the handle has: if others have made the
      * array shorter since, elements end up beyond the end. A kill may leave it half done. */
-    void reverse() { this->check(mba_reverse(handle_), "mba::array::reverse"); }
-    void reverse(std::error_code &error) noexcept { error = detail::to_error_code(mba_reverse(handle_)); }
+    void reverse() { report(mba_reverse(handle_), "mba::array::reverse"); }
+    void reverse(std::error_code &error) noexcept { report(mba_reverse(handle_), error); }
 
     /*
      * Turns the bytes of every element around, in place: for files from machines of the other byte order. A kill may
@@ -1304,8 +1281,8 @@ public:
      *
      * Errors: mba::errc::type for records.
      */
-    void byteswap() { this->check(mba_byteswap(handle_), "mba::array::byteswap"); }
-    void byteswap(std::error_code &error) noexcept { error = detail::to_error_code(mba_byteswap(handle_)); }
+    void byteswap() { report(mba_byteswap(handle_), "mba::array::byteswap"); }
+    void byteswap(std::error_code &error) noexcept { report(mba_byteswap(handle_), error); }
 
 private:
     /* By value if it is small: a variable whose address goes into a call can't stay in a register. */
@@ -1515,13 +1492,13 @@ private:
 
     bool took_lock(int code) const
     {
-        this->check(is_elsewhere(code) ? MBA_OK : code, "mba::array::try_lock");
+        report(is_elsewhere(code) ? MBA_OK : code, "mba::array::try_lock");
         return code == MBA_OK;
     }
 
     static bool took_lock(int code, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(is_elsewhere(code) ? MBA_OK : code);
+        report(is_elsewhere(code) ? MBA_OK : code, error);
         return code == MBA_OK;
     }
 };
@@ -1535,37 +1512,37 @@ void swap(array<T> &a, array<T> &b) noexcept
 }
 
 /* Element by element, as for std::vector. */
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator==(const array<T> &a, const array<U> &b)
 {
     return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator<(const array<T> &a, const array<U> &b)
 {
     return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator!=(const array<T> &a, const array<U> &b)
 {
     return !(a == b);
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator>(const array<T> &a, const array<U> &b)
 {
     return b < a;
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator<=(const array<T> &a, const array<U> &b)
 {
     return !(b < a);
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator>=(const array<T> &a, const array<U> &b)
 {
     return !(a < b);
