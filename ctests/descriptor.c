@@ -161,7 +161,8 @@ static void too_many(void)
         GIVES(EMFILE, mba_anon(MBA_UINT32, &array));
         GIVES(EMFILE, mba_open(path, MBA_UINT32, MBA_RDWR, &array));
         GIVES(EMFILE, mba_shm_open("/mba-ctest-many", MBA_UINT32, MBA_RDWR | MBA_CREATE, &array));
-        (void)mba_shm_unlink("/mba-ctest-many"); /* valgrind says EMFILE when the file is there already */
+        /* Valgrind says EMFILE when the file is there already. */
+        (void)mba_shm_unlink("/mba-ctest-many");
         CHECK(array == (mba_array *)&path);
         OK(mba_append(first, &value)); /* what is open already works */
         /* And the lock goes as it came when there are descriptors again. */

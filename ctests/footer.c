@@ -157,7 +157,8 @@ static void lies(void)
         LIE(footer[bit / 8] ^= (unsigned char)(1 << bit % 8), MBA_ECORRUPT, 0);
     }
     LIE(footer[0] ^= 1, MBA_OK, size / 4); /* no magic, no footer: all of it is elements */
-    LIE(memcpy(footer, "toofABM\223", 8), MBA_ECORRUPT, 0); /* of a machine with the other byte order */
+    /* Of a machine with the other byte order. */
+    LIE(memcpy(footer, "toofABM\223", 8), MBA_ECORRUPT, 0);
     for (version = 0; version < 5; version++) {
         LIE(SWORN(put32(footer + VERSION_AT, version)), version == 2 ? MBA_OK : MBA_ECORRUPT, 3);
     }
@@ -175,7 +176,8 @@ static void lies(void)
     LIE(SWORN(put32(footer + ZERO_AT, 1)), MBA_ECORRUPT, 0);
     /* What changes in place is no matter of the checksum. */
     LIE(put32(footer + BELL_AT, 0x12345678), MBA_OK, 3);
-    LIE(put32(footer + BELL_AT, 0xffffffff), MBA_OK, 3); /* as one who was killed in growing leaves it */
+    /* As one who was killed in growing leaves it. */
+    LIE(put32(footer + BELL_AT, 0xffffffff), MBA_OK, 3);
     LIE(put64(footer + HOLDER_AT, UINT64_MAX), MBA_OK, 3);
     LIE(put64(footer + EPOCH_AT, UINT64_MAX), MBA_OK, 3);
     LIE(put64(footer + REACH_AT, 0), MBA_OK, 3);

@@ -46,7 +46,8 @@ extern "C" int posix_memalign(void **out, size_t alignment, size_t size) {
 
 namespace {
 
-constexpr size_t LEN = 1 << 14; // 64 KiB: nearer than memory, so that the calls are what is measured
+// 64 KiB: nearer than memory, so that the calls are what is measured.
+constexpr size_t LEN = 1 << 14;
 
 // Both sides of each call, `count` times over; a template, so that the loops hold nothing but the call.
 struct Sides {

@@ -10,7 +10,8 @@
 
 namespace {
 
-constexpr size_t LEN = 1 << 11; // in the first-level cache, so that storing is what is measured, and not memory
+// In the first-level cache, so that storing is what is measured, and not memory.
+constexpr size_t LEN = 1 << 11;
 
 template <typename T> [[gnu::noinline]] void by_vector(std::vector<T> &values) {
     for (size_t at = 0; at < LEN; at++) values.push_back(static_cast<T>(at));
