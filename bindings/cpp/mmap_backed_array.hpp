@@ -39,11 +39,11 @@
  *
  * THREADS. The rules are those of the standard containers. Calls of const members may run beside
  * each other on one object. A call of a member that isn't const may run beside no other call on the
- * same object. There is one exception: published_size() may run beside all calls but those that end
- * the handle or make the array shorter, so that threads can follow one that appends. Different
- * objects are independent, also if they are handles of one array. Elements are ordinary memory: if
- * one thread or process writes an element while others use it, the program needs what shared memory
- * always needs, such as std::atomic_ref.
+ * same object. There is one exception, so that threads can follow one that appends:
+ * published_size() may run beside all calls but shrink_to_fit() and those that end the handle or
+ * make the array shorter. Different objects are independent, also if they are handles of one array.
+ * Elements are ordinary memory: if one thread or process writes an element while others use it, the
+ * program needs what shared memory always needs, such as std::atomic_ref.
  *
  * The top of mmap_backed_array.h says what survives a crash, and what isn't promised.
  *
@@ -56,7 +56,8 @@
  *     5. BOTH KINDS OF ARRAY      detail::handle<T>: what array<T> and array<const T> both have
  *                                 - Opening: open, shm, from_fd, from_memory
  *                                 - The handle: is_open, native_handle, release, close, detach
- *                                 - Length: size, empty, published_size, capacity, max_size
+ *                                 - Length: size, empty, published_size, capacity, max_size,
+ *                                   is_readonly
  *                                 - Elements: data, [], at, front, back, begin, end, to_vector
  *                                 - Others: path, fd, refresh, epoch, is_replaced
  *                                 - Advice and status: advise, info
@@ -703,8 +704,8 @@ public:
 
     /*
      * The size, for threads that follow one that appends by this very object: all elements before
-     * it have been stored. May run beside all calls but those that end the handle or make the array
-     * shorter.
+     * it have been stored. May run beside all calls but shrink_to_fit() and those that end the
+     * handle or make the array shorter.
      */
     size_type published_size() const noexcept
     {
@@ -1432,7 +1433,7 @@ public:
     }
 
     /* Gives spare room back, so that the file is exactly its elements. No other call may run on
-       this object meanwhile, published_size() neither. */
+       this object meanwhile, not even published_size(). */
     void shrink_to_fit() { report(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
     void shrink_to_fit(std::error_code &error) noexcept
     {
