@@ -9,6 +9,12 @@ check:
     cargo clippy --all-targets -- -D warnings
     cargo test
 
+# Format Rust, and C and C++ but for the Python package
+format:
+    cargo fmt
+    cargo fmt --manifest-path fuzz/Cargo.toml
+    .ci/format
+
 # Write the C header and the list of the ABI anew
 bless:
     MBA_BLESS=1 cargo test --test project header

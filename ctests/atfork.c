@@ -65,12 +65,30 @@ static void use(int which, int is_child)
     calls++;
 }
 
-static void prepare_before(void) { use(0, 0); }
-static void parent_before(void) { use(0, 0); }
-static void child_before(void) { use(0, 1); }
-static void prepare_after(void) { use(1, 0); }
-static void parent_after(void) { use(1, 0); }
-static void child_after(void) { use(1, 1); }
+static void prepare_before(void)
+{
+    use(0, 0);
+}
+static void parent_before(void)
+{
+    use(0, 0);
+}
+static void child_before(void)
+{
+    use(0, 1);
+}
+static void prepare_after(void)
+{
+    use(1, 0);
+}
+static void parent_after(void)
+{
+    use(1, 0);
+}
+static void child_after(void)
+{
+    use(1, 1);
+}
 
 static void load(const char *library)
 {

@@ -43,8 +43,9 @@ static inline void check_fail(const char *file, int line, const char *format, ..
 }
 
 /* CHECK: a condition holds. SYS: a system call didn't fail. */
-#define CHECK(condition) ((condition) ? (void)0 : check_fail(__FILE__, __LINE__, "not so: %s", #condition))
-#define SYS(call) \
+#define CHECK(condition)                                                                           \
+    ((condition) ? (void)0 : check_fail(__FILE__, __LINE__, "not so: %s", #condition))
+#define SYS(call)                                                                                  \
     ((call) != -1 ? (void)0 : check_fail(__FILE__, __LINE__, "%s: %s", #call, strerror(errno)))
 
 /* OK: a call of the library succeeds. GIVES: it returns just this code. */
@@ -54,13 +55,13 @@ static inline void check_fail(const char *file, int line, const char *format, ..
 static inline void check_code(const char *file, int line, const char *what, int code, int expected)
 {
     if (code != expected) {
-        check_fail(file, line, "%s gives %d (%s), not %d (%s)", what, code, mba_strerror(code), expected,
-                   mba_strerror(expected));
+        check_fail(file, line, "%s gives %d (%s), not %d (%s)", what, code, mba_strerror(code),
+                   expected, mba_strerror(expected));
     }
 }
 
 /* EQ: two whole numbers are the same. */
-#define EQ(actual, expected) \
+#define EQ(actual, expected)                                                                       \
     check_equal(__FILE__, __LINE__, #actual, (long long)(actual), (long long)(expected))
 
 static inline void check_equal(const char *file, int line, const char *what, long long actual,
@@ -97,8 +98,8 @@ static inline void check_changes(const char *file, int line, mba_array *array, i
 }
 
 /* HOLDS: an array of uint32_t has just these elements, by length, by mba_read and through the pointer. */
-#define HOLDS(array, ...)                                                                             \
-    check_elements(__FILE__, __LINE__, (array), (const uint32_t[]){__VA_ARGS__},                      \
+#define HOLDS(array, ...)                                                                          \
+    check_elements(__FILE__, __LINE__, (array), (const uint32_t[]){__VA_ARGS__},                   \
                    sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 static inline void check_elements(const char *file, int line, const mba_array *array,
@@ -110,8 +111,8 @@ static inline void check_elements(const char *file, int line, const mba_array *a
         uint32_t copied = ~expected[at];
         check_code(file, line, "mba_read", mba_read(array, at, 1, &copied), MBA_OK);
         check_equal(file, line, "an element by mba_read", copied, expected[at]);
-        check_equal(file, line, "an element by pointer", ((const uint32_t *)mba_data_ptr(array))[at],
-                    expected[at]);
+        check_equal(file, line, "an element by pointer",
+                    ((const uint32_t *)mba_data_ptr(array))[at], expected[at]);
     }
 }
 
@@ -287,14 +288,14 @@ static inline void check_heard(const char *file, int line, int wire, const char 
 }
 
 /* Runs the statements in a child, which must end well, and waits for it. */
-#define IN_A_CHILD(...)                  \
-    do {                                 \
-        struct kid kid_ = fork_kid();    \
-        if (kid_.pid == 0) {             \
-            __VA_ARGS__;                 \
-            _exit(0);                    \
-        }                                \
-        join_kid(kid_);                  \
+#define IN_A_CHILD(...)                                                                            \
+    do {                                                                                           \
+        struct kid kid_ = fork_kid();                                                              \
+        if (kid_.pid == 0) {                                                                       \
+            __VA_ARGS__;                                                                           \
+            _exit(0);                                                                              \
+        }                                                                                          \
+        join_kid(kid_);                                                                            \
     } while (0)
 
 #endif

@@ -19,7 +19,8 @@ static void refuses(int line, int fd, uint32_t flags, int code)
 static void errors(void)
 {
     int reading = open(path, O_RDONLY), writing = open(path, O_WRONLY), both = open(path, O_RDWR);
-    int name_only = open(path, O_PATH), directory = open(scratch, O_RDONLY), zero = open("/dev/zero", O_RDWR);
+    int name_only = open(path, O_PATH), directory = open(scratch, O_RDONLY),
+        zero = open("/dev/zero", O_RDWR);
     int ends[2], sockets[2], closed = dup(both);
     uint32_t flags;
     SYS(pipe(ends));
@@ -43,8 +44,8 @@ static void errors(void)
     REFUSES(zero, MBA_RDWR, ENODEV);
     for (flags = 0; flags < 64; flags++) {
         mba_array *array;
-        if (flags == MBA_RDONLY || flags == MBA_RDWR || flags == (MBA_RDWR | MBA_EXACT)
-            || (flags & ~(uint32_t)MBA_RDWR) == MBA_PRIVATE) {
+        if (flags == MBA_RDONLY || flags == MBA_RDWR || flags == (MBA_RDWR | MBA_EXACT) ||
+            (flags & ~(uint32_t)MBA_RDWR) == MBA_PRIVATE) {
             OK(mba_from_fd(both, MBA_UINT32, flags, &array));
             HOLDS(array, 1, 2, 3);
             OK(mba_close(array));
@@ -117,7 +118,8 @@ static void anonymous(void)
     OK(mba_append(array, &value));
     REFUSES(mba_fd(array), MBA_RDWR | MBA_EXACT, EINVAL);
     REFUSES(mba_fd(array), MBA_RDWR | MBA_CREATE, EINVAL);
-    GIVES(MBA_ETYPE, mba_from_fd(mba_fd(array), MBA_INT32, MBA_RDONLY, &other)); /* it has spare room */
+    GIVES(MBA_ETYPE,
+          mba_from_fd(mba_fd(array), MBA_INT32, MBA_RDONLY, &other)); /* it has spare room */
     CHECK(fcntl(mba_fd(array), F_GET_SEALS) & F_SEAL_SHRINK);
     fd = dup(mba_fd(array));
     SYS(fd);
@@ -161,7 +163,8 @@ static void too_many(void)
         GIVES(EMFILE, mba_anon(MBA_UINT32, &array));
         GIVES(EMFILE, mba_open(path, MBA_UINT32, MBA_RDWR, &array));
         GIVES(EMFILE, mba_shm_open("/mba-ctest-many", MBA_UINT32, MBA_RDWR | MBA_CREATE, &array));
-        (void)mba_shm_unlink("/mba-ctest-many"); /* valgrind says EMFILE when the file is there already */
+        /* Valgrind says EMFILE when the file is there already. */
+        (void)mba_shm_unlink("/mba-ctest-many");
         CHECK(array == (mba_array *)&path);
         OK(mba_append(first, &value)); /* what is open already works */
         /* And the lock goes as it came when there are descriptors again. */

@@ -96,7 +96,8 @@ static void kinds(void)
 {
     static uint32_t memory[3] = {1, 2, 3};
     const char *path = in_scratch("kinds");
-    const uint32_t flags[] = {MBA_RDONLY, MBA_RDWR, MBA_PRIVATE, MBA_RDWR | MBA_PRIVATE, MBA_RDWR | MBA_EXACT};
+    const uint32_t flags[] = {MBA_RDONLY, MBA_RDWR, MBA_PRIVATE, MBA_RDWR | MBA_PRIVATE,
+                              MBA_RDWR | MBA_EXACT};
     const uint32_t *data;
     mba_array *array;
     mba_mapping *mapping;

@@ -4,10 +4,10 @@
 static const char *path;
 
 /* A call succeeds, and the file is exactly the elements then. */
-#define EXACTLY(call)                                              \
-    do {                                                           \
-        OK(call);                                                  \
-        EQ(file_size(path), mba_len(array) * mba_itemsize(array)); \
+#define EXACTLY(call)                                                                              \
+    do {                                                                                           \
+        OK(call);                                                                                  \
+        EQ(file_size(path), mba_len(array) * mba_itemsize(array));                                 \
     } while (0)
 
 /* What a reader has seen stays mapped for it, and the file longer, until the writer is alone. Ends the reader. */

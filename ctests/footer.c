@@ -5,9 +5,25 @@
 #include "check.h"
 
 enum { FOOTER = 128, PAGE = 4096 };
-enum { VERSION_AT = 8, CLASS_AT = 12, SIZE_AT = 16, CRC_AT = 20, FORMAT_AT = 24, OFFSET_AT = 32, FILE_AT = 40,
-       DEV_AT = 48, INO_AT = 56, FLAGS_AT = 64, ZERO_AT = 68, FIXED_END = 80, /* here the checksum's part ends */
-       BELL_AT = 80, HOLDER_AT = 88, REACH_AT = 96, EPOCH_AT = 104, LEN_AT = 120 };
+enum {
+    VERSION_AT = 8,
+    CLASS_AT = 12,
+    SIZE_AT = 16,
+    CRC_AT = 20,
+    FORMAT_AT = 24,
+    OFFSET_AT = 32,
+    FILE_AT = 40,
+    DEV_AT = 48,
+    INO_AT = 56,
+    FLAGS_AT = 64,
+    ZERO_AT = 68,
+    FIXED_END = 80, /* here the checksum's part ends */
+    BELL_AT = 80,
+    HOLDER_AT = 88,
+    REACH_AT = 96,
+    EPOCH_AT = 104,
+    LEN_AT = 120
+};
 
 static uint64_t get64(const unsigned char *at)
 {
@@ -122,8 +138,8 @@ static void opens_as(int line, const unsigned char *bytes, size_t size, int code
         write_file(path, bytes, size);
         given = mba_open(path, MBA_UINT32, ways[way], &array);
         if (given != code || (code == MBA_OK && mba_len(array) != len)) {
-            check_fail(__FILE__, line, "opening gives %d (%s), not %d, and %zu elements, not %zu", given,
-                       mba_strerror(given), code, given == MBA_OK ? mba_len(array) : 0, len);
+            check_fail(__FILE__, line, "opening gives %d (%s), not %d, and %zu elements, not %zu",
+                       given, mba_strerror(given), code, given == MBA_OK ? mba_len(array) : 0, len);
         }
         if (given == MBA_OK) {
             mba_free(array);
@@ -143,11 +159,11 @@ static void lies(void)
     unsigned char *footer = bytes + size - FOOTER;
     uint64_t most = (size - FOOTER) / 4;
     memcpy(good, footer, FOOTER);
-#define LIE(change, code, len)            \
-    do {                                  \
-        change;                           \
-        OPENS_AS(code, len);              \
-        memcpy(footer, good, FOOTER);     \
+#define LIE(change, code, len)                                                                     \
+    do {                                                                                           \
+        change;                                                                                    \
+        OPENS_AS(code, len);                                                                       \
+        memcpy(footer, good, FOOTER);                                                              \
     } while (0)
 #define SWORN(change) (change), put_checksum(footer) /* with a checksum that fits the lie */
 
@@ -157,7 +173,8 @@ static void lies(void)
         LIE(footer[bit / 8] ^= (unsigned char)(1 << bit % 8), MBA_ECORRUPT, 0);
     }
     LIE(footer[0] ^= 1, MBA_OK, size / 4); /* no magic, no footer: all of it is elements */
-    LIE(memcpy(footer, "toofABM\223", 8), MBA_ECORRUPT, 0); /* of a machine with the other byte order */
+    /* Of a machine with the other byte order. */
+    LIE(memcpy(footer, "toofABM\223", 8), MBA_ECORRUPT, 0);
     for (version = 0; version < 5; version++) {
         LIE(SWORN(put32(footer + VERSION_AT, version)), version == 2 ? MBA_OK : MBA_ECORRUPT, 3);
     }
@@ -175,7 +192,8 @@ static void lies(void)
     LIE(SWORN(put32(footer + ZERO_AT, 1)), MBA_ECORRUPT, 0);
     /* What changes in place is no matter of the checksum. */
     LIE(put32(footer + BELL_AT, 0x12345678), MBA_OK, 3);
-    LIE(put32(footer + BELL_AT, 0xffffffff), MBA_OK, 3); /* as one who was killed in growing leaves it */
+    /* As one who was killed in growing leaves it. */
+    LIE(put32(footer + BELL_AT, 0xffffffff), MBA_OK, 3);
     LIE(put64(footer + HOLDER_AT, UINT64_MAX), MBA_OK, 3);
     LIE(put64(footer + EPOCH_AT, UINT64_MAX), MBA_OK, 3);
     LIE(put64(footer + REACH_AT, 0), MBA_OK, 3);
@@ -215,8 +233,12 @@ static void lies_later(void)
         int at, code;
         uint32_t value;
     } rows[] = {
-        {VERSION_AT, MBA_ECORRUPT, 7}, {CLASS_AT, MBA_ETYPE, 3}, {SIZE_AT, MBA_ETYPE, 2},
-        {FILE_AT, MBA_ECORRUPT, 4096}, {LEN_AT, MBA_ECORRUPT, 0x7fffffff}, {REACH_AT, MBA_ECORRUPT, 0x7fffffff},
+        {VERSION_AT, MBA_ECORRUPT, 7},
+        {CLASS_AT, MBA_ETYPE, 3},
+        {SIZE_AT, MBA_ETYPE, 2},
+        {FILE_AT, MBA_ECORRUPT, 4096},
+        {LEN_AT, MBA_ECORRUPT, 0x7fffffff},
+        {REACH_AT, MBA_ECORRUPT, 0x7fffffff},
     };
     const char *path = in_scratch("later");
     mba_array *array = open_u32(path, MBA_RDWR | MBA_CREATE), *reader;
@@ -395,7 +417,8 @@ static void elements_like_a_footer(uint32_t exact)
         OK(mba_close(reader));
         OK(mba_close(array));
         CHECK(file_size(path) >= (long long)count);
-        CHECK(file_size(path) <= (long long)(count + PAGE)); /* the one case where spare room must stay */
+        CHECK(file_size(path) <=
+              (long long)(count + PAGE)); /* the one case where spare room must stay */
 
         OK(mba_open(path, MBA_UINT8, MBA_RDWR | exact, &array));
         EQ(mba_len(array), count);

@@ -65,7 +65,8 @@ static void child_takes_the_lock(mba_array *array)
 /* However a child ends, the parent's file, lock and spare room stay. */
 static void child_ends(mba_array *array)
 {
-    static const char *const ways[] = {"exit", "_exit", "free", "close", "reopen", "lock and close"};
+    static const char *const ways[] = {"exit",  "_exit",  "free",
+                                       "close", "reopen", "lock and close"};
     size_t way;
     uint32_t value = 7;
     OK(mba_append(array, &value));
@@ -91,9 +92,10 @@ static void child_ends(mba_array *array)
             }
         });
         SYS(fstat(mba_fd(array), &after));
-        if (after.st_size != before.st_size || after.st_blocks != before.st_blocks
-            || mba_has_lock(array) != 1 || mba_capacity(array) != capacity) {
-            check_fail(__FILE__, __LINE__, "a child's end by %s changes the parent's array", ways[way]);
+        if (after.st_size != before.st_size || after.st_blocks != before.st_blocks ||
+            mba_has_lock(array) != 1 || mba_capacity(array) != capacity) {
+            check_fail(__FILE__, __LINE__, "a child's end by %s changes the parent's array",
+                       ways[way]);
         }
         OK(mba_append(array, &value));
         OK(mba_pop(array, NULL));

@@ -24,8 +24,9 @@ static void write_text(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY);
     if (fd == -1 || write(fd, text, strlen(text)) == -1) {
-        check_fail(__FILE__, __LINE__, "%s: %s; run this as root or allow user namespaces, or set MBA_SKIP=full",
-                   path, strerror(errno));
+        check_fail(__FILE__, __LINE__,
+                   "%s: %s; run this as root or allow user namespaces, or set MBA_SKIP=full", path,
+                   strerror(errno));
     }
     close(fd);
 }
@@ -39,7 +40,8 @@ static void mount_disk(void)
     SYS(mkdir(directory, 0777));
     if (unshare(CLONE_NEWNS) == -1) {
         if (unshare(CLONE_NEWNS | CLONE_NEWUSER) == -1) {
-            check_fail(__FILE__, __LINE__, "unshare: %s; run this as root or set MBA_SKIP=full", strerror(errno));
+            check_fail(__FILE__, __LINE__, "unshare: %s; run this as root or set MBA_SKIP=full",
+                       strerror(errno));
         }
         write_text("/proc/self/setgroups", "deny");
         snprintf(map, sizeof map, "0 %u 1", user);
@@ -95,7 +97,8 @@ static void nothing_fits(mba_array *array, const char *path, uint32_t exact, int
     GIVES(code, mba_splice(array, len, 0, block, room + 5));
     GIVES(code, mba_resize(array, len + room + 1));
     GIVES(code, mba_resize(array, len + (1 << 22)));
-    GIVES(exact ? MBA_OK : code, mba_reserve(array, len + (1 << 22))); /* no room to make in exact mode */
+    GIVES(exact ? MBA_OK : code,
+          mba_reserve(array, len + (1 << 22))); /* no room to make in exact mode */
     EQ(mba_len(array), len);
     EQ(mba_capacity(array), len + room);
     CHECK(mba_data_ptr(array) == data);
@@ -123,7 +126,8 @@ static void append_until(mba_array *array, int code)
 static void filled_by_appending(uint32_t exact)
 {
     const char *path = disk_file("array");
-    mba_array *array = open_u32(path, MBA_RDWR | MBA_CREATE | exact), *reader = open_u32(path, MBA_RDONLY);
+    mba_array *array = open_u32(path, MBA_RDWR | MBA_CREATE | exact),
+              *reader = open_u32(path, MBA_RDONLY);
     uint32_t value;
     append_until(array, ENOSPC);
     CHECK(mba_len(array) * 4 >= DISK / 100 * 95);

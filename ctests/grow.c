@@ -28,7 +28,8 @@ static void follow(const char *path, int wire)
         steps += len > checked;
         for (; checked < len; checked++) {
             if (data[checked] != element((uint32_t)checked)) {
-                check_fail(__FILE__, __LINE__, "element %zu of %zu is %u", checked, len, data[checked]);
+                check_fail(__FILE__, __LINE__, "element %zu of %zu is %u", checked, len,
+                           data[checked]);
             }
         }
         sched_yield();

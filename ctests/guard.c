@@ -340,8 +340,8 @@ static void look(void)
 
 static void mend(void)
 {
-    if (mmap(own + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
-        MAP_FAILED) {
+    if (mmap(own + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+             0) == MAP_FAILED) {
         _exit(9);
     }
 }
@@ -541,7 +541,8 @@ static void ends_by(int signal, void (*body)(void))
     SYS(waitpid(kid.pid, &status, 0));
     SYS(close(kid.wire));
     if (!WIFSIGNALED(status) || WTERMSIG(status) != signal) {
-        check_fail(__FILE__, __LINE__, "a child ends by status %x, not by signal %d", (unsigned)status, signal);
+        check_fail(__FILE__, __LINE__, "a child ends by status %x, not by signal %d",
+                   (unsigned)status, signal);
     }
 }
 
@@ -759,7 +760,11 @@ int main(int argc, char **argv)
 {
     static const size_t kept[] = {0, 4, PAGE, 2 * PAGE + 8, (PAGES - 1) * PAGE, LEN * 4 - PAGE};
     static const uint32_t flags[] = {MBA_RDONLY, MBA_RDWR, MBA_RDWR | MBA_EXACT, MBA_PRIVATE};
-    static const int forms[] = {0, SA_SIGINFO, SA_NODEFER, SA_SIGINFO | SA_ONSTACK, (int)SA_RESETHAND,
+    static const int forms[] = {0,
+                                SA_SIGINFO,
+                                SA_NODEFER,
+                                SA_SIGINFO | SA_ONSTACK,
+                                (int)SA_RESETHAND,
                                 SA_SIGINFO | (int)SA_RESETHAND | SA_NODEFER | SA_RESTART};
     size_t which, at;
     begin(argc, argv);

@@ -11,7 +11,8 @@ static mba_array *make(enum kind kind)
         OK(mba_anon(MBA_UINT32, &array));
     } else {
         unlink(in_scratch("length"));
-        array = open_u32(in_scratch("length"), MBA_RDWR | MBA_CREATE | (kind == EXACT ? MBA_EXACT : 0));
+        array =
+            open_u32(in_scratch("length"), MBA_RDWR | MBA_CREATE | (kind == EXACT ? MBA_EXACT : 0));
     }
     return array;
 }

@@ -44,7 +44,8 @@ static void locked_out(mba_array *array)
     GIVES(EINVAL, mba_lock(array, -2147483647 - 1));
     EQ(mba_has_lock(array), 0);
     HOLDS(array, 1, 2, 3);
-    OK(mba_unlock(array)); /* which isn't the other's lock */
+    /* It isn't the other's lock. */
+    OK(mba_unlock(array));
     OK(mba_set(array, 2, &value)); /* setting needs no lock */
 }
 

@@ -22,8 +22,9 @@ int main(int argc, char **argv)
     uint32_t memory[4] = {1, 2, 3, 4}, value = 7;
     mba_array *const untouched = (mba_array *)&value;
     mba_array *array = untouched;
-    const uint32_t flags[] = {MBA_CREATE,           MBA_EXCL,  MBA_PRIVATE, MBA_EXACT, MBA_RDWR | MBA_CREATE,
-                              MBA_RDWR | MBA_EXACT, 1u << 31,  MBA_RDWR | MBA_PRIVATE};
+    const uint32_t flags[] = {
+        MBA_CREATE,           MBA_EXCL, MBA_PRIVATE,           MBA_EXACT, MBA_RDWR | MBA_CREATE,
+        MBA_RDWR | MBA_EXACT, 1u << 31, MBA_RDWR | MBA_PRIVATE};
     char *bytes = (char *)memory;
     size_t at;
     begin(argc, argv);
@@ -49,7 +50,8 @@ int main(int argc, char **argv)
     OK(mba_from_memory(bytes + 1, 3, MBA_UINT8, MBA_RDWR, &array));
     EQ(mba_len(array), 3);
     mba_free(array);
-    OK(mba_from_memory(bytes + ((uintptr_t)bytes % 8 == 0 ? 4 : 0), 8, MBA_COMPLEX64, MBA_RDWR, &array));
+    OK(mba_from_memory(bytes + ((uintptr_t)bytes % 8 == 0 ? 4 : 0), 8, MBA_COMPLEX64, MBA_RDWR,
+                       &array));
     EQ(mba_len(array), 1);
     mba_free(array);
 

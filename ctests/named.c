@@ -8,8 +8,8 @@ static void refuses(int line, const char *bad, uint32_t flags, int code)
     mba_array *array = (mba_array *)name;
     int given = mba_shm_open(bad, MBA_UINT32, flags, &array);
     if (given != code || array != (mba_array *)name) {
-        check_fail(__FILE__, line, "mba_shm_open(%.20s, %u) gives %d (%s), not %d", bad, flags, given,
-                   mba_strerror(given), code);
+        check_fail(__FILE__, line, "mba_shm_open(%.20s, %u) gives %d (%s), not %d", bad, flags,
+                   given, mba_strerror(given), code);
     }
 }
 #define REFUSES(bad, flags, code) refuses(__LINE__, (bad), (flags), (code))
@@ -33,9 +33,10 @@ static void names(void)
     REFUSES(other_name, MBA_RDWR, ENOENT);
     REFUSES(other_name, MBA_PRIVATE, ENOENT);
     for (flags = 0; flags < 64; flags++) {
-        if ((flags & MBA_CREATE && !(flags & MBA_RDWR)) || (flags & MBA_EXCL && !(flags & MBA_CREATE))
-            || (flags & MBA_EXACT && !(flags & MBA_RDWR)) || (flags & MBA_PRIVATE && (flags & ~(uint32_t)MBA_RDWR) != MBA_PRIVATE)
-            || flags & ~31u) {
+        if ((flags & MBA_CREATE && !(flags & MBA_RDWR)) ||
+            (flags & MBA_EXCL && !(flags & MBA_CREATE)) ||
+            (flags & MBA_EXACT && !(flags & MBA_RDWR)) ||
+            (flags & MBA_PRIVATE && (flags & ~(uint32_t)MBA_RDWR) != MBA_PRIVATE) || flags & ~31u) {
             REFUSES(other_name, flags, EINVAL);
         }
     }

@@ -27,9 +27,10 @@ static void flags(void)
 
     /* Every pair of known flags: what makes sense opens, all else is EINVAL. */
     for (all = 0; all < 64; all++) {
-        int sensible = (all & ~31u) == 0 && (!(all & MBA_CREATE) || (all & MBA_RDWR))
-            && (!(all & MBA_EXCL) || (all & MBA_CREATE)) && (!(all & MBA_EXACT) || (all & MBA_RDWR))
-            && (!(all & MBA_PRIVATE) || (all & ~(uint32_t)MBA_RDWR) == MBA_PRIVATE);
+        int sensible = (all & ~31u) == 0 && (!(all & MBA_CREATE) || (all & MBA_RDWR)) &&
+                       (!(all & MBA_EXCL) || (all & MBA_CREATE)) &&
+                       (!(all & MBA_EXACT) || (all & MBA_RDWR)) &&
+                       (!(all & MBA_PRIVATE) || (all & ~(uint32_t)MBA_RDWR) == MBA_PRIVATE);
         if (!sensible) {
             REFUSES(path, all, EINVAL);
         } else if (all & MBA_EXCL) {

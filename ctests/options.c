@@ -56,7 +56,8 @@ static void sizes(void)
     for (at = 0; at < sizeof larger.unknown; at++) {
         larger.unknown[at] = 1;
         GIVES(EINVAL, with("sizes", MBA_RDWR, &larger, &array));
-        larger.known.size = (uint32_t)(sizeof larger.known + at); /* now the byte lies behind the end */
+        larger.known.size =
+            (uint32_t)(sizeof larger.known + at); /* now the byte lies behind the end */
         OK(with("sizes", MBA_RDWR, &larger, &array));
         OK(mba_close(array));
         larger.known.size = sizeof larger;
@@ -72,7 +73,7 @@ static void modes(void)
         uint32_t asked;
         mode_t mask, given;
     } rows[] = {
-        {0, 0, 0666},      {0, 022, 0644},    {0, 077, 0600},      {0600, 0, 0600},
+        {0, 0, 0666},      {0, 022, 0644},    {0, 077, 0600},    {0600, 0, 0600},
         {0640, 027, 0640}, {0666, 022, 0644}, {07777, 0, 07777}, {0400, 0, 0400},
     };
     mba_options options = {0};

@@ -52,8 +52,8 @@ int main(int argc, char **argv)
         return 1;
     }
     copy = malloc(actual.size + 1);
-    if (copy == NULL || read(actual.fd, copy, actual.size + 1) != (ssize_t)actual.size
-        || memcmp(copy, expected.bytes, actual.size) != 0) {
+    if (copy == NULL || read(actual.fd, copy, actual.size + 1) != (ssize_t)actual.size ||
+        memcmp(copy, expected.bytes, actual.size) != 0) {
         fprintf(stderr, "other bytes by read\n");
         return 1;
     }

@@ -7,7 +7,8 @@
 static void each_size(void)
 {
     static const mba_type types[] = {
-        MBA_UINT8, MBA_UINT16, MBA_UINT32, MBA_UINT64, MBA_COMPLEX128, MBA_RECORD(3), MBA_RECORD(12), MBA_RECORD(100),
+        MBA_UINT8,      MBA_UINT16,    MBA_UINT32,     MBA_UINT64,
+        MBA_COMPLEX128, MBA_RECORD(3), MBA_RECORD(12), MBA_RECORD(100),
     };
     static unsigned char value[100];
     size_t at, n;

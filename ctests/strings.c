@@ -4,8 +4,8 @@
 int main(int argc, char **argv)
 {
     static const int own[] = {
-        MBA_ETYPE,   MBA_EINDEX,   MBA_EEMPTY,   MBA_ENOTFOUND,  MBA_EREADONLY, MBA_ELOCKED,
-        MBA_ELIMIT,  MBA_EPARTIAL, MBA_ECORRUPT, MBA_ETRUNCATED, MBA_EFIXED,    MBA_EPANIC,
+        MBA_ETYPE,  MBA_EINDEX,   MBA_EEMPTY,   MBA_ENOTFOUND,  MBA_EREADONLY, MBA_ELOCKED,
+        MBA_ELIMIT, MBA_EPARTIAL, MBA_ECORRUPT, MBA_ETRUNCATED, MBA_EFIXED,    MBA_EPANIC,
     };
     enum { OWN = sizeof own / sizeof own[0] };
     const char *unknown;

@@ -66,7 +66,8 @@ static void by_programs(const char *path)
     pid_t child;
     child = lock_all_of(path, F_WRLCK);
     GIVES(MBA_ELOCKED, mba_open(path, MBA_UINT32, MBA_RDWR, &array));
-    snprintf(words, sizeof words, "A program has locked the whole file by fcntl (process %d)", (int)child);
+    snprintf(words, sizeof words, "A program has locked the whole file by fcntl (process %d)",
+             (int)child);
     SAYS(MBA_ELOCKED, path, words);
     end(child);
 
@@ -101,7 +102,8 @@ static void *another_error(void *path)
     mba_array *array;
     char own[256];
     GIVES(EINVAL, mba_open(path, MBA_UINT32, 0x8000, &array));
-    CHECK(strcmp(mba_error_text(EINVAL, NULL, own, sizeof own), "A flag that is unknown, or that this call does not take") == 0);
+    CHECK(strcmp(mba_error_text(EINVAL, NULL, own, sizeof own),
+                 "A flag that is unknown, or that this call does not take") == 0);
     return NULL;
 }
 
@@ -148,14 +150,17 @@ int main(int argc, char **argv)
     CHECK(strcmp(mba_path(array), path) == 0);
     OK(mba_append(array, &value));
     GIVES(MBA_ETYPE, mba_open(path, MBA_FLOAT64, MBA_RDONLY, &other));
-    snprintf(words, sizeof words, "%s (the file has elements of type uint32, 'I')", mba_strerror(MBA_ETYPE));
+    snprintf(words, sizeof words, "%s (the file has elements of type uint32, 'I')",
+             mba_strerror(MBA_ETYPE));
     SAYS(MBA_ETYPE, path, words);
     OK(mba_open(path, MBA_UINT32, MBA_RDWR, &other));
     GIVES(MBA_ELOCKED, mba_append(other, &value));
-    snprintf(words, sizeof words, "%s (this process has it, by another handle)", mba_strerror(MBA_ELOCKED));
+    snprintf(words, sizeof words, "%s (this process has it, by another handle)",
+             mba_strerror(MBA_ELOCKED));
     SAYS(MBA_ELOCKED, path, words);
     GIVES(ETIMEDOUT, mba_lock(other, 1));
-    snprintf(words, sizeof words, "%s (this process has it, by another handle)", mba_strerror(ETIMEDOUT));
+    snprintf(words, sizeof words, "%s (this process has it, by another handle)",
+             mba_strerror(ETIMEDOUT));
     SAYS(ETIMEDOUT, path, words);
     CHECK(strstr(line, "Connection") == NULL);
     OK(mba_close(array));

@@ -107,7 +107,8 @@ static void sequences(void)
               *ai = over(i, sizeof i, MBA_INT32), *ah = over(h, sizeof h, MBA_UINT16),
               *af = over(f, sizeof f, MBA_FLOAT32), *al = over(l, sizeof l, MBA_LONG),
               *aq = over(q, sizeof q, MBA_INT64), *au = over(u, sizeof u, MBA_WCHAR),
-              *aw = over(x, sizeof x, MBA_UCS4), *an = over(nan_first, sizeof nan_first, MBA_FLOAT32),
+              *aw = over(x, sizeof x, MBA_UCS4),
+              *an = over(nan_first, sizeof nan_first, MBA_FLOAT32),
               *am = over(nan_last, sizeof nan_last, MBA_FLOAT32);
     int order = 99, equal = 99;
 
@@ -157,7 +158,8 @@ static void sequences(void)
     EQ(order, MBA_UNORDERED);
     OK(mba_equal(am, am, &equal)); /* NaN equals nothing, not even itself */
     EQ(equal, 0);
-    mba_free(ax), mba_free(ay), mba_free(az), mba_free(ae), mba_free(ai), mba_free(ah), mba_free(af);
+    mba_free(ax), mba_free(ay), mba_free(az), mba_free(ae), mba_free(ai), mba_free(ah),
+        mba_free(af);
     mba_free(al), mba_free(aq), mba_free(au), mba_free(aw), mba_free(an), mba_free(am);
 }
 
@@ -167,7 +169,8 @@ static void searches(void)
     unsigned char truths[] = {0, 7, 1, 255};
     uint16_t halves[] = {0x7e00, 0x8000, 0x3c00, 0};
     double complexes[][2] = {{1, 2}, {-0.0, 1}, {0, 1}, {NAN, 1}};
-    mba_array *af = over(floats, sizeof floats, MBA_FLOAT32), *at = over(truths, sizeof truths, MBA_BOOL),
+    mba_array *af = over(floats, sizeof floats, MBA_FLOAT32),
+              *at = over(truths, sizeof truths, MBA_BOOL),
               *ah = over(halves, sizeof halves, MBA_FLOAT16),
               *ac = over(complexes, sizeof complexes, MBA_COMPLEX128);
     size_t count;
@@ -270,12 +273,25 @@ static void turning(void)
         mba_type type;
         size_t size, part;
     } rows[] = {
-        {MBA_CHAR, 1, 1},      {MBA_INT8, 1, 1},    {MBA_UINT8, 1, 1},      {MBA_BOOL, 1, 1},
-        {MBA_INT16, 2, 2},     {MBA_UINT16, 2, 2},  {MBA_INT32, 4, 4},      {MBA_UINT32, 4, 4},
-        {MBA_LONG, sizeof(long), sizeof(long)},     {MBA_ULONG, sizeof(long), sizeof(long)},
-        {MBA_INT64, 8, 8},     {MBA_UINT64, 8, 8},  {MBA_FLOAT16, 2, 2},    {MBA_FLOAT32, 4, 4},
-        {MBA_FLOAT64, 8, 8},   {MBA_COMPLEX64, 8, 4}, {MBA_COMPLEX128, 16, 8},
-        {MBA_WCHAR, sizeof(wchar_t), sizeof(wchar_t)}, {MBA_UCS4, 4, 4},
+        {MBA_CHAR, 1, 1},
+        {MBA_INT8, 1, 1},
+        {MBA_UINT8, 1, 1},
+        {MBA_BOOL, 1, 1},
+        {MBA_INT16, 2, 2},
+        {MBA_UINT16, 2, 2},
+        {MBA_INT32, 4, 4},
+        {MBA_UINT32, 4, 4},
+        {MBA_LONG, sizeof(long), sizeof(long)},
+        {MBA_ULONG, sizeof(long), sizeof(long)},
+        {MBA_INT64, 8, 8},
+        {MBA_UINT64, 8, 8},
+        {MBA_FLOAT16, 2, 2},
+        {MBA_FLOAT32, 4, 4},
+        {MBA_FLOAT64, 8, 8},
+        {MBA_COMPLEX64, 8, 4},
+        {MBA_COMPLEX128, 16, 8},
+        {MBA_WCHAR, sizeof(wchar_t), sizeof(wchar_t)},
+        {MBA_UCS4, 4, 4},
     };
     static const size_t counts[] = {0, 1, 2, 3, 511, 512, 513, 8192, 20001};
     uint32_t values[2] = {1, 2};

@@ -61,7 +61,8 @@ static uint32_t next_prime(const uint32_t *primes, size_t len)
     size_t i;
     do {
         candidate += 2;
-        for (i = 0; (uint64_t)primes[i] * primes[i] <= candidate && candidate % primes[i] != 0; i++) {
+        for (i = 0; (uint64_t)primes[i] * primes[i] <= candidate && candidate % primes[i] != 0;
+             i++) {
         }
     } while ((uint64_t)primes[i] * primes[i] <= candidate);
     return candidate;

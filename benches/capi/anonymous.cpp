@@ -11,7 +11,8 @@
 
 namespace {
 
-void by_library() {
+void by_library()
+{
     mba_array *array;
     uint32_t value = 7;
     CHECK(mba_anon(MBA_UINT32, &array));
@@ -20,11 +21,13 @@ void by_library() {
 }
 
 // Memory that can't be cut, with one page that is there for sure.
-void by_hand(unsigned flags) {
+void by_hand(unsigned flags)
+{
     int fd = memfd_create("by hand", flags);
     EXPECT(fd >= 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0);
     EXPECT(fallocate(fd, 0, 0, 4096) == 0);
-    void *data = mmap(nullptr, RESERVATION, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    void *data =
+        mmap(nullptr, RESERVATION, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     EXPECT(data != MAP_FAILED);
     *static_cast<volatile uint32_t *>(data) = 7;
     munmap(data, RESERVATION);
@@ -32,7 +35,8 @@ void by_hand(unsigned flags) {
 }
 
 // Kernels before 6.3 don't know the flag that forbids to execute such memory.
-unsigned known_flags() {
+unsigned known_flags()
+{
     unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL;
     int fd = memfd_create("by hand", flags);
     if (fd < 0) return MFD_CLOEXEC | MFD_ALLOW_SEALING;
@@ -42,9 +46,10 @@ unsigned known_flags() {
 
 } // namespace
 
-void anonymous(const Setting &setting) {
+void anonymous(const Setting &setting)
+{
     constexpr size_t TIMES = 100;
     unsigned flags = known_flags();
-    compare("mba_anon, mba_append once and mba_free : by hand", "ns", TIMES, setting.rounds(101), 1.7,
-            again(TIMES, by_library), again(TIMES, [=] { by_hand(flags); }));
+    compare("mba_anon, mba_append once and mba_free : by hand", "ns", TIMES, setting.rounds(101),
+            1.7, again(TIMES, by_library), again(TIMES, [=] { by_hand(flags); }));
 }

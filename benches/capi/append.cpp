@@ -8,12 +8,14 @@ struct Taken {
     double filled, ended;
 };
 
-template <typename Fill, typename End> Taken run(Fill fill, End end) {
+template <typename Fill, typename End> Taken run(Fill fill, End end)
+{
     double filled = nanoseconds(fill);
     return {filled, filled + nanoseconds(end)};
 }
 
-Taken by_vector(size_t count) {
+Taken by_vector(size_t count)
+{
     std::vector<uint32_t> vector;
     return run(
         [&] {
@@ -23,7 +25,8 @@ Taken by_vector(size_t count) {
         [&] { std::vector<uint32_t>().swap(vector); });
 }
 
-Taken by_append(const std::string &directory, size_t count) {
+Taken by_append(const std::string &directory, size_t count)
+{
     NewArray array(directory);
     mba_array *ours = array.get();
     return run(
@@ -37,7 +40,8 @@ Taken by_append(const std::string &directory, size_t count) {
 }
 
 // Stores through the pointer, published by one commit for 1,024 of them; the caller makes room in steps.
-Taken by_commit(const std::string &directory, size_t count) {
+Taken by_commit(const std::string &directory, size_t count)
+{
     constexpr size_t BATCH = 1024, STEP = 1 << 20;
     NewArray array(directory);
     mba_array *ours = array.get();
@@ -47,7 +51,8 @@ Taken by_commit(const std::string &directory, size_t count) {
             for (size_t at = 0; at < count; at += BATCH) {
                 if (mba_capacity(ours) < at + BATCH) CHECK(mba_reserve(ours, at + STEP));
                 size_t end = std::min(at + BATCH, count);
-                for (size_t index = at; index < end; index++) data[index] = static_cast<uint32_t>(index);
+                for (size_t index = at; index < end; index++)
+                    data[index] = static_cast<uint32_t>(index);
                 CHECK(mba_commit(ours, end));
             }
         },
@@ -55,7 +60,9 @@ Taken by_commit(const std::string &directory, size_t count) {
 }
 
 template <typename Ours>
-void against_vector(const Setting &setting, const std::string &what, size_t count, double aim, Ours ours) {
+void against_vector(const Setting &setting, const std::string &what, size_t count, double aim,
+                    Ours ours)
+{
     Comparison filled, ended;
     for (int round = 0; round < setting.rounds(9); round++) {
         Taken peer = by_vector(count), one = ours(count);
@@ -68,7 +75,8 @@ void against_vector(const Setting &setting, const std::string &what, size_t coun
 
 } // namespace
 
-void append(const Setting &setting) {
+void append(const Setting &setting)
+{
     size_t count = setting.quick ? 10000000 : 100000000;
     std::string much = setting.quick ? "10 M" : "100 M";
     const struct {

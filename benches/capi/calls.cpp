@@ -26,19 +26,23 @@ size_t allocations = 0;
 }
 
 // The whole program, shared libraries included, allocates through these.
-extern "C" void *malloc(size_t size) {
+extern "C" void *malloc(size_t size)
+{
     allocations++;
     return __libc_malloc(size);
 }
-extern "C" void *calloc(size_t count, size_t size) {
+extern "C" void *calloc(size_t count, size_t size)
+{
     allocations++;
     return __libc_calloc(count, size);
 }
-extern "C" void *realloc(void *block, size_t size) {
+extern "C" void *realloc(void *block, size_t size)
+{
     allocations++;
     return __libc_realloc(block, size);
 }
-extern "C" int posix_memalign(void **out, size_t alignment, size_t size) {
+extern "C" int posix_memalign(void **out, size_t alignment, size_t size)
+{
     allocations++;
     *out = __libc_memalign(alignment, size);
     return *out == nullptr ? ENOMEM : 0;
@@ -46,48 +50,58 @@ extern "C" int posix_memalign(void **out, size_t alignment, size_t size) {
 
 namespace {
 
-constexpr size_t LEN = 1 << 14; // 64 KiB: nearer than memory, so that the calls are what is measured
+// 64 KiB: nearer than memory, so that the calls are what is measured.
+constexpr size_t LEN = 1 << 14;
 
 // Both sides of each call, `count` times over; a template, so that the loops hold nothing but the call.
 struct Sides {
     mba_array *array;
     peer *other;
 
-    template <typename Call> static void times(size_t count, Call call) {
+    template <typename Call> static void times(size_t count, Call call)
+    {
         for (size_t at = 0; at < count; at++) {
             int code = call(at);
             use(code);
         }
     }
-    void get(size_t count) const {
+    void get(size_t count) const
+    {
         uint32_t value;
         times(count, [&](size_t at) { return mba_get(array, at % LEN, &value); });
     }
-    void peer_get(size_t count) const {
+    void peer_get(size_t count) const
+    {
         uint32_t value;
         times(count, [&](size_t at) { return ::peer_get(other, at % LEN, &value); });
     }
-    void set(size_t count) const {
+    void set(size_t count) const
+    {
         uint32_t value = 7;
         times(count, [&](size_t at) { return mba_set(array, at % LEN, &value); });
     }
-    void peer_set(size_t count) const {
+    void peer_set(size_t count) const
+    {
         uint32_t value = 7;
         times(count, [&](size_t at) { return ::peer_set(other, at % LEN, &value); });
     }
-    void append(size_t count) const {
+    void append(size_t count) const
+    {
         uint32_t value = 7;
         times(count, [&](size_t) { return mba_append(array, &value); });
     }
-    void peer_append(size_t count) const {
+    void peer_append(size_t count) const
+    {
         uint32_t value = 7;
         times(count, [&](size_t) { return ::peer_append(other, &value); });
     }
-    void pop(size_t count) const {
+    void pop(size_t count) const
+    {
         uint32_t value;
         times(count, [&](size_t) { return mba_pop(array, &value); });
     }
-    void peer_pop(size_t count) const {
+    void peer_pop(size_t count) const
+    {
         uint32_t value;
         times(count, [&](size_t) { return ::peer_pop(other, &value); });
     }
@@ -96,7 +110,8 @@ struct Sides {
 using Work = std::function<void(size_t)>;
 
 // Instructions that a thread executes in `work(count)`: a forked child is led through it step by step.
-long steps(const Work &work, size_t count) {
+long steps(const Work &work, size_t count)
+{
     pid_t child = fork();
     EXPECT(child >= 0);
     if (child == 0) {
@@ -121,12 +136,14 @@ long steps(const Work &work, size_t count) {
 }
 
 // Instructions of one call and its share of the loop.
-double instructions(const Work &work) {
+double instructions(const Work &work)
+{
     return static_cast<double>(steps(work, 1100) - steps(work, 100)) / 1000;
 }
 
 // From here on every system call but the end of the process ends the process by a signal.
-void forbid_system_calls() {
+void forbid_system_calls()
+{
     sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
@@ -139,7 +156,8 @@ void forbid_system_calls() {
 }
 
 // How many of a million calls of each kind allocate; a system call ends the program.
-double calls_that_allocate(const std::string &directory) {
+double calls_that_allocate(const std::string &directory)
+{
     pid_t child = fork();
     EXPECT(child >= 0);
     if (child == 0) {
@@ -160,7 +178,8 @@ double calls_that_allocate(const std::string &directory) {
     EXPECT(waitpid(child, &status, 0) == child);
     std::remove((directory + "/array.u32").c_str());
     if (WIFSIGNALED(status)) {
-        std::fprintf(stderr, "get, set, append or pop made a system call (signal %d)\n", WTERMSIG(status));
+        std::fprintf(stderr, "get, set, append or pop made a system call (signal %d)\n",
+                     WTERMSIG(status));
         std::exit(1);
     }
     return WEXITSTATUS(status);
@@ -168,7 +187,8 @@ double calls_that_allocate(const std::string &directory) {
 
 } // namespace
 
-void calls(const Setting &setting) {
+void calls(const Setting &setting)
+{
     constexpr size_t TIMES = 1 << 20;
     NewArray array(setting.memory, TIMES + LEN);
     std::vector<uint32_t> memory(TIMES + LEN);
@@ -177,10 +197,12 @@ void calls(const Setting &setting) {
 
     const char *unit = "ns";
     int rounds = setting.rounds(41);
-    compare("mba_get : C call with a check", unit, TIMES, rounds, 1.5, [&] { sides.get(TIMES); },
-            [&] { sides.peer_get(TIMES); });
-    compare("mba_set : C call with a check", unit, TIMES, rounds, 1.5, [&] { sides.set(TIMES); },
-            [&] { sides.peer_set(TIMES); });
+    compare(
+        "mba_get : C call with a check", unit, TIMES, rounds, 1.5, [&] { sides.get(TIMES); },
+        [&] { sides.peer_get(TIMES); });
+    compare(
+        "mba_set : C call with a check", unit, TIMES, rounds, 1.5, [&] { sides.set(TIMES); },
+        [&] { sides.peer_set(TIMES); });
     // Appending and popping change the length, so that they take turns.
     Comparison append, pop;
     for (int round = 0; round < rounds; round++) {
@@ -216,6 +238,6 @@ void calls(const Setting &setting) {
           std::bind(&Sides::peer_pop, sides, _1), true);
     array.close();
 
-    count_row("system calls and allocations in 4,000,000 such calls", "calls", calls_that_allocate(setting.disk),
-              0, 0);
+    count_row("system calls and allocations in 4,000,000 such calls", "calls",
+              calls_that_allocate(setting.disk), 0, 0);
 }

@@ -16,13 +16,15 @@ constexpr size_t HANDLES = 100;
 // So many processes with so many handles each: 10,000 may be more than one process can have.
 constexpr int PROCESSES = 10, EACH = 1000;
 
-mba_array *open_array(const std::string &path, uint32_t flags) {
+mba_array *open_array(const std::string &path, uint32_t flags)
+{
     mba_array *array;
     CHECK(mba_open(path.c_str(), MBA_UINT32, flags, &array));
     return array;
 }
 
-void allow_descriptors() {
+void allow_descriptors()
+{
     rlimit limit;
     EXPECT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = limit.rlim_max;
@@ -31,8 +33,9 @@ void allow_descriptors() {
 
 // The readers; they stay until this goes.
 class Crowd {
-  public:
-    explicit Crowd(const std::string &path) {
+public:
+    explicit Crowd(const std::string &path)
+    {
         int ready[2];
         EXPECT(pipe(ready) == 0);
         for (pid_t &pid : pids_) {
@@ -53,7 +56,8 @@ class Crowd {
     }
     Crowd(const Crowd &) = delete;
     Crowd &operator=(const Crowd &) = delete;
-    ~Crowd() {
+    ~Crowd()
+    {
         int status;
         for (pid_t pid : pids_) {
             kill(pid, SIGKILL);
@@ -61,7 +65,7 @@ class Crowd {
         }
     }
 
-  private:
+private:
     pid_t pids_[PROCESSES];
 };
 
@@ -69,7 +73,8 @@ struct Taken {
     double open, refresh, close;
 };
 
-Taken run(const std::string &path, uint32_t flags) {
+Taken run(const std::string &path, uint32_t flags)
+{
     mba_array *arrays[HANDLES];
     Taken taken;
     taken.open = nanoseconds([&] {
@@ -86,7 +91,8 @@ Taken run(const std::string &path, uint32_t flags) {
 
 } // namespace
 
-void crowd(const Setting &setting) {
+void crowd(const Setting &setting)
+{
     allow_descriptors();
     std::string alone = setting.disk + "/alone";
     EXPECT(mkdir(alone.c_str(), 0777) == 0);
@@ -109,7 +115,8 @@ void crowd(const Setting &setting) {
                 const Comparison &comparison;
             } calls[] = {{"mba_open", open}, {"mba_refresh", refresh}, {"mba_close", close}};
             for (const auto &[name, comparison] : calls) {
-                comparison.tell(std::string(name) + ", " + mode + ", 10,000 readers there : none", "ns", HANDLES, 0);
+                comparison.tell(std::string(name) + ", " + mode + ", 10,000 readers there : none",
+                                "ns", HANDLES, 0);
             }
         }
     }

@@ -25,7 +25,8 @@ struct Lock {
     std::function<void()> release;
 };
 
-Lock by_library(const std::string &path, int limit) {
+Lock by_library(const std::string &path, int limit)
+{
     mba_array *array;
     CHECK(mba_open(path.c_str(), MBA_UINT32, MBA_RDWR, &array));
     auto take = [=] {
@@ -37,7 +38,8 @@ Lock by_library(const std::string &path, int limit) {
 }
 
 // On another byte than the library's, so that both find nobody else there.
-Lock by_hand(const std::string &path) {
+Lock by_hand(const std::string &path)
+{
     int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
     EXPECT(fd >= 0);
     auto set = [=](short type, int command) {
@@ -57,9 +59,11 @@ Lock by_hand(const std::string &path) {
 
 // A process that takes the lock, works for a millisecond, and gives it back, for ever.
 class Holder {
-  public:
-    explicit Holder(const std::function<Lock()> &make) {
-        void *shared = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+public:
+    explicit Holder(const std::function<Lock()> &make)
+    {
+        void *shared =
+            mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         EXPECT(shared != MAP_FAILED);
         turns_ = new (shared) std::atomic<uint64_t>(0);
         pid_ = fork();
@@ -70,14 +74,16 @@ class Holder {
                 lock.take();
                 turns_->fetch_add(1);
                 auto start = std::chrono::steady_clock::now();
-                while (std::chrono::steady_clock::now() - start < microseconds(1000)) {}
+                while (std::chrono::steady_clock::now() - start < microseconds(1000)) {
+                }
                 lock.release();
             }
         }
     }
     Holder(const Holder &) = delete;
     Holder &operator=(const Holder &) = delete;
-    ~Holder() {
+    ~Holder()
+    {
         int status;
         kill(pid_, SIGKILL);
         waitpid(pid_, &status, 0);
@@ -85,11 +91,13 @@ class Holder {
     }
 
     // Returns when the holder has taken the lock once more.
-    void next_turn() const {
-        for (uint64_t seen = *turns_; *turns_ == seen;) std::this_thread::sleep_for(microseconds(50));
+    void next_turn() const
+    {
+        for (uint64_t seen = *turns_; *turns_ == seen;)
+            std::this_thread::sleep_for(microseconds(50));
     }
 
-  private:
+private:
     std::atomic<uint64_t> *turns_;
     pid_t pid_;
 };
@@ -103,7 +111,9 @@ struct Waited {
 };
 
 // Each wait begins at some moment of a millisecond in which the other process has the lock.
-Waited waits(size_t count, const std::function<Lock()> &holders, const std::function<Lock()> &waiters) {
+Waited waits(size_t count, const std::function<Lock()> &holders,
+             const std::function<Lock()> &waiters)
+{
     Holder holder(holders);
     Lock lock = waiters();
     std::mt19937 numbers(1);
@@ -123,7 +133,8 @@ Waited waits(size_t count, const std::function<Lock()> &holders, const std::func
 
 } // namespace
 
-void lock(const Setting &setting) {
+void lock(const Setting &setting)
+{
     size_t count = setting.quick ? 100 : 1000;
     NewArray array(setting.disk);
     const std::string &path = array.path();
@@ -134,10 +145,11 @@ void lock(const Setting &setting) {
     for (int limit : {2000, -1}) {
         Waited ours = waits(count, library(-1), library(limit));
         std::string call = "mba_lock(a, " + std::to_string(limit) + ")";
-        count_row(call + ", waits that ran out of " + std::to_string(count) + " : F_OFD_SETLKW", "waits",
-                  static_cast<double>(count - ours.served), 0, 0);
+        count_row(call + ", waits that ran out of " + std::to_string(count) + " : F_OFD_SETLKW",
+                  "waits", static_cast<double>(count - ours.served), 0, 0);
         count_row(call + ", mean : F_OFD_SETLKW", "ms", ours.mean, peer.mean, 0);
-        count_row(call + ", 99th in a hundred : F_OFD_SETLKW", "ms", ours.at(0.99), peer.at(0.99), 0);
+        count_row(call + ", 99th in a hundred : F_OFD_SETLKW", "ms", ours.at(0.99), peer.at(0.99),
+                  0);
         count_row(call + ", worst : F_OFD_SETLKW", "ms", ours.at(1), peer.at(1), 0);
         count_row(call + ", 99th in a hundred : 10 ms", "ms", ours.at(0.99), 10, 1);
     }

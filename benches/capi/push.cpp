@@ -10,24 +10,29 @@
 
 namespace {
 
-constexpr size_t LEN = 1 << 11; // in the first-level cache, so that storing is what is measured, and not memory
+// In the first-level cache, so that storing is what is measured, and not memory.
+constexpr size_t LEN = 1 << 11;
 
-template <typename T> [[gnu::noinline]] void by_vector(std::vector<T> &values) {
+template <typename T> [[gnu::noinline]] void by_vector(std::vector<T> &values)
+{
     for (size_t at = 0; at < LEN; at++) values.push_back(static_cast<T>(at));
 }
 
-template <typename T> [[gnu::noinline]] void by_array(mba::array<T> &values) {
+template <typename T> [[gnu::noinline]] void by_array(mba::array<T> &values)
+{
     for (size_t at = 0; at < LEN; at++) values.push_back(static_cast<T>(at));
 }
 
-template <typename T> [[gnu::noinline]] void by_push(mba_array *array) {
+template <typename T> [[gnu::noinline]] void by_push(mba_array *array)
+{
     for (size_t at = 0; at < LEN; at++) {
         T value = static_cast<T>(at);
         if (mba_push(array, &value, sizeof value) != MBA_OK) std::abort();
     }
 }
 
-template <typename T> [[gnu::noinline]] void by_head(mba_array *array) {
+template <typename T> [[gnu::noinline]] void by_head(mba_array *array)
+{
     mba_head *head = mba_head_of(array);
     for (size_t at = 0; at < LEN; at++) {
         T value = static_cast<T>(at);
@@ -38,7 +43,9 @@ template <typename T> [[gnu::noinline]] void by_head(mba_array *array) {
     }
 }
 
-template <typename T> void push(const Setting &setting, const std::string &compiler, const char *type) {
+template <typename T> void push(const Setting &setting, const std::string &compiler,
+                                const char *type)
+{
     // Many times over in each round, since once takes some microseconds.
     constexpr int TIMES = 1000;
     std::vector<T> vector;
@@ -52,8 +59,9 @@ template <typename T> void push(const Setting &setting, const std::string &compi
     };
     auto peer = [&] { repeat(vector, [&] { by_vector(vector); }); };
     auto against = [&](const char *name, double aim, auto once) {
-        compare(std::string(name) + " : std::vector::push_back, " + type + ", " + compiler, "ns", double(TIMES) * LEN,
-                setting.rounds(31), aim, [&] { repeat(array, once); }, peer);
+        compare(
+            std::string(name) + " : std::vector::push_back, " + type + ", " + compiler, "ns",
+            double(TIMES) * LEN, setting.rounds(31), aim, [&] { repeat(array, once); }, peer);
     };
     against("mba::array::push_back", 1.5, [&] { by_array(array); });
     against("mba_head_push", 1.5, [&] { by_head<T>(array.native_handle()); });
@@ -62,7 +70,8 @@ template <typename T> void push(const Setting &setting, const std::string &compi
 
 } // namespace
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc != 3) return 2;
     Setting setting{"", "", std::strcmp(argv[1], "quick") == 0};
     push<uint8_t>(setting, argv[2], "u8");

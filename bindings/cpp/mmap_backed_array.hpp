@@ -1,6 +1,7 @@
 /*
- * mmap_backed_array.hpp: mba::array<T>, a vector in mapped memory: persistent, growing, shared between processes and
- * languages, never moving. C++17, over the C library of mmap_backed_array.h, with nothing else to link.
+ * mmap_backed_array.hpp: mba::array<T>, a vector whose elements live in mapped memory. They
+ * persist, other processes and languages share them, and they never move when the array grows.
+ * C++17, over the C library of mmap_backed_array.h; nothing else has to be linked.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
@@ -10,33 +11,70 @@
  *     }
  *     std::uint64_t sum = std::accumulate(squares.begin(), squares.end(), std::uint64_t{0});
  *
- * mba::array<T> is a contiguous container with the members of std::vector, and differs from it in this:
+ * mba::array<T> is a contiguous container with the members of std::vector. It differs in this:
  *
- * - It is a handle on an array that others may have too: opened, not constructed with elements; moved, not copied. The
- *   elements outlive it.
- * - Growth never moves elements: pointers, references and iterators stay valid until the handle ends, or until their
- *   element is erased. insert() and erase() move the elements behind.
- * - Elements are trivially copyable, without pointers; they are never constructed or destroyed. New ones that no
- *   value was given for are zero bytes.
- * - What changes the length can fail where a vector's can't: a full disk, the growth lock in another's hands, memory of
- *   fixed length. Failing calls throw mba::error, a std::system_error with a code of mba::category(), and leave the array
- *   as it was.
- *   Each has a form with a std::error_code & as last argument, which throws nothing but what the iterators of a range
- *   do; but emplace() and emplace_back(), whose last arguments are the element's.
+ * - It is a handle on an array that others may have open too. It is opened, not constructed with
+ *   elements. It can be moved, but not copied. The elements outlive it, in a file or where others
+ *   have the memory.
+ * - Growth never moves elements. Pointers, references and iterators stay valid until the handle
+ *   ends, or until their element is erased. insert() and erase() move the elements behind.
+ * - Elements are trivially copyable and have no pointers. They are never constructed or destroyed.
+ *   New elements that no value was given for are zero bytes.
+ * - A call that changes the length can fail where a vector's can't: the disk is full, another
+ *   handle has the growth lock, or the memory has a fixed length.
  *
  * mba::array<const T> is a handle for reading only.
  *
- * LENGTH. Each handle has its own view of the length: refresh() takes up what others have published, and so does each
- * call that changes the length. One handle at a time, of all processes, can change the length: the first call that
- * does takes the growth lock, and keeps it until unlock() or the handle's end. See lock().
+ * ERRORS. A call that fails throws mba::error and leaves the array as it was, unless its comment
+ * says otherwise. mba::error is a std::system_error; its code is of mba::category(). Each call that
+ * can fail has a second form with a std::error_code & as last argument, which stores the code there
+ * instead, 0 on success. The second form throws nothing of its own, but what the caller's
+ * iterators, predicates and clocks throw. at(), find(), count(), emplace() and emplace_back() have
+ * no second form.
  *
- * THREADS. As for the standard containers: const members may run beside each other on one object, and what isn't const
- * beside nothing on the same object. published_size() may run beside all but what ends the handle or shrinks the array,
- * so that threads can follow one that appends. Different objects are independent, also those of one array. Elements are
- * ordinary memory: those that several threads or processes use at once, and one of them writes, need what
- * shared memory always needs, such as std::atomic_ref.
+ * LENGTH. Each handle has its own view of the length. refresh() takes up what others have
+ * published, and so does each call that changes the length. One handle at a time, of all processes,
+ * can change the length. The first call that does so takes the growth lock, and keeps it until
+ * unlock() or the handle's end. See lock().
+ *
+ * THREADS. The rules are those of the standard containers. Calls of const members may run beside
+ * each other on one object. A call of a member that isn't const may run beside no other call on the
+ * same object. There is one exception, so that threads can follow one that appends:
+ * published_size() may run beside all calls but shrink_to_fit() and those that end the handle or
+ * make the array shorter. Different objects are independent, also if they are handles of one array.
+ * Elements are ordinary memory: if one thread or process writes an element while others use it, the
+ * program needs what shared memory always needs, such as std::atomic_ref.
  *
  * The top of mmap_backed_array.h says what survives a crash, and what isn't promised.
+ *
+ * CONTENTS. Search for a line's number and title to find its section.
+ *
+ *     1. ERRORS                   errc, category(), error
+ *     2. ELEMENT TYPES            element<T>: the library's type for a C++ type
+ *     3. OPTIONS AND SMALL TYPES  open_options, mapping, advice, status
+ *     4. HELPERS                  namespace detail; not for programs
+ *     5. BOTH KINDS OF ARRAY      detail::handle<T>: what array<T> and array<const T> both have
+ *                                 - Opening: open, shm, from_fd, from_memory
+ *                                 - The handle: is_open, native_handle, release, close, detach
+ *                                 - Length: size, empty, published_size, capacity, max_size,
+ *                                   is_readonly
+ *                                 - Elements: data, [], at, front, back, begin, end, to_vector
+ *                                 - Others: path, fd, refresh, epoch, is_replaced
+ *                                 - Advice and status: advise, info
+ *                                 - Searching: find, count
+ *     6. ARRAY FOR READING        array<const T>
+ *     7. ARRAY                    array<T>: what changes elements or the length
+ *                                 - Opening: anon, and a handle of the C functions
+ *                                 - Elements: swap, fill
+ *                                 - At the end: push_back, emplace_back, pop_back, append_range
+ *                                 - Anywhere: insert, insert_range, emplace, erase
+ *                                 - The whole: assign, assign_range, resize, clear
+ *                                 - Room: reserve, shrink_to_fit, commit
+ *                                 - The disk: flush
+ *                                 - The growth lock: lock, try_lock, unlock, has_lock
+ *                                 - Order and bytes: reverse, byteswap
+ *     8. FUNCTIONS                swap, ==, <, <=>, erase_if, erase, shm_unlink, info, tidy
+ *     9. SIGBUS GUARD             sigbus_guard
  */
 #ifndef MMAP_BACKED_ARRAY_HPP
 #define MMAP_BACKED_ARRAY_HPP
@@ -73,50 +111,34 @@
 #include <compare>
 #endif
 
+// =================================================================================================
+// 1. ERRORS
+// =================================================================================================
+
 namespace mba {
 
-// Errors.
-
-/* The library's own codes, each as in mmap_backed_array.h. */
+/* The library's own codes. mmap_backed_array.h says more of each. */
 enum class errc : int {
-    type = MBA_ETYPE,             /* the element type isn't the file's, or doesn't suit the operation */
-    index = MBA_EINDEX,           /* outside the array */
-    empty = MBA_EEMPTY,           /* no element to take */
-    not_found = MBA_ENOTFOUND,    /* no element equals the value */
-    read_only = MBA_EREADONLY,    /* the handle is read-only */
-    locked = MBA_ELOCKED,         /* another handle holds the growth lock */
-    limit = MBA_ELIMIT,           /* beyond the handle's reservation */
-    partial = MBA_EPARTIAL,       /* the file ends inside an element */
-    corrupt = MBA_ECORRUPT,       /* the file's footer contradicts it */
-    truncated = MBA_ETRUNCATED,   /* somebody cut the file */
-    fixed_length = MBA_EFIXED,    /* memory that can't change its length */
-    panic = MBA_EPANIC            /* a bug in the library; the handle refuses further work */
+    type = MBA_ETYPE,           /* the element type isn't the file's, or doesn't suit the call */
+    index = MBA_EINDEX,         /* outside the array */
+    empty = MBA_EEMPTY,         /* no element to take */
+    not_found = MBA_ENOTFOUND,  /* no element equals the value */
+    read_only = MBA_EREADONLY,  /* the handle is read-only */
+    locked = MBA_ELOCKED,       /* another handle holds the growth lock */
+    limit = MBA_ELIMIT,         /* beyond the handle's reservation */
+    partial = MBA_EPARTIAL,     /* the file ends inside an element */
+    corrupt = MBA_ECORRUPT,     /* the file's footer contradicts the file */
+    truncated = MBA_ETRUNCATED, /* another program made the file shorter */
+    fixed_length = MBA_EFIXED,  /* this memory can't change its length */
+    panic = MBA_EPANIC          /* a bug in the library; the handle refuses further work */
 };
-
-namespace detail {
-
-class [[gnu::visibility("default")]] error_category final : public std::error_category {
-public:
-    const char *name() const noexcept override { return "mmap_backed_array"; }
-    std::string message(int code) const override { return mba_strerror(code); }
-    /* The positive codes are errno's, so that they compare equal to std::errc. */
-    std::error_condition default_error_condition(int code) const noexcept override
-    {
-        return code > 0 ? std::error_condition(code, std::generic_category()) : std::error_condition(code, *this);
-    }
-};
-
-} // namespace detail
 
 /*
- * The category of all codes: an errno if positive, one of mba::errc if negative. Both compare as one would wish:
- * error.code() == mba::errc::locked, error.code() == std::errc::no_space_on_device.
+ * The category of all codes here. A positive code is an errno, a negative one is an mba::errc. Both
+ * can be compared: error.code() == mba::errc::locked,
+ * error.code() == std::errc::no_space_on_device.
  */
-[[gnu::visibility("default")]] inline const std::error_category &category() noexcept
-{
-    static const detail::error_category instance;
-    return instance;
-}
+[[gnu::visibility("default")]] inline const std::error_category &category() noexcept;
 
 inline std::error_code make_error_code(errc code) noexcept
 {
@@ -124,11 +146,12 @@ inline std::error_code make_error_code(errc code) noexcept
 }
 
 /*
- * What failing calls throw. what() is a line for people: the call, the path if the array has one, what has happened, and
- * what the file has to say of it, as by mba_error_text.
+ * What a call throws when it fails. what() is a line for people, as by mba_error_text: the call,
+ * the path if the array has one, what has happened, and what the file says about it.
  */
 class [[gnu::visibility("default")]] error : public std::system_error {
 public:
+    /* `words` replace the text of the code if they aren't NULL. `path` may be NULL. */
     error(int code, const char *call, const char *path, const char *words)
         : std::system_error(code, category()), line_(line(code, call, path, words))
     {
@@ -136,17 +159,9 @@ public:
     const char *what() const noexcept override { return line_.what(); }
 
 private:
-    static std::string line(int code, const char *call, const char *path, const char *words)
-    {
-        char buffer[8192];
-        std::string whole = std::string(call) + ": ";
-        if (words == nullptr) {
-            return whole + mba_error_text(code, path, buffer, sizeof buffer);
-        }
-        return path == nullptr ? whole + words : whole + path + ": " + words;
-    }
+    static std::string line(int code, const char *call, const char *path, const char *words);
 
-    /* Not a string: to copy an exception must not throw. */
+    /* Not a std::string: to copy an exception must not throw. */
     std::runtime_error line_;
 };
 
@@ -155,14 +170,19 @@ private:
 template <>
 struct std::is_error_code_enum<mba::errc> : std::true_type {};
 
+// =================================================================================================
+// 2. ELEMENT TYPES
+// =================================================================================================
+
 namespace mba {
 
-// Element types.
-
 /*
- * The type that elements of C++ type T have in the library: `element<T>::type`. Arithmetic types, characters and complex
- * numbers have theirs, enumerations that of their underlying type, all others MBA_RECORD(sizeof(T)). Specialize it for
- * a type of yours that is another one's bytes, such as a half-precision float: `type = MBA_FLOAT16`.
+ * The library's type for elements of the C++ type T: `element<T>::type`.
+ *
+ * Arithmetic types, characters and complex numbers have the types in the list below. An enumeration
+ * has its underlying type's. Any other type is a record, MBA_RECORD(sizeof(T)). Specialize this for
+ * a type of your own that has the same bytes as a type of the library, such as a half-precision
+ * float: `type = MBA_FLOAT16`.
  */
 template <class T, class = void>
 struct element {
@@ -179,52 +199,57 @@ struct known_type {
     static constexpr mba_type type = Type;
 };
 
-/* The type of an integer that has no name of its own in the library. */
-template <class T>
-using integer = known_type<sizeof(T) == 1   ? (std::is_signed_v<T> ? MBA_INT8 : MBA_UINT8)
-                           : sizeof(T) == 2 ? (std::is_signed_v<T> ? MBA_INT16 : MBA_UINT16)
-                           : sizeof(T) == 4 ? (std::is_signed_v<T> ? MBA_INT32 : MBA_UINT32)
-                                            : (std::is_signed_v<T> ? MBA_INT64 : MBA_UINT64)>;
-
 } // namespace detail
 
 template <> struct element<bool> : detail::known_type<MBA_BOOL> {};
 template <> struct element<char> : detail::known_type<MBA_CHAR> {};
-template <> struct element<signed char> : detail::integer<signed char> {};
-template <> struct element<unsigned char> : detail::integer<unsigned char> {};
-template <> struct element<short> : detail::integer<short> {};
-template <> struct element<unsigned short> : detail::integer<unsigned short> {};
-template <> struct element<int> : detail::integer<int> {};
-template <> struct element<unsigned> : detail::integer<unsigned> {};
+template <> struct element<signed char> : detail::known_type<MBA_INT8> {};
+template <> struct element<unsigned char> : detail::known_type<MBA_UINT8> {};
+template <> struct element<short> : detail::known_type<MBA_INT16> {};
+template <> struct element<unsigned short> : detail::known_type<MBA_UINT16> {};
+template <> struct element<int> : detail::known_type<MBA_INT32> {};
+template <> struct element<unsigned> : detail::known_type<MBA_UINT32> {};
 template <> struct element<long> : detail::known_type<MBA_LONG> {};
 template <> struct element<unsigned long> : detail::known_type<MBA_ULONG> {};
-template <> struct element<long long> : detail::integer<long long> {};
-template <> struct element<unsigned long long> : detail::integer<unsigned long long> {};
+template <> struct element<long long> : detail::known_type<MBA_INT64> {};
+template <> struct element<unsigned long long> : detail::known_type<MBA_UINT64> {};
 template <> struct element<float> : detail::known_type<MBA_FLOAT32> {};
 template <> struct element<double> : detail::known_type<MBA_FLOAT64> {};
 template <> struct element<std::complex<float>> : detail::known_type<MBA_COMPLEX64> {};
 template <> struct element<std::complex<double>> : detail::known_type<MBA_COMPLEX128> {};
 template <> struct element<wchar_t> : detail::known_type<MBA_WCHAR> {};
-template <> struct element<char16_t> : detail::integer<std::uint_least16_t> {};
+template <> struct element<char16_t> : detail::known_type<MBA_UINT16> {};
 template <> struct element<char32_t> : detail::known_type<MBA_UCS4> {};
 #ifdef __cpp_char8_t
-template <> struct element<char8_t> : detail::integer<unsigned char> {};
+template <> struct element<char8_t> : detail::known_type<MBA_UINT8> {};
 #endif
 #ifdef __FLT16_MANT_DIG__
 template <> struct element<_Float16> : detail::known_type<MBA_FLOAT16> {};
 #endif
 
-// What opening can be told.
+// =================================================================================================
+// 3. OPTIONS AND SMALL TYPES
+// =================================================================================================
 
-/* Zeros mean defaults. */
+/* What the functions that open an array can be told beyond flags. 0 means the default. */
 struct open_options {
-    /* Bytes of address range to reserve, and so the most that the elements can come to take through this handle. */
+    /*
+     * Bytes of address range to reserve. The elements can't come to take more than these through
+     * this handle. They cost address space, not memory. The default is 64 GiB or twice the file,
+     * and less where the process has little address space.
+     */
     std::uint64_t reservation = 0;
-    /* Permission bits of a file that is made, such as 0600; the umask applies. */
+    /*
+     * Permission bits of a file that is made, such as 0600; the umask applies. The default is 0666
+     * for files and 0600 for named shared memory.
+     */
     std::uint32_t mode = 0;
 };
 
-/* The memory of a handle that has ended by detach(): it stays at its address until this ends. */
+/*
+ * The memory of a handle that has ended by detach(). It stays at its address until this object
+ * ends. It can be moved, but not copied.
+ */
 class mapping {
 public:
     mapping() noexcept = default;
@@ -245,7 +270,7 @@ private:
     mba_mapping *mapping_ = nullptr;
 };
 
-/* What advise() can tell the system. */
+/* What advise() can tell the system. mmap_backed_array.h says what each of MBA_ADVICE_... means. */
 enum class advice : int {
     normal = MBA_ADVICE_NORMAL,
     random = MBA_ADVICE_RANDOM,
@@ -254,13 +279,72 @@ enum class advice : int {
     dont_need = MBA_ADVICE_DONTNEED
 };
 
-/* What info() tells: the fields are those of mba_status. */
+/* What info() tells. The fields are those of mba_status in mmap_backed_array.h. */
 using status = mba_status;
 
 template <class T>
 class array;
 
+// =================================================================================================
+// 4. HELPERS
+// =================================================================================================
+
 namespace detail {
+
+// ---- Errors ----
+
+class [[gnu::visibility("default")]] error_category final : public std::error_category {
+public:
+    const char *name() const noexcept override { return "mmap_backed_array"; }
+    std::string message(int code) const override { return mba_strerror(code); }
+    /* A positive code is an errno. In the generic category it equals a std::errc. */
+    std::error_condition default_error_condition(int code) const noexcept override
+    {
+        return code > 0 ? std::error_condition(code, std::generic_category())
+                        : std::error_condition(code, *this);
+    }
+};
+
+} // namespace detail
+
+inline const std::error_category &category() noexcept
+{
+    static const detail::error_category instance;
+    return instance;
+}
+
+inline std::string error::line(int code, const char *call, const char *path, const char *words)
+{
+    char buffer[8192];
+    std::string whole = std::string(call) + ": ";
+    if (words == nullptr) {
+        return whole + mba_error_text(code, path, buffer, sizeof buffer);
+    }
+    return path == nullptr ? whole + words : whole + path + ": " + words;
+}
+
+namespace detail {
+
+inline std::error_code to_error_code(int code) noexcept
+{
+    return code == MBA_OK ? std::error_code() : std::error_code(code, category());
+}
+
+/* Throws. `words` say what is wrong where the library can't know it. */
+[[noreturn, gnu::cold, gnu::noinline]] inline void
+raise(int code, const char *call, const char *path = nullptr, const char *words = nullptr)
+{
+    throw error(code, call, path, words);
+}
+
+inline void check(int code, const char *call)
+{
+    if (code != MBA_OK) {
+        raise(code, call);
+    }
+}
+
+// ---- Arguments of the C functions ----
 
 inline mba_options in_c(const open_options &options) noexcept
 {
@@ -278,12 +362,13 @@ inline status no_status() noexcept
     return none;
 }
 
-/* A string that ends in NUL: const char *, std::string, std::filesystem::path. */
+/* An argument that is a string with a NUL at its end: const char *, std::string, or
+   std::filesystem::path. */
 class c_string {
 public:
     c_string(const char *text) noexcept : text_(text) {}
-    template <class S, class = std::enable_if_t<
-                           std::is_convertible_v<decltype(std::declval<const S &>().c_str()), const char *>>>
+    template <class S, class = std::enable_if_t<std::is_convertible_v<
+                           decltype(std::declval<const S &>().c_str()), const char *>>>
     c_string(const S &text) noexcept : text_(text.c_str())
     {
     }
@@ -293,53 +378,7 @@ private:
     const char *text_;
 };
 
-inline std::error_code to_error_code(int code) noexcept
-{
-    return code == MBA_OK ? std::error_code() : std::error_code(code, category());
-}
-
-/* `words` say what is wrong where the library can't know. */
-[[noreturn, gnu::cold, gnu::noinline]] inline void raise(int code, const char *what, const char *path = nullptr,
-                                                         const char *words = nullptr)
-{
-    throw error(code, what, path, words);
-}
-
-inline void check(int code, const char *what)
-{
-    if (code != MBA_OK) {
-        raise(code, what);
-    }
-}
-
-/* What a handle that isn't there begins with, so that nobody has to ask for it. */
-inline const unsigned long long no_room = 0;
-inline mba_head no_head{nullptr, 0, &no_room, nullptr, 0};
-
-/* Bytes in an element of a type. */
-constexpr std::size_t size_of(mba_type type) noexcept
-{
-    switch (type) {
-    case MBA_CHAR: case MBA_INT8: case MBA_UINT8: case MBA_BOOL: return 1;
-    case MBA_INT16: case MBA_UINT16: case MBA_FLOAT16: return 2;
-    case MBA_INT32: case MBA_UINT32: case MBA_FLOAT32: case MBA_UCS4: return 4;
-    case MBA_INT64: case MBA_UINT64: case MBA_FLOAT64: case MBA_COMPLEX64: return 8;
-    case MBA_COMPLEX128: return 16;
-    case MBA_LONG: case MBA_ULONG: return sizeof(long);
-    case MBA_WCHAR: return sizeof(wchar_t);
-    default: return static_cast<std::size_t>(type - MBA_RECORD(1)) + 1;
-    }
-}
-
-/* Types whose elements mean the same have one number here. */
-constexpr mba_type canonical(mba_type type) noexcept
-{
-    return type == MBA_LONG    ? (sizeof(long) == 8 ? MBA_INT64 : MBA_INT32)
-           : type == MBA_ULONG ? (sizeof(long) == 8 ? MBA_UINT64 : MBA_UINT32)
-           : type == MBA_WCHAR ? (sizeof(wchar_t) == 4 ? MBA_UCS4 : MBA_WCHAR)
-                               : type;
-}
-
+/* Whole milliseconds, rounded up. */
 inline int milliseconds_of(std::chrono::nanoseconds wait) noexcept
 {
     if (wait <= std::chrono::nanoseconds::zero()) {
@@ -350,17 +389,72 @@ inline int milliseconds_of(std::chrono::nanoseconds wait) noexcept
     return count > INT_MAX ? INT_MAX : static_cast<int>(count);
 }
 
-/* Whether a range of iterators is one of elements in memory, one behind the other, whose number can be told. */
+// ---- Handles and types ----
+
+/* The head of an object that has no handle, so that no member has to ask whether there is one. */
+inline const unsigned long long no_room = 0;
+inline mba_head no_head{nullptr, 0, &no_room, nullptr, 0};
+
+/* Bytes in an element of a type. */
+constexpr std::size_t size_of(mba_type type) noexcept
+{
+    switch (type) {
+    case MBA_CHAR:
+    case MBA_INT8:
+    case MBA_UINT8:
+    case MBA_BOOL:
+        return 1;
+    case MBA_INT16:
+    case MBA_UINT16:
+    case MBA_FLOAT16:
+        return 2;
+    case MBA_INT32:
+    case MBA_UINT32:
+    case MBA_FLOAT32:
+    case MBA_UCS4:
+        return 4;
+    case MBA_INT64:
+    case MBA_UINT64:
+    case MBA_FLOAT64:
+    case MBA_COMPLEX64:
+        return 8;
+    case MBA_COMPLEX128:
+        return 16;
+    case MBA_LONG:
+    case MBA_ULONG:
+        return sizeof(long);
+    case MBA_WCHAR:
+        return sizeof(wchar_t);
+    default:
+        return static_cast<std::size_t>(type - MBA_RECORD(1)) + 1;
+    }
+}
+
+/* One number for all types whose elements mean the same. */
+constexpr mba_type canonical(mba_type type) noexcept
+{
+    return type == MBA_LONG    ? (sizeof(long) == 8 ? MBA_INT64 : MBA_INT32)
+           : type == MBA_ULONG ? (sizeof(long) == 8 ? MBA_UINT64 : MBA_UINT32)
+           : type == MBA_WCHAR ? (sizeof(wchar_t) == 4 ? MBA_UCS4 : MBA_WCHAR)
+                               : type;
+}
+
+// ---- Ranges ----
+
+/* Whether iterators are those of elements in memory, one behind the other, that can be counted by
+   subtraction. */
 template <class It, class End, class T, class = void>
 inline constexpr bool points_to = false;
 template <class It, class End, class T>
-inline constexpr bool points_to<It, End, T, std::void_t<decltype(std::declval<End &>() - std::declval<It &>())>> =
+inline constexpr bool
+    points_to<It, End, T, std::void_t<decltype(std::declval<End &>() - std::declval<It &>())>> =
 #if defined(__cpp_lib_concepts)
-    std::contiguous_iterator<It> && std::is_same_v<std::remove_const_t<std::remove_reference_t<std::iter_reference_t<It>>>, T>;
+        std::contiguous_iterator<It> &&
+        std::is_same_v<std::remove_const_t<std::remove_reference_t<std::iter_reference_t<It>>>, T>;
 #else
-    std::is_same_v<It, T *> || std::is_same_v<It, const T *> ||
-    (!std::is_same_v<T, bool> && (std::is_same_v<It, typename std::vector<T>::iterator> ||
-                                  std::is_same_v<It, typename std::vector<T>::const_iterator>));
+        std::is_same_v<It, T *> || std::is_same_v<It, const T *> ||
+        (!std::is_same_v<T, bool> && (std::is_same_v<It, typename std::vector<T>::iterator> ||
+                                      std::is_same_v<It, typename std::vector<T>::const_iterator>));
 #endif
 
 /* The ends of a range, as a loop over it finds them. */
@@ -377,16 +471,27 @@ auto end_of(Range &values)
     return end(values);
 }
 
+/* Exists for iterators only, so that a function for two iterators doesn't take two numbers. */
 template <class It>
 using category_of = typename std::iterator_traits<It>::iterator_category;
 
+/* Exists if two arrays have the same elements; either may be for reading only. */
+template <class T, class U>
+using if_alike = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>;
+
+// =================================================================================================
+// 5. BOTH KINDS OF ARRAY
+// =================================================================================================
+
 /*
- * What array<T> and array<const T> have in common: the handle, opening, reading.
+ * What array<T> and array<const T> have in common: opening, the handle, reading. T is const in an
+ * array for reading only.
  */
 template <class T>
 class handle {
     using element_type_ = std::remove_const_t<T>;
-    static_assert(!std::is_reference_v<T> && !std::is_volatile_v<T>, "an element is an object type");
+    static_assert(!std::is_reference_v<T> && !std::is_volatile_v<T>,
+                  "an element is an object type");
     static_assert(std::is_trivially_copyable_v<element_type_>,
                   "an element is bytes in shared memory: its type must be trivially copyable");
     static_assert(!std::is_pointer_v<element_type_> && !std::is_member_pointer_v<element_type_>,
@@ -409,34 +514,34 @@ public:
     using reverse_iterator = std::reverse_iterator<iterator>;
     using const_reverse_iterator = std::reverse_iterator<const_iterator>;
 
-    /* The element type's number in the library. */
+    /* The number of the element type in the library. */
     static constexpr mba_type type = element<value_type>::type;
 
-    // Opening. All give a handle that is closed when it ends. Those with a std::error_code & don't throw, and give a
-    // handle that isn't open if they fail.
+    // ---- Opening ----
+    //
+    // Each of these returns an array that closes its handle when it ends. The forms with a
+    // std::error_code & return an array without a handle if they fail. A path or a name may be a
+    // const char *, a std::string, or a std::filesystem::path.
 
     /*
-     * Opens a file of elements. `flags` are those of mba_open: MBA_RDWR, with it MBA_CREATE, MBA_EXCL and MBA_EXACT as
-     * needed; or MBA_PRIVATE; for array<const T> MBA_RDONLY.
+     * Opens a file of elements. `flags` are those of mba_open: MBA_RDWR, with MBA_CREATE, MBA_EXCL
+     * and MBA_EXACT as needed; or MBA_PRIVATE; or, for array<const T>, MBA_RDONLY. The default is
+     * MBA_RDWR, and MBA_RDONLY for array<const T>.
      *
-     * Errors: those of mba_open; EINVAL for flags by which the elements couldn't be written, but of array<const T>.
+     * Errors: those of mba_open_with; EINVAL for MBA_RDONLY unless the type is array<const T>.
      */
-    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags = default_flags, open_options options = {})
+    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags = default_flags,
+                                       open_options options = {})
     {
-        mba_array *made = nullptr;
-        if (const int code = open_code(path, flags, options, &made); code != MBA_OK) {
-            raise(code, "mba::array::open", path.get(), wrong_about(flags));
-        }
-        return array<T>(owned{made});
+        return opened(mba_open_with, path.get(), flags, options, "mba::array::open", path.get());
     }
     [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags, open_options options,
                                        std::error_code &error) noexcept
     {
-        mba_array *made = nullptr;
-        error = to_error_code(open_code(path, flags, options, &made));
-        return array<T>(owned{made});
+        return opened(mba_open_with, path.get(), flags, options, error);
     }
-    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags, std::error_code &error) noexcept
+    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags,
+                                       std::error_code &error) noexcept
     {
         return open(path, flags, {}, error);
     }
@@ -446,17 +551,21 @@ public:
     }
 
     /*
-     * Opens named shared memory. `name` is one slash and a name without any. It lasts until shm_unlink() or a restart
-     * of the system.
+     * Opens named shared memory. `name` is a slash and a name without another one; the slash may be
+     * left out. `flags` are as for open(). The memory lasts until shm_unlink() or a restart of the
+     * system.
      *
-     * Errors: those of mba_shm_open; EINVAL as for open().
+     * Errors: those of mba_shm_open_with; EINVAL also as for open().
      */
-    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags = default_flags, open_options options = {})
+    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags = default_flags,
+                                      open_options options = {})
     {
         mba_array *made = nullptr;
-        if (const int code = shm_code(name, flags, options, &made); code != MBA_OK) {
+        if (const int code = open_code(mba_shm_open_with, name.get(), flags, options, &made);
+            code != MBA_OK) {
             // Where the system keeps it, so that the error can tell what is there.
-            const std::string path = std::string(name.get()[0] == '/' ? "/dev/shm" : "/dev/shm/") + name.get();
+            const std::string path =
+                std::string(name.get()[0] == '/' ? "/dev/shm" : "/dev/shm/") + name.get();
             raise(code, "mba::array::shm", path.c_str(), wrong_about(flags));
         }
         return array<T>(owned{made});
@@ -464,11 +573,10 @@ public:
     [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags, open_options options,
                                       std::error_code &error) noexcept
     {
-        mba_array *made = nullptr;
-        error = to_error_code(shm_code(name, flags, options, &made));
-        return array<T>(owned{made});
+        return opened(mba_shm_open_with, name.get(), flags, options, error);
     }
-    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags, std::error_code &error) noexcept
+    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags,
+                                      std::error_code &error) noexcept
     {
         return shm(name, flags, {}, error);
     }
@@ -478,27 +586,24 @@ public:
     }
 
     /*
-     * Opens the array behind a descriptor, such as another process's fd() that came over a socket. The descriptor
-     * stays the caller's.
+     * Opens the array behind a descriptor, such as another process's fd() that came over a socket.
+     * The descriptor stays the caller's. `flags` are as for open(), but without MBA_CREATE and
+     * MBA_EXCL.
      *
-     * Errors: those of mba_from_fd; EINVAL as for open().
+     * Errors: those of mba_from_fd_with; EINVAL also as for open().
      */
-    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags = default_flags, open_options options = {})
+    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags = default_flags,
+                                          open_options options = {})
     {
-        mba_array *made = nullptr;
-        if (const int code = fd_code(fd, flags, options, &made); code != MBA_OK) {
-            raise(code, "mba::array::from_fd", nullptr, wrong_about(flags));
-        }
-        return array<T>(owned{made});
+        return opened(mba_from_fd_with, fd, flags, options, "mba::array::from_fd", nullptr);
     }
     [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags, open_options options,
                                           std::error_code &error) noexcept
     {
-        mba_array *made = nullptr;
-        error = to_error_code(fd_code(fd, flags, options, &made));
-        return array<T>(owned{made});
+        return opened(mba_from_fd_with, fd, flags, options, error);
     }
-    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags, std::error_code &error) noexcept
+    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags,
+                                          std::error_code &error) noexcept
     {
         return from_fd(fd, flags, {}, error);
     }
@@ -507,19 +612,45 @@ public:
         return from_fd(fd, default_flags, error);
     }
 
-    // The handle.
+    /*
+     * Makes an array of fixed length of memory of the caller's. The memory stays the caller's, and
+     * must outlive the handle.
+     *
+     * Errors: those of mba_from_memory; EINVAL for memory that isn't aligned for T.
+     */
+    [[nodiscard]] static array<T> from_memory(T *data, size_type count)
+    {
+        mba_array *made = nullptr;
+        if (const int code = memory_code(data, count, &made); code != MBA_OK) {
+            raise(code, "mba::array::from_memory", nullptr, wrong_about(data, count));
+        }
+        return array<T>(owned{made});
+    }
+    [[nodiscard]] static array<T> from_memory(T *data, size_type count,
+                                              std::error_code &error) noexcept
+    {
+        mba_array *made = nullptr;
+        error = to_error_code(memory_code(data, count, &made));
+        return array<T>(owned{made});
+    }
 
-    /* Whether there is a handle: not after a default construction, close(), release(), and being moved from. */
+    // ---- The handle ----
+
+    handle(const handle &) = delete;
+    handle &operator=(const handle &) = delete;
+
+    /*
+     * Whether this object has a handle. It has none after a default construction, after close(),
+     * detach() and release(), and after it was moved from. It then has no elements, and calls that
+     * need a handle fail with EINVAL.
+     */
     bool is_open() const noexcept { return handle_ != nullptr; }
     explicit operator bool() const noexcept { return is_open(); }
 
-    /* The handle for the C functions; it stays this object's. NULL if it isn't open. */
+    /* The handle, for the C functions. It stays this object's. NULL if there is none. */
     mba_array *native_handle() const noexcept { return handle_; }
 
-    /* The path by which the array was opened, from the root on; NULL if there is none. Ends with the handle. */
-    const char *path() const noexcept { return mba_path(handle_); }
-
-    /* Gives the handle away, to be released by mba_free or mba_close. */
+    /* Gives the handle to the caller, who ends it by mba_free or mba_close. NULL if none. */
     [[nodiscard]] mba_array *release() noexcept
     {
         head_ = &no_head;
@@ -528,27 +659,29 @@ public:
     }
 
     /*
-     * Ends the handle, and tells whether giving back the file's spare room failed, which the destructor keeps to itself.
-     * The handle is gone in any case, and no element is lost. All pointers and iterators end. Nothing if it isn't open.
+     * Ends the handle, and tells whether the file's spare room could be given back; the destructor
+     * doesn't tell. The handle is gone in any case, and no element is lost. All pointers and
+     * iterators end. Does nothing without a handle.
      *
      * Errors: those of mba_close.
      */
     void close()
     {
-        // Gone with the handle.
+        // The path ends with the handle.
         const char *known = mba_path(handle_);
         const std::string path(known == nullptr ? "" : known);
         if (const int code = close_code(); code != MBA_OK) {
             raise(code, "mba::array::close", known == nullptr ? nullptr : path.c_str());
         }
     }
-    void close(std::error_code &error) noexcept { error = to_error_code(close_code()); }
+    void close(std::error_code &error) noexcept { report(close_code(), error); }
 
     /*
-     * Ends the handle as close() does, and keeps its memory at its address until the mapping is gone, for views that live
-     * longer. Nothing if it isn't open.
+     * Ends the handle as close() does, and returns its memory, which stays at its address until the
+     * mapping ends. Pointers and iterators stay valid as long. Does nothing without a handle.
      *
-     * Errors: those of mba_close, by the form with a std::error_code only: there is a mapping all the same.
+     * Errors: those of mba_close, which only the form with a std::error_code & tells. The mapping
+     * is returned also then.
      */
     [[nodiscard]] mapping detach() noexcept
     {
@@ -559,11 +692,56 @@ public:
     {
         mba_mapping *made = nullptr;
         mba_array *ended = release();
-        error = to_error_code(ended == nullptr ? MBA_OK : mba_detach(ended, &made));
+        report(ended == nullptr ? MBA_OK : mba_detach(ended, &made), error);
         return mapping(made);
     }
 
-    // Elements, as in std::vector. Without a handle there are none.
+    // ---- Length ----
+
+    /* The number of elements, as this handle knows it: see refresh(). */
+    size_type size() const noexcept { return static_cast<size_type>(head_->len); }
+    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+    /*
+     * The size, for threads that follow one that appends by this very object: all elements before
+     * it have been stored. May run beside all calls but shrink_to_fit() and those that end the
+     * handle or make the array shorter.
+     */
+    size_type published_size() const noexcept
+    {
+        return static_cast<size_type>(__atomic_load_n(&head_->len, __ATOMIC_ACQUIRE));
+    }
+
+    /* How many elements fit before the file must grow. This is the size while the handle doesn't
+       hold the growth lock. */
+    size_type capacity() const noexcept { return mba_capacity(handle_); }
+
+    /* The most elements that the array can come to have through this handle: its reservation. */
+    size_type max_size() const noexcept { return mba_reserved(handle_); }
+
+    /* Whether elements can't be written through this handle. */
+    bool is_readonly() const noexcept { return mba_is_readonly(handle_) != 0; }
+
+    // ---- Elements ----
+    //
+    // These are as in std::vector. An index is checked by at() only.
+
+    /* The address of element 0. It stays the same as long as the handle, however much the array
+       grows. */
+    pointer data() noexcept { return data_; }
+    const_pointer data() const noexcept { return data_; }
+
+    reference operator[](size_type index) noexcept { return data_[index]; }
+    const_reference operator[](size_type index) const noexcept { return data_[index]; }
+
+    /* Errors: std::out_of_range. */
+    reference at(size_type index) { return data_[checked(index)]; }
+    const_reference at(size_type index) const { return data_[checked(index)]; }
+
+    reference front() noexcept { return data_[0]; }
+    const_reference front() const noexcept { return data_[0]; }
+    reference back() noexcept { return data_[size() - 1]; }
+    const_reference back() const noexcept { return data_[size() - 1]; }
 
     iterator begin() noexcept { return data_; }
     const_iterator begin() const noexcept { return data_; }
@@ -578,138 +756,120 @@ public:
     const_reverse_iterator rend() const noexcept { return const_reverse_iterator(begin()); }
     const_reverse_iterator crend() const noexcept { return rend(); }
 
-    /* The address of element 0: the same from opening to closing, however much the array grows. */
-    pointer data() noexcept { return data_; }
-    const_pointer data() const noexcept { return data_; }
-
-    /* The number of elements, as this handle knows it: see refresh(). */
-    size_type size() const noexcept { return static_cast<size_type>(head_->len); }
-    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-
-    /* As size(), for threads that follow one that appends by this very object: the elements so far have been stored. */
-    size_type published_size() const noexcept
-    {
-        return static_cast<size_type>(__atomic_load_n(&head_->len, __ATOMIC_ACQUIRE));
-    }
-
-    /* How many elements fit before the file must grow; the size, while the handle doesn't hold the growth lock. */
-    size_type capacity() const noexcept { return mba_capacity(handle_); }
-
-    /* The most elements that the array can come to have through this handle: its reservation. */
-    size_type max_size() const noexcept { return mba_reserved(handle_); }
-
-    reference operator[](size_type index) noexcept { return data_[index]; }
-    const_reference operator[](size_type index) const noexcept { return data_[index]; }
-    /* Errors: std::out_of_range. */
-    reference at(size_type index) { return data_[checked(index)]; }
-    const_reference at(size_type index) const { return data_[checked(index)]; }
-    reference front() noexcept { return data_[0]; }
-    const_reference front() const noexcept { return data_[0]; }
-    reference back() noexcept { return data_[size() - 1]; }
-    const_reference back() const noexcept { return data_[size() - 1]; }
-
-    /*
-     * The first element that equals the value, or end(); and how many do. By the library's vector code. Equal is what
-     * == says of numbers, and of records that their bytes are the same, those of padding too, which long double has.
-     *
-     * Errors: mba::errc::truncated, if the guard has put zeros in the place of lost elements.
-     */
-    iterator find(const value_type &value) { return data_ + index_of(value); }
-    const_iterator find(const value_type &value) const { return data_ + index_of(value); }
-    size_type count(const value_type &value) const
-    {
-        std::size_t number = 0;
-        if (handle_ != nullptr) {
-            check(mba_count(handle_, std::addressof(value), &number), "mba::array::count");
-        }
-        return number;
-    }
-
     /* A copy of the elements. */
     std::vector<value_type> to_vector() const { return std::vector<value_type>(begin(), end()); }
 
-    // What concerns others who have the array too, and the system.
+    // ---- Others ----
+
+    /*
+     * The path by which the array was opened, from the root on; of named shared memory, where the
+     * system keeps it. NULL if there is none. The string ends with the handle.
+     */
+    const char *path() const noexcept { return mba_path(handle_); }
+
+    /*
+     * A descriptor to send to another process, for its from_fd(). It is the handle's, and is closed
+     * with it. -1 if there is none.
+     */
+    int fd() const noexcept { return mba_fd(handle_); }
 
     /*
      * Takes up the length that others have published.
      *
      * Errors: those of mba_refresh.
      */
-    void refresh() { check(mba_refresh(handle_), "mba::array::refresh"); }
-    void refresh(std::error_code &error) noexcept { error = to_error_code(mba_refresh(handle_)); }
+    void refresh() { report(mba_refresh(handle_), "mba::array::refresh"); }
+    void refresh(std::error_code &error) noexcept { report(mba_refresh(handle_), error); }
 
     /*
-     * Changes when elements have been taken away or moved, as far as this handle has seen: by its own calls, and by
-     * refresh(). Whoever follows an array copies what is needed, refreshes, and compares: if it is the same, what was copied
-     * was there. See mba_epoch.
+     * A number that changes when elements were taken away or moved, as far as this handle has seen:
+     * by its own calls, and by refresh(). A program that follows an array notes the epoch, copies
+     * the elements it needs, and refreshes. If the epoch is still the same, the copies are right.
+     * See mba_epoch.
      */
     std::uint64_t epoch() const noexcept { return mba_epoch(handle_); }
 
     /*
-     * Whether the path by which the array was opened leads to another file now, or to none.
+     * Whether the path by which the array was opened now leads to another file, or to none.
      *
      * Errors: those of mba_is_replaced.
      */
     bool is_replaced() const
     {
         int replaced = 0;
-        check(mba_is_replaced(handle_, &replaced), "mba::array::is_replaced");
+        report(mba_is_replaced(handle_, &replaced), "mba::array::is_replaced");
         return replaced != 0;
     }
     bool is_replaced(std::error_code &error) const noexcept
     {
         int replaced = 0;
-        error = to_error_code(mba_is_replaced(handle_, &replaced));
+        report(mba_is_replaced(handle_, &replaced), error);
         return replaced != 0;
     }
 
+    // ---- Advice and status ----
+
     /*
-     * What the file says of itself now, whatever length this handle knows.
+     * Tells the system how `count` elements from `start` on will be used. No advice changes an
+     * element.
+     *
+     * Errors: those of mba_advise, such as mba::errc::index.
+     */
+    void advise(size_type start, size_type count, advice how) const
+    {
+        report(mba_advise(handle_, start, count, static_cast<int>(how)), "mba::array::advise");
+    }
+    void advise(size_type start, size_type count, advice how, std::error_code &error) const noexcept
+    {
+        report(mba_advise(handle_, start, count, static_cast<int>(how)), error);
+    }
+
+    /*
+     * Type, length, size and state of the file or memory, as they are now, whatever length this
+     * handle knows.
      *
      * Errors: those of mba_array_info.
      */
     status info() const
     {
         status found = no_status();
-        check(mba_array_info(handle_, &found), "mba::array::info");
+        report(mba_array_info(handle_, &found), "mba::array::info");
         return found;
     }
     status info(std::error_code &error) const noexcept
     {
         status found = no_status();
-        error = to_error_code(mba_array_info(handle_, &found));
+        report(mba_array_info(handle_, &found), error);
         return found;
     }
 
-    /*
-     * A descriptor to send to another process, for from_fd(). It is the handle's, and ends with it. -1 where there is
-     * none.
-     */
-    int fd() const noexcept { return mba_fd(handle_); }
+    // ---- Searching ----
+    //
+    // These use the library's vector code. Numbers are equal if == says so. Records are equal if
+    // all their bytes are, those of padding too; long double is a record here, and has padding.
+    //
+    // Errors: mba::errc::truncated if sigbus_guard has put zeros in the place of lost elements.
 
-    /* Whether elements can't be written. */
-    bool is_readonly() const noexcept { return mba_is_readonly(handle_) != 0; }
+    /* The first element that equals the value, or end(). */
+    iterator find(const value_type &value) { return data_ + index_of(value); }
+    const_iterator find(const value_type &value) const { return data_ + index_of(value); }
 
-    /*
-     * Tells the system how `count` elements from `start` on will be used. No advice changes an element.
-     *
-     * Errors: those of mba_advise.
-     */
-    void advise(size_type start, size_type count, advice how) const
+    /* How many elements equal the value. */
+    size_type count(const value_type &value) const
     {
-        check(mba_advise(handle_, start, count, static_cast<int>(how)), "mba::array::advise");
+        std::size_t number = 0;
+        if (handle_ != nullptr) {
+            report(mba_count(handle_, std::addressof(value), &number), "mba::array::count");
+        }
+        return number;
     }
-    void advise(size_type start, size_type count, advice how, std::error_code &error) const noexcept
-    {
-        error = to_error_code(mba_advise(handle_, start, count, static_cast<int>(how)));
-    }
-
-    handle(const handle &) = delete;
-    handle &operator=(const handle &) = delete;
 
 protected:
     static constexpr bool writable = !std::is_const_v<T>;
     static constexpr std::uint32_t default_flags = writable ? MBA_RDWR : MBA_RDONLY;
+    static constexpr int EINVAL_ = static_cast<int>(std::errc::invalid_argument);
+
+    // ---- Making, moving and ending ----
 
     /* A handle that is known to be of the right type. */
     struct owned {
@@ -718,11 +878,21 @@ protected:
 
     handle() noexcept = default;
 
-    explicit handle(owned made) noexcept : handle_(made.handle)
+    explicit handle(owned made) noexcept { take(made.handle); }
+
+    explicit handle(mba_array *other)
     {
-        if (handle_ != nullptr) {
-            head_ = mba_head_of(handle_);
-            data_ = reinterpret_cast<T *>(head_->data);
+        if (const int code = suits(other); code != MBA_OK) {
+            raise(code, "mba::array", mba_path(other),
+                  other == nullptr ? "the handle is NULL" : nullptr);
+        }
+        take(other);
+    }
+    handle(mba_array *other, std::error_code &error) noexcept
+    {
+        error = to_error_code(suits(other));
+        if (!error) {
+            take(other);
         }
     }
 
@@ -752,6 +922,48 @@ protected:
         std::swap(data_, other.data_);
     }
 
+    // ---- What came of a call ----
+
+    /* A call of this handle has ended with a code: throws if it failed, or stores the code. */
+    void report(int code, const char *call) const
+    {
+        if (code != MBA_OK) {
+            fail(code, call);
+        }
+    }
+    static void report(int code, std::error_code &error) noexcept { error = to_error_code(code); }
+
+    [[noreturn, gnu::cold, gnu::noinline]] void fail(int code, const char *call) const
+    {
+        const bool is_unopened = handle_ == nullptr && code == EINVAL_;
+        raise(code, call, mba_path(handle_), is_unopened ? "the array isn't open" : nullptr);
+    }
+
+    // ---- The handle ----
+
+    mba_array *handle_ = nullptr;
+    mba_head *head_ = &no_head;
+    /* The head has it too. Compilers know of a member of this object that storing elements doesn't
+       change it. */
+    T *data_ = nullptr;
+
+private:
+    /* Gives this object a handle, or NULL. The object must have none. */
+    void take(mba_array *made) noexcept
+    {
+        handle_ = made;
+        if (made != nullptr) {
+            head_ = mba_head_of(made);
+            data_ = reinterpret_cast<T *>(head_->data);
+        }
+    }
+
+    int close_code() noexcept
+    {
+        mba_array *ended = release();
+        return ended == nullptr ? MBA_OK : mba_close(ended);
+    }
+
     /* Whether a handle may become one of this type. */
     static int suits(const mba_array *other) noexcept
     {
@@ -764,35 +976,39 @@ protected:
         return writable && mba_is_readonly(other) != 0 ? MBA_EREADONLY : MBA_OK;
     }
 
-    static void check_suits(const mba_array *other)
+    // ---- Opening ----
+
+    /* mba_open_with, mba_shm_open_with or mba_from_fd_with. */
+    template <class Where>
+    using opener = int (*)(Where, mba_type, std::uint32_t, const mba_options *, mba_array **);
+
+    template <class Where>
+    static int open_code(opener<Where> open, Where where, std::uint32_t flags, open_options options,
+                         mba_array **made) noexcept
     {
-        if (const int code = suits(other); code != MBA_OK) {
-            raise(code, "mba::array", mba_path(other), other == nullptr ? "the handle is NULL" : nullptr);
-        }
+        const mba_options all = in_c(options);
+        return flags_suit(flags) ? open(where, type, flags, &all, made) : EINVAL_;
     }
 
-    static int memory_code(void *data, size_type count, std::uint32_t flags, mba_array **made) noexcept
-    {
-        return wrong_about(data, count) == nullptr ? mba_from_memory(data, count * sizeof(T), type, flags, made) : EINVAL_;
-    }
-
-    static mba_array *made_of_memory(void *data, size_type count, std::uint32_t flags)
+    template <class Where>
+    static array<T> opened(opener<Where> open, Where where, std::uint32_t flags,
+                           open_options options, const char *call, const char *path)
     {
         mba_array *made = nullptr;
-        if (const int code = memory_code(data, count, flags, &made); code != MBA_OK) {
-            raise(code, "mba::array::from_memory", nullptr, wrong_about(data, count));
+        if (const int code = open_code(open, where, flags, options, &made); code != MBA_OK) {
+            raise(code, call, path, wrong_about(flags));
         }
-        return made;
+        return array<T>(owned{made});
     }
 
-    static const char *wrong_about(const void *data, size_type count) noexcept
+    template <class Where>
+    static array<T> opened(opener<Where> open, Where where, std::uint32_t flags,
+                           open_options options, std::error_code &error) noexcept
     {
-        return count > SIZE_MAX / sizeof(T) ? "no memory has so many elements"
-               : reinterpret_cast<std::uintptr_t>(data) % alignof(T) != 0 ? "the memory is not aligned for the type"
-                                                                          : nullptr;
+        mba_array *made = nullptr;
+        error = to_error_code(open_code(open, where, flags, options, &made));
+        return array<T>(owned{made});
     }
-
-    static constexpr int EINVAL_ = static_cast<int>(std::errc::invalid_argument);
 
     static bool flags_suit(std::uint32_t flags) noexcept
     {
@@ -801,23 +1017,30 @@ protected:
 
     static const char *wrong_about(std::uint32_t flags) noexcept
     {
-        return flags_suit(flags) ? nullptr
-                                 : "this array type can write: open with MBA_RDWR, or use mba::array<const T>";
+        return flags_suit(flags)
+                   ? nullptr
+                   : "this array type can write: open with MBA_RDWR, or use mba::array<const T>";
     }
 
-    /* Throws if a call of this handle has failed. */
-    void check(int code, const char *what) const
+    static int memory_code(T *data, size_type count, mba_array **made) noexcept
     {
-        if (code != MBA_OK) {
-            fail(code, what);
+        if (wrong_about(data, count) != nullptr) {
+            return EINVAL_;
         }
+        return mba_from_memory(const_cast<value_type *>(data), count * sizeof(T), type,
+                               default_flags, made);
     }
 
-    [[noreturn, gnu::cold, gnu::noinline]] void fail(int code, const char *what) const
+    static const char *wrong_about(const void *data, size_type count) noexcept
     {
-        const bool is_unopened = handle_ == nullptr && code == EINVAL_;
-        raise(code, what, mba_path(handle_), is_unopened ? "the array isn't open" : nullptr);
+        if (count > SIZE_MAX / sizeof(T)) {
+            return "no memory has so many elements";
+        }
+        const bool is_aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
+        return is_aligned ? nullptr : "the memory is not aligned for the type";
     }
+
+    // ---- Reading ----
 
     size_type checked(size_type index) const
     {
@@ -833,46 +1056,21 @@ protected:
         std::size_t index = size();
         if (handle_ != nullptr) {
             const int code = mba_find(handle_, std::addressof(value), 0, SIZE_MAX, &index);
-            check(code == MBA_ENOTFOUND ? MBA_OK : code, "mba::array::find");
+            report(code == MBA_ENOTFOUND ? MBA_OK : code, "mba::array::find");
         }
         return index;
-    }
-
-    mba_array *handle_ = nullptr;
-    mba_head *head_ = &no_head;
-    /* In the object, and not only in the head, so that compilers know that storing elements doesn't change it. */
-    T *data_ = nullptr;
-
-private:
-    static int open_code(c_string path, std::uint32_t flags, open_options options, mba_array **made) noexcept
-    {
-        const mba_options all = in_c(options);
-        return flags_suit(flags) ? mba_open_with(path.get(), type, flags, &all, made) : EINVAL_;
-    }
-
-    static int shm_code(c_string name, std::uint32_t flags, open_options options, mba_array **made) noexcept
-    {
-        const mba_options all = in_c(options);
-        return flags_suit(flags) ? mba_shm_open_with(name.get(), type, flags, &all, made) : EINVAL_;
-    }
-
-    static int fd_code(int fd, std::uint32_t flags, open_options options, mba_array **made) noexcept
-    {
-        const mba_options all = in_c(options);
-        return flags_suit(flags) ? mba_from_fd_with(fd, type, flags, &all, made) : EINVAL_;
-    }
-
-    int close_code() noexcept
-    {
-        mba_array *ended = release();
-        return ended == nullptr ? MBA_OK : mba_close(ended);
     }
 };
 
 } // namespace detail
 
+// =================================================================================================
+// 6. ARRAY FOR READING
+// =================================================================================================
+
 /*
- * A handle for reading only, by MBA_RDONLY as a rule: the elements are const. refresh() follows what others append.
+ * A handle for reading only. The elements are const. It is opened with MBA_RDONLY as a rule, and
+ * refresh() follows what others append. All members but these are in section 5.
  */
 template <class T>
 class array<const T> : public detail::handle<const T> {
@@ -881,50 +1079,33 @@ class array<const T> : public detail::handle<const T> {
     explicit array(typename base::owned made) noexcept : base(made) {}
 
 public:
-    /* Without a handle. */
+    // ---- Opening ----
+
+    /* Has no handle. */
     array() noexcept = default;
     array(array &&) noexcept = default;
     array &operator=(array &&) noexcept = default;
 
     /*
-     * Takes over a handle of the C interface.
+     * Takes over a handle of the C functions.
      *
-     * Errors: mba::errc::type if its elements are others; EINVAL for NULL. The handle then stays the caller's.
+     * Errors: mba::errc::type if its elements have another type; EINVAL for NULL. The handle then
+     * stays the caller's.
      */
-    explicit array(mba_array *other) : base()
-    {
-        base::check_suits(other);
-        *this = array(typename base::owned{other});
-    }
-    array(mba_array *other, std::error_code &error) noexcept : base()
-    {
-        error = detail::to_error_code(base::suits(other));
-        if (!error) {
-            *this = array(typename base::owned{other});
-        }
-    }
+    explicit array(mba_array *other) : base(other) {}
+    array(mba_array *other, std::error_code &error) noexcept : base(other, error) {}
 
-    /*
-     * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
-     *
-     * Errors: those of mba_from_memory.
-     */
-    [[nodiscard]] static array from_memory(const T *data, std::size_t count)
-    {
-        return array(typename base::owned{base::made_of_memory(const_cast<T *>(data), count, MBA_RDONLY)});
-    }
-    [[nodiscard]] static array from_memory(const T *data, std::size_t count, std::error_code &error) noexcept
-    {
-        mba_array *made = nullptr;
-        error = detail::to_error_code(base::memory_code(const_cast<T *>(data), count, MBA_RDONLY, &made));
-        return array(typename base::owned{made});
-    }
-
+    /* Exchanges the handles of two objects. */
     void swap(array &other) noexcept { base::exchange_with(other); }
 };
 
+// =================================================================================================
+// 7. ARRAY
+// =================================================================================================
+
 /*
- * A vector in mapped memory. See the top of this file.
+ * A vector in mapped memory. The top of this file says how it differs from std::vector. Opening a
+ * file, the handle, reading and searching are in section 5.
  */
 template <class T>
 class array : public detail::handle<T> {
@@ -933,6 +1114,7 @@ class array : public detail::handle<T> {
     using base::data_;
     using base::handle_;
     using base::head_;
+    using base::report;
     explicit array(typename base::owned made) noexcept : base(made) {}
 
 public:
@@ -943,91 +1125,87 @@ public:
     using typename base::value_type;
     using base::size;
 
-    /* Without a handle. */
+    // ---- Opening ----
+
+    /* Has no handle. */
     array() noexcept = default;
     array(array &&) noexcept = default;
     array &operator=(array &&) noexcept = default;
 
     /*
-     * Takes over a handle of the C interface.
+     * Takes over a handle of the C functions.
      *
-     * Errors: mba::errc::type if its elements are others; mba::errc::read_only; EINVAL for NULL. The handle then stays
-     * the caller's.
+     * Errors: mba::errc::type if its elements have another type; mba::errc::read_only; EINVAL for
+     * NULL. The handle then stays the caller's.
      */
-    explicit array(mba_array *other) : base()
-    {
-        base::check_suits(other);
-        *this = array(typename base::owned{other});
-    }
-    array(mba_array *other, std::error_code &error) noexcept : base()
-    {
-        error = detail::to_error_code(base::suits(other));
-        if (!error) {
-            *this = array(typename base::owned{other});
-        }
-    }
+    explicit array(mba_array *other) : base(other) {}
+    array(mba_array *other, std::error_code &error) noexcept : base(other, error) {}
 
     /*
-     * Makes an empty array in anonymous shared memory, which children by fork() inherit and fd() hands to others. It ends
-     * with the last handle.
+     * Makes an empty array in anonymous shared memory. Children by fork() inherit it, and fd()
+     * hands it to others. It ends with the last handle.
      *
-     * Errors: those of mba_anon.
+     * Errors: those of mba_anon_with.
      */
     [[nodiscard]] static array anon(open_options options = {})
     {
-        const mba_options all = detail::in_c(options);
-        mba_array *made = nullptr;
-        detail::check(mba_anon_with(base::type, &all, &made), "mba::array::anon");
-        return array(typename base::owned{made});
+        std::error_code error;
+        array made = anon(options, error);
+        detail::check(error.value(), "mba::array::anon");
+        return made;
     }
     [[nodiscard]] static array anon(open_options options, std::error_code &error) noexcept
     {
         const mba_options all = detail::in_c(options);
         mba_array *made = nullptr;
-        error = detail::to_error_code(mba_anon_with(base::type, &all, &made));
+        report(mba_anon_with(base::type, &all, &made), error);
         return array(typename base::owned{made});
     }
     [[nodiscard]] static array anon(std::error_code &error) noexcept { return anon({}, error); }
 
-    /*
-     * Views memory of the caller's, which must outlive the handle, as an array of fixed length.
-     *
-     * Errors: those of mba_from_memory.
-     */
-    [[nodiscard]] static array from_memory(T *data, std::size_t count)
-    {
-        return array(typename base::owned{base::made_of_memory(data, count, MBA_RDWR)});
-    }
-    [[nodiscard]] static array from_memory(T *data, std::size_t count, std::error_code &error) noexcept
-    {
-        mba_array *made = nullptr;
-        error = detail::to_error_code(base::memory_code(data, count, MBA_RDWR, &made));
-        return array(typename base::owned{made});
-    }
-
+    /* Exchanges the handles of two objects. */
     void swap(array &other) noexcept { base::exchange_with(other); }
 
+    // ---- Elements ----
+
     /*
-     * Exchanges two elements. Whoever looks meanwhile can find one of them in both places.
+     * Exchanges two elements. Others who look meanwhile can find one of them in both places.
      *
-     * Errors: those of mba_swap.
+     * Errors: those of mba_swap, such as mba::errc::index.
      */
-    void swap(size_type i, size_type j) { this->check(mba_swap(handle_, i, j), "mba::array::swap"); }
+    void swap(size_type i, size_type j) { report(mba_swap(handle_, i, j), "mba::array::swap"); }
     void swap(size_type i, size_type j, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_swap(handle_, i, j));
+        report(mba_swap(handle_, i, j), error);
     }
 
-    // At the end.
+    /*
+     * Stores the same value in all elements. A kill may leave it half done.
+     *
+     * Errors: those of mba_fill.
+     */
+    void fill(const T &value)
+    {
+        report(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill");
+    }
+    void fill(const T &value, std::error_code &error) noexcept
+    {
+        report(mba_fill(handle_, 0, size(), std::addressof(value)), error);
+    }
+
+    // ---- At the end ----
     //
-    // Errors of all that follow are those of mba_append, such as mba::errc::locked, ENOSPC, mba::errc::limit and
-    // mba::errc::fixed_length; ENOMEM where a range has to be copied first, since it isn't one of elements in memory, and
-    // what its iterators throw. Values may lie in the array itself, as this object has it, not as another handle's
-    // mapping.
+    // Errors of all members from here to "Room": those of mba_append, such as mba::errc::locked,
+    // ENOSPC, mba::errc::limit and mba::errc::fixed_length. If a range isn't one of elements in
+    // memory, it is copied first: then ENOMEM, and what its iterators throw.
+    //
+    // Values may lie in the array itself, at the addresses that this object has, not at those of
+    // another handle.
 
     /*
-     * Appends an element: inline, and without a call while there is room. Others see it at once, and a kill leaves it
-     * there wholly or not at all. No iterator becomes invalid but end().
+     * Appends an element. While there is room this is inline, without a call of the library. Others
+     * see the element at once. A kill leaves it there wholly or not at all. No iterator becomes
+     * invalid but end().
      */
     void push_back(const T &value)
     {
@@ -1035,9 +1213,9 @@ public:
             this->fail(code, "mba::array::push_back");
         }
     }
-    void push_back(const T &value, std::error_code &error) noexcept { error = detail::to_error_code(push(value)); }
+    void push_back(const T &value, std::error_code &error) noexcept { report(push(value), error); }
 
-    /* Appends T(arguments...), or T{arguments...} if that is what there is. */
+    /* Appends T(arguments...), or T{arguments...} if T has no such constructor. */
     template <class... Args>
     reference emplace_back(Args &&...arguments)
     {
@@ -1048,75 +1226,89 @@ public:
     /*
      * Takes the last element away.
      *
-     * Errors: mba::errc::empty, too.
+     * Errors: also mba::errc::empty.
      */
-    void pop_back() { this->check(pop(), "mba::array::pop_back"); }
-    void pop_back(std::error_code &error) noexcept { error = detail::to_error_code(pop()); }
+    void pop_back() { report(pop(), "mba::array::pop_back"); }
+    void pop_back(std::error_code &error) noexcept { report(pop(), error); }
 
-    /* Appends the elements of a range: all of them or, if it fails or the process is killed, none. */
+    /* Appends the elements of a range: all, or none if it fails or the process is killed. */
     template <class Range>
     void append_range(Range &&values)
     {
-        this->check(replace(npos, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::append_range");
+        report(replace(npos, 0, detail::begin_of(values), detail::end_of(values)),
+               "mba::array::append_range");
     }
-    void append_range(std::initializer_list<T> values) { append_range<const std::initializer_list<T> &>(values); }
+    void append_range(std::initializer_list<T> values)
+    {
+        append_range<const std::initializer_list<T> &>(values);
+    }
     template <class Range>
     void append_range(Range &&values, std::error_code &error)
     {
-        error = detail::to_error_code(replace(npos, 0, detail::begin_of(values), detail::end_of(values)));
+        report(replace(npos, 0, detail::begin_of(values), detail::end_of(values)), error);
     }
     void append_range(std::initializer_list<T> values, std::error_code &error) noexcept
     {
         append_range<const std::initializer_list<T> &>(values, error);
     }
 
-    // Anywhere. What lies behind is moved, and a kill may leave that half done. An iterator stands for an index, also if
-    // others have changed the length since: insert(end(), ...) is where this object's end was.
+    // ---- Anywhere ----
+    //
+    // These move the elements behind, and a kill may leave that half done. An iterator stands for
+    // an index, also if others have changed the length since: insert(end(), ...) inserts where this
+    // object's end was.
+    //
+    // Errors: also mba::errc::index if the index is beyond the array by now.
 
-    /* Inserts before `where`, and returns where the first inserted element, or `where`, is. */
+    /*
+     * Inserts before `where`: a value, `count` copies of it, or the elements of a range. Returns
+     * where the first inserted element is, or `where` if there was nothing to insert.
+     */
     iterator insert(const_iterator where, const T &value)
     {
         const size_type at = index(where);
-        this->check(mba_insert(handle_, at, std::addressof(value)), "mba::array::insert");
+        report(mba_insert(handle_, at, std::addressof(value)), "mba::array::insert");
         return data_ + at;
     }
     iterator insert(const_iterator where, const T &value, std::error_code &error) noexcept
     {
         const size_type at = index(where);
-        error = detail::to_error_code(mba_insert(handle_, at, std::addressof(value)));
+        report(mba_insert(handle_, at, std::addressof(value)), error);
         return data_ + at;
     }
     iterator insert(const_iterator where, size_type count, const T &value)
     {
         const size_type at = index(where);
-        this->check(insert_copies(at, count, value), "mba::array::insert");
+        report(insert_copies(at, count, value), "mba::array::insert");
         return data_ + at;
     }
-    iterator insert(const_iterator where, size_type count, const T &value, std::error_code &error) noexcept
+    iterator insert(const_iterator where, size_type count, const T &value,
+                    std::error_code &error) noexcept
     {
         const size_type at = index(where);
-        error = detail::to_error_code(insert_copies(at, count, value));
+        report(insert_copies(at, count, value), error);
         return data_ + at;
     }
     template <class It, class = detail::category_of<It>>
     iterator insert(const_iterator where, It first, It last)
     {
         const size_type at = index(where);
-        this->check(replace(at, 0, first, last), "mba::array::insert");
+        report(replace(at, 0, first, last), "mba::array::insert");
         return data_ + at;
     }
     template <class It, class = detail::category_of<It>>
     iterator insert(const_iterator where, It first, It last, std::error_code &error)
     {
         const size_type at = index(where);
-        error = detail::to_error_code(replace(at, 0, first, last));
+        report(replace(at, 0, first, last), error);
         return data_ + at;
     }
     iterator insert(const_iterator where, std::initializer_list<T> values)
     {
         return insert(where, values.begin(), values.end());
     }
-    iterator insert(const_iterator where, std::initializer_list<T> values, std::error_code &error) noexcept
+    iterator insert(const_iterator where, std::initializer_list<T> values,
+                    std::error_code &error) noexcept
     {
         return insert(where, values.begin(), values.end(), error);
     }
@@ -1124,55 +1316,68 @@ public:
     iterator insert_range(const_iterator where, Range &&values)
     {
         const size_type at = index(where);
-        this->check(replace(at, 0, detail::begin_of(values), detail::end_of(values)), "mba::array::insert_range");
+        report(replace(at, 0, detail::begin_of(values), detail::end_of(values)),
+               "mba::array::insert_range");
         return data_ + at;
     }
     template <class Range>
     iterator insert_range(const_iterator where, Range &&values, std::error_code &error)
     {
         const size_type at = index(where);
-        error = detail::to_error_code(replace(at, 0, detail::begin_of(values), detail::end_of(values)));
+        report(replace(at, 0, detail::begin_of(values), detail::end_of(values)), error);
         return data_ + at;
     }
+
+    /* Inserts T(arguments...), or T{arguments...}, before `where`, and returns where it is. */
     template <class... Args>
     iterator emplace(const_iterator where, Args &&...arguments)
     {
         return insert(where, make(std::forward<Args>(arguments)...));
     }
 
-    /* Takes elements away, and returns where the one behind them is. */
+    /* Takes one element away, or those from `first` up to but without `last`. Returns where the one
+       behind them is. */
     iterator erase(const_iterator where) { return erase(where, where + 1); }
-    iterator erase(const_iterator where, std::error_code &error) noexcept { return erase(where, where + 1, error); }
+    iterator erase(const_iterator where, std::error_code &error) noexcept
+    {
+        return erase(where, where + 1, error);
+    }
     iterator erase(const_iterator first, const_iterator last)
     {
         const size_type at = index(first);
-        this->check(remove(at, index(last) - at), "mba::array::erase");
+        report(remove(at, index(last) - at), "mba::array::erase");
         return data_ + at;
     }
     iterator erase(const_iterator first, const_iterator last, std::error_code &error) noexcept
     {
         const size_type at = index(first);
-        error = detail::to_error_code(remove(at, index(last) - at));
+        report(remove(at, index(last) - at), error);
         return data_ + at;
     }
 
-    // The whole.
+    // ---- The whole ----
 
-    /* Replaces all elements. */
-    void assign(size_type count, const T &value) { this->check(assign_copies(count, value), "mba::array::assign"); }
+    /*
+     * Replaces all elements: by `count` copies of a value, or by the elements of a range. A kill
+     * may leave it half done.
+     */
+    void assign(size_type count, const T &value)
+    {
+        report(assign_copies(count, value), "mba::array::assign");
+    }
     void assign(size_type count, const T &value, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(assign_copies(count, value));
+        report(assign_copies(count, value), error);
     }
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last)
     {
-        this->check(replace(0, npos, first, last), "mba::array::assign");
+        report(replace(0, npos, first, last), "mba::array::assign");
     }
     template <class It, class = detail::category_of<It>>
     void assign(It first, It last, std::error_code &error)
     {
-        error = detail::to_error_code(replace(0, npos, first, last));
+        report(replace(0, npos, first, last), error);
     }
     void assign(std::initializer_list<T> values) { assign(values.begin(), values.end()); }
     void assign(std::initializer_list<T> values, std::error_code &error) noexcept
@@ -1182,103 +1387,111 @@ public:
     template <class Range>
     void assign_range(Range &&values)
     {
-        this->check(replace(0, npos, detail::begin_of(values), detail::end_of(values)), "mba::array::assign_range");
+        report(replace(0, npos, detail::begin_of(values), detail::end_of(values)),
+               "mba::array::assign_range");
     }
     template <class Range>
     void assign_range(Range &&values, std::error_code &error)
     {
-        error = detail::to_error_code(replace(0, npos, detail::begin_of(values), detail::end_of(values)));
+        report(replace(0, npos, detail::begin_of(values), detail::end_of(values)), error);
     }
 
-    /* Makes the array `count` elements long. New ones are zero bytes; by the second form they are the value, but zero
-       for a moment, in which others may see them. */
-    void resize(size_type count) { this->check(mba_resize(handle_, count), "mba::array::resize"); }
+    /*
+     * Makes the array `count` elements long. New elements are zero bytes. With a value, new
+     * elements are that value; for a moment others may see them as zero bytes, and a kill may leave
+     * some so.
+     */
+    void resize(size_type count) { report(mba_resize(handle_, count), "mba::array::resize"); }
     void resize(size_type count, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_resize(handle_, count));
+        report(mba_resize(handle_, count), error);
     }
-    void resize(size_type count, const T &value) { this->check(resize_with(count, value), "mba::array::resize"); }
+    void resize(size_type count, const T &value)
+    {
+        report(resize_with(count, value), "mba::array::resize");
+    }
     void resize(size_type count, const T &value, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(resize_with(count, value));
+        report(resize_with(count, value), error);
     }
 
-    void clear() { this->check(mba_clear(handle_), "mba::array::clear"); }
-    void clear(std::error_code &error) noexcept { error = detail::to_error_code(mba_clear(handle_)); }
+    /* Takes all elements away. */
+    void clear() { report(mba_clear(handle_), "mba::array::clear"); }
+    void clear(std::error_code &error) noexcept { report(mba_clear(handle_), error); }
 
-    /* Makes room for `count` elements in all, so that push_back can't fail up to there, as long as the lock is held. With
-       MBA_EXACT there is no room to make. */
-    void reserve(size_type count) { this->check(mba_reserve(handle_, count), "mba::array::reserve"); }
+    // ---- Room ----
+
+    /*
+     * Makes room for `count` elements in all. push_back() can't fail up to there as long as this
+     * handle holds the growth lock. With MBA_EXACT there is never spare room: the call only tells
+     * whether the reservation is large enough.
+     */
+    void reserve(size_type count) { report(mba_reserve(handle_, count), "mba::array::reserve"); }
     void reserve(size_type count, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_reserve(handle_, count));
+        report(mba_reserve(handle_, count), error);
+    }
+
+    /* Gives spare room back, so that the file is exactly its elements. No other call may run on
+       this object meanwhile, not even published_size(). */
+    void shrink_to_fit() { report(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
+    void shrink_to_fit(std::error_code &error) noexcept
+    {
+        report(mba_shrink_to_fit(handle_), error);
     }
 
     /*
-     * Makes elements that were stored at end() and behind it, up to the capacity, the array's: the fastest way to
-     * produce. `count` is the new size.
+     * Makes `count` the size. The new elements are what was stored at end() and behind it, up to
+     * the capacity, while this handle held the growth lock. This is the fastest way to append many.
      *
-     * Errors: mba::errc::index if it is less than the size or more than the capacity.
+     * Errors: also mba::errc::index if `count` is less than the size or more than the capacity.
      */
-    void commit(size_type count) { this->check(mba_commit(handle_, count), "mba::array::commit"); }
+    void commit(size_type count) { report(mba_commit(handle_, count), "mba::array::commit"); }
     void commit(size_type count, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(mba_commit(handle_, count));
+        report(mba_commit(handle_, count), error);
     }
 
-    /* Gives spare room back, so that the file is exactly its elements. */
-    void shrink_to_fit() { this->check(mba_shrink_to_fit(handle_), "mba::array::shrink_to_fit"); }
-    void shrink_to_fit(std::error_code &error) noexcept { error = detail::to_error_code(mba_shrink_to_fit(handle_)); }
-
-    /* Stores the same value in all elements. */
-    void fill(const T &value) { this->check(mba_fill(handle_, 0, size(), std::addressof(value)), "mba::array::fill"); }
-    void fill(const T &value, std::error_code &error) noexcept
-    {
-        error = detail::to_error_code(mba_fill(handle_, 0, size(), std::addressof(value)));
-    }
-
-    /* Turns the order of the elements around, in place, by the length that the handle has: if others have made the
-     * array shorter since, elements end up beyond the end. A kill may leave it half done. */
-    void reverse() { this->check(mba_reverse(handle_), "mba::array::reverse"); }
-    void reverse(std::error_code &error) noexcept { error = detail::to_error_code(mba_reverse(handle_)); }
+    // ---- The disk ----
 
     /*
-     * Turns the bytes of every element around, in place: for files from machines of the other byte order. A kill may
-     * leave it half done.
-     *
-     * Errors: mba::errc::type for records.
-     */
-    void byteswap() { this->check(mba_byteswap(handle_), "mba::array::byteswap"); }
-    void byteswap(std::error_code &error) noexcept { error = detail::to_error_code(mba_byteswap(handle_)); }
-
-    /*
-     * Puts elements and length on the disk; they are there when it returns.
+     * Puts elements and length on the disk. They are there when it returns.
      *
      * Errors: those of mba_flush.
      */
-    void flush() { this->check(mba_flush(handle_), "mba::array::flush"); }
-    void flush(std::error_code &error) noexcept { error = detail::to_error_code(mba_flush(handle_)); }
+    void flush() { report(mba_flush(handle_), "mba::array::flush"); }
+    void flush(std::error_code &error) noexcept { report(mba_flush(handle_), error); }
 
-    // The growth lock. These make the array a TimedLockable, for std::unique_lock, std::lock_guard and
-    // std::scoped_lock: between handles, of one process or of several, and not between threads that use one handle.
-    // The lock isn't counted: if an earlier call that changed the length has taken it already, unlock() gives it back
-    // all the same.
+    // ---- The growth lock ----
+    //
+    // Calls that change the length take the lock by themselves, without waiting. lock() is for
+    // waiting, and for a read and a change that belong together.
+    //
+    // These members make the array a TimedLockable, for std::unique_lock, std::lock_guard and
+    // std::scoped_lock. It is a lock between handles, of one process or of several. It isn't one
+    // between threads that use the same object. The lock isn't counted: if an earlier call that
+    // changed the length has taken it already, unlock() gives it back all the same.
 
     /*
-     * Takes the lock, and waits for it, for ever also if another handle of this very thread has it. Takes up the length.
+     * Waits for the lock and takes it. Takes up the length, too. Waits for ever if another handle
+     * of this very thread has the lock.
      *
      * Errors: those of mba_lock.
      */
-    void lock() { this->check(mba_lock(handle_, -1), "mba::array::lock"); }
-    void lock(std::error_code &error) noexcept { error = detail::to_error_code(mba_lock(handle_, -1)); }
+    void lock() { report(mba_lock(handle_, -1), "mba::array::lock"); }
+    void lock(std::error_code &error) noexcept { report(mba_lock(handle_, -1), error); }
 
     /*
-     * The same without waiting, or not for ever: whether it has the lock.
+     * Takes the lock as lock() does, without waiting, for a time, or up to a time. Returns whether
+     * this handle has it.
      *
-     * Errors: those of mba_lock, but that another handle has it.
+     * Errors: those of mba_lock. That another handle has the lock is no error.
      */
     bool try_lock() { return took_lock(mba_lock(handle_, 0)); }
-    bool try_lock(std::error_code &error) noexcept { return took_lock(mba_lock(handle_, 0), error); }
+    bool try_lock(std::error_code &error) noexcept
+    {
+        return took_lock(mba_lock(handle_, 0), error);
+    }
     template <class Rep, class Period>
     bool try_lock_for(const std::chrono::duration<Rep, Period> &wait)
     {
@@ -1300,16 +1513,45 @@ public:
         return took_lock(lock_until(end), error);
     }
 
-    /* Gives the lock back; nothing without it. The first form keeps to itself that it couldn't: see mba_unlock. */
+    /*
+     * Gives the lock back. Does nothing without the lock.
+     *
+     * Errors: those of mba_unlock, which only the form with a std::error_code & tells. The lock is
+     * then kept.
+     */
     void unlock() noexcept { static_cast<void>(mba_unlock(handle_)); }
-    void unlock(std::error_code &error) noexcept { error = detail::to_error_code(mba_unlock(handle_)); }
+    void unlock(std::error_code &error) noexcept { report(mba_unlock(handle_), error); }
 
     /* Whether this handle holds the lock. */
     bool has_lock() const noexcept { return mba_has_lock(handle_) != 0; }
 
+    // ---- Order and bytes ----
+
+    /*
+     * Turns the order of the elements around, in place. A kill may leave it half done. It goes by
+     * the length that this handle knows: if others have made the array shorter since, elements end
+     * up beyond the end, and are lost. Take the lock first, or refresh.
+     *
+     * Errors: those of mba_reverse.
+     */
+    void reverse() { report(mba_reverse(handle_), "mba::array::reverse"); }
+    void reverse(std::error_code &error) noexcept { report(mba_reverse(handle_), error); }
+
+    /*
+     * Turns the bytes of every element around, in place, for files from machines of the other byte
+     * order. A kill may leave it half done.
+     *
+     * Errors: those of mba_byteswap, such as mba::errc::type for records.
+     */
+    void byteswap() { report(mba_byteswap(handle_), "mba::array::byteswap"); }
+    void byteswap(std::error_code &error) noexcept { report(mba_byteswap(handle_), error); }
+
 private:
-    /* By value if it is small: a variable whose address goes into a call can't stay in a register. */
-    using argument = std::conditional_t<sizeof(T) <= 16 && std::is_copy_constructible_v<T>, T, const T &>;
+    // ---- One element ----
+
+    /* By value if small: a variable whose address goes into a call can't stay in a register. */
+    using argument =
+        std::conditional_t<sizeof(T) <= 16 && std::is_copy_constructible_v<T>, T, const T &>;
 
     [[gnu::cold, gnu::noinline]] static int append(mba_array *to, argument value) noexcept
     {
@@ -1318,16 +1560,20 @@ private:
 
     int push(const T &value) noexcept
     {
-        return mba_head_push(head_, std::addressof(value), sizeof(T)) ? MBA_OK : append(handle_, value);
+        return mba_head_push(head_, std::addressof(value), sizeof(T)) ? MBA_OK
+                                                                      : append(handle_, value);
     }
 
     int pop() noexcept
     {
-        // Not inline: whoever has seen the element must be able to learn that it is gone.
+        // Not inline: those who have seen the element must be able to learn that it is gone.
         return mba_pop(handle_, nullptr);
     }
 
-    size_type index(const_iterator where) const noexcept { return static_cast<size_type>(where - data_); }
+    size_type index(const_iterator where) const noexcept
+    {
+        return static_cast<size_type>(where - data_);
+    }
 
     template <class... Args>
     static T make(Args &&...arguments)
@@ -1339,24 +1585,27 @@ private:
         }
     }
 
+    // ---- Several elements ----
+
     int remove(size_type at, size_type count) noexcept
     {
         return count == 0 ? MBA_OK : mba_splice(handle_, at, count, nullptr, 0);
     }
 
-    /* In the place of an index the end, and of a count all that there are: by the length that the lock brings. */
+    /* As an index it means the end, as a count all elements: as they are when the lock is held. */
     static constexpr size_type npos = SIZE_MAX;
 
-    /* Takes the lock, and the length that others have left, for what reads the length first and changes it then. */
+    /* Takes the lock, and with it the length that others have left. For a call that reads the
+       length first and changes it then. */
     int own() noexcept
     {
         return __atomic_load_n(head_->room, __ATOMIC_RELAXED) != 0 ? MBA_OK : mba_lock(handle_, 0);
     }
 
-    /* Replaces `count` elements from `at` on by so many values. */
+    /* Replaces `count` elements from `at` on by `number` values. */
     int put(size_type at, size_type count, const T *values, size_type number) noexcept
     {
-        // Elements of fixed number can still be replaced by as many.
+        // Where the length can't change, elements can still be replaced by as many others.
         if (const int code = own(); code != MBA_OK && code != MBA_EFIXED && code != MBA_EPARTIAL) {
             return code;
         }
@@ -1378,7 +1627,7 @@ private:
             const auto number = static_cast<size_type>(last - first);
             return put(at, count, number == 0 ? nullptr : std::addressof(*first), number);
         } else {
-            // First, since an iterator may fail.
+            // They are copied before anything changes, since an iterator may throw.
             std::vector<std::conditional_t<std::is_same_v<T, bool>, unsigned char, T>> values;
             try {
                 for (; first != last; ++first) {
@@ -1391,20 +1640,23 @@ private:
         }
     }
 
-    /* Stores a value, which isn't among them but may be one of them, in so many elements. */
+    /* Stores a value in `count` elements from `at` on. The value may be one of these elements, but
+       may not overlap two of them. */
     void store(size_type at, size_type count, const T *value) noexcept
     {
-        if constexpr (sizeof(T) <= 64 && std::is_copy_constructible_v<T> && std::is_copy_assignable_v<T>) {
+        if constexpr (sizeof(T) <= 64 && std::is_copy_constructible_v<T> &&
+                      std::is_copy_assignable_v<T>) {
             const T copy = *value;
             std::fill_n(data_ + at, count, copy);
         } else {
             for (size_type n = 0; n < count; ++n) {
-                std::memmove(static_cast<void *>(data_ + at + n), static_cast<const void *>(value), sizeof(T));
+                std::memmove(static_cast<void *>(data_ + at + n), static_cast<const void *>(value),
+                             sizeof(T));
             }
         }
     }
 
-    /* Whether a value is one of the first elements, and which. */
+    /* Whether a value is one of the first `elements` elements, and which one. */
     bool is_own(const T *value, size_type elements, size_type &which) const noexcept
     {
         const std::less<const T *> before;
@@ -1434,8 +1686,8 @@ private:
         const T *value = std::addressof(given);
         size_type which = 0;
         if (at < old) {
-            std::memmove(static_cast<void *>(data_ + at + count), static_cast<const void *>(data_ + at),
-                         (old - at) * sizeof(T));
+            std::memmove(static_cast<void *>(data_ + at + count),
+                         static_cast<const void *>(data_ + at), (old - at) * sizeof(T));
             if (is_own(value, old, which) && which >= at) {
                 value += count;
             }
@@ -1467,7 +1719,7 @@ private:
         const T *value = std::addressof(given);
         size_type which = 0;
         if (is_own(value, size(), which) && which >= count) {
-            // It is about to go.
+            // The value is an element that the new length takes away.
             store(0, count, value);
             return mba_resize(handle_, count);
         }
@@ -1478,9 +1730,13 @@ private:
         return MBA_OK;
     }
 
-    /* When a wait from now on ends: as good as never if it is beyond what a clock can count. */
+    // ---- The growth lock ----
+
+    /* When a wait from now on ends. A wait of more than a year counts as a year, which every clock
+       can count. */
     template <class Rep, class Period>
-    static std::chrono::steady_clock::time_point end_of(const std::chrono::duration<Rep, Period> &wait)
+    static std::chrono::steady_clock::time_point
+    end_of(const std::chrono::duration<Rep, Period> &wait)
     {
         const auto now = std::chrono::steady_clock::now();
         const std::chrono::hours most(24 * 365);
@@ -1494,7 +1750,7 @@ private:
     int lock_until(const std::chrono::time_point<Clock, Duration> &end)
     {
         for (auto now = Clock::now(); now < end; now = Clock::now()) {
-            // The library counts in milliseconds, up to some weeks.
+            // The library's milliseconds are an int, which is up to some weeks.
             const auto left = end - now;
             const std::chrono::hours most(24);
             const auto wait = left < most ? std::chrono::ceil<std::chrono::nanoseconds>(left)
@@ -1507,7 +1763,7 @@ private:
         return mba_lock(handle_, 0);
     }
 
-    /* Whether that the lock couldn't be had means that another handle has it. */
+    /* Whether a code of mba_lock says that another handle has the lock. */
     static bool is_elsewhere(int code) noexcept
     {
         return code == MBA_ELOCKED || code == static_cast<int>(std::errc::timed_out);
@@ -1515,57 +1771,60 @@ private:
 
     bool took_lock(int code) const
     {
-        this->check(is_elsewhere(code) ? MBA_OK : code, "mba::array::try_lock");
+        report(is_elsewhere(code) ? MBA_OK : code, "mba::array::try_lock");
         return code == MBA_OK;
     }
 
     static bool took_lock(int code, std::error_code &error) noexcept
     {
-        error = detail::to_error_code(is_elsewhere(code) ? MBA_OK : code);
+        report(is_elsewhere(code) ? MBA_OK : code, error);
         return code == MBA_OK;
     }
 };
 
-// Functions.
+// =================================================================================================
+// 8. FUNCTIONS
+// =================================================================================================
 
+/* Exchanges the handles of two objects. */
 template <class T>
 void swap(array<T> &a, array<T> &b) noexcept
 {
     a.swap(b);
 }
 
-/* Element by element, as for std::vector. */
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+/* Compares element by element, as std::vector does. One of the two may be for reading only. */
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator==(const array<T> &a, const array<U> &b)
 {
     return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator<(const array<T> &a, const array<U> &b)
 {
     return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator!=(const array<T> &a, const array<U> &b)
 {
     return !(a == b);
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator>(const array<T> &a, const array<U> &b)
 {
     return b < a;
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator<=(const array<T> &a, const array<U> &b)
 {
     return !(b < a);
 }
 
-template <class T, class U, class = std::enable_if_t<std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>>>
+template <class T, class U, class = detail::if_alike<T, U>>
 bool operator>=(const array<T> &a, const array<U> &b)
 {
     return !(a < b);
@@ -1573,7 +1832,8 @@ bool operator>=(const array<T> &a, const array<U> &b)
 
 #if defined(__cpp_lib_three_way_comparison) && defined(__cpp_lib_concepts)
 template <class T, class U>
-    requires std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>> && std::three_way_comparable<T>
+    requires std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>> &&
+             std::three_way_comparable<T>
 auto operator<=>(const array<T> &a, const array<U> &b)
 {
     return std::lexicographical_compare_three_way(a.begin(), a.end(), b.begin(), b.end());
@@ -1581,13 +1841,16 @@ auto operator<=>(const array<T> &a, const array<U> &b)
 #endif
 
 /*
- * Takes away all elements that satisfy the predicate, and returns how many. Takes the growth lock first, so that a call
- * that fails changes nothing.
+ * Takes away all elements for which the predicate is true, and returns how many these were. Takes
+ * the growth lock first, without waiting, so that nothing has changed if the lock is in other
+ * hands. A kill may leave it half done.
  *
- * Errors: those of lock() without waiting, and of erase(); what the predicate throws, which leaves some elements moved.
+ * Errors: those of mba_lock and of erase(). What the predicate throws; some elements are moved
+ * then.
  */
 template <class T, class Predicate>
-typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate, std::error_code &error)
+typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate,
+                                      std::error_code &error)
 {
     error = detail::to_error_code(mba_lock(elements.native_handle(), 0));
     if (error) {
@@ -1607,7 +1870,8 @@ typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate)
     return count;
 }
 
-/* Takes away all elements that equal the value, which may be one of them, and returns how many. As erase_if(). */
+/* Takes away all elements that equal the value, and returns how many these were. The value may be
+   one of them. Errors: as erase_if(). */
 template <class T, class U>
 typename array<T>::size_type erase(array<T> &elements, const U &value, std::error_code &error)
 {
@@ -1622,7 +1886,7 @@ typename array<T>::size_type erase(array<T> &elements, const U &value)
 }
 
 /*
- * Removes a name of shared memory. Handles that are open keep the memory.
+ * Removes a name of shared memory. Handles that are open keep the memory until they end.
  *
  * Errors: those of mba_shm_unlink.
  */
@@ -1638,7 +1902,8 @@ inline void shm_unlink(detail::c_string name, std::error_code &error) noexcept
 }
 
 /*
- * What a file says of itself, and who has it open. Opens it for reading only, changes nothing, and is in nobody's way.
+ * Type, length, size and state of a file, and whether others have it open. It opens the file for
+ * reading, takes no lock and changes nothing.
  *
  * Errors: those of mba_info.
  */
@@ -1658,8 +1923,9 @@ inline status info(detail::c_string path, std::error_code &error) noexcept
 }
 
 /*
- * Puts a file in order that a killed process has left. `type` is what it must be made of, 0 for anything; `flags` are 0 or
- * MBA_TIDY_FORCE. See mba_tidy.
+ * Puts a file in order that a process has left which ended without closing it, such as a killed
+ * one. `type` is the type that its elements must have, 0 for any. `flags` are 0 or MBA_TIDY_FORCE.
+ * See mba_tidy.
  *
  * Errors: those of mba_tidy.
  */
@@ -1669,14 +1935,22 @@ inline void tidy(detail::c_string path, mba_type type = 0, std::uint32_t flags =
         detail::raise(code, "mba::tidy", path.get());
     }
 }
-inline void tidy(detail::c_string path, mba_type type, std::uint32_t flags, std::error_code &error) noexcept
+inline void tidy(detail::c_string path, mba_type type, std::uint32_t flags,
+                 std::error_code &error) noexcept
 {
     error = detail::to_error_code(mba_tidy(path.get(), type, flags));
 }
 
+// =================================================================================================
+// 9. SIGBUS GUARD
+// =================================================================================================
+
 /*
- * While it exists, touching elements of a file that somebody else has made shorter isn't a SIGBUS that ends the
- * process: zeros are there, and later calls on the handle say mba::errc::truncated. See mba_guard_enable.
+ * Keeps the process alive when it touches elements of a file that another program has made shorter.
+ * Without it, that is a SIGBUS, which ends the process. While an object of this class exists, zeros
+ * are in the place of the lost elements, and later calls on the handle fail with
+ * mba::errc::truncated. It holds for all arrays of the process. Objects are counted. See
+ * mba_guard_enable.
  *
  * Errors: those of mba_guard_enable.
  */

@@ -70,7 +70,8 @@ static void push_some(uint32_t who, int timeout)
         uint64_t value = element(who, number);
         int code = number % 5 == 0 ? mba_lock(array, timeout) : MBA_OK;
         if (code == MBA_OK) {
-            code = number % 2 == 0 ? mba_append(array, &value) : mba_push(array, &value, sizeof value);
+            code =
+                number % 2 == 0 ? mba_append(array, &value) : mba_push(array, &value, sizeof value);
         }
         if (code == MBA_ELOCKED || code == ETIMEDOUT) {
             CHECK(timeout == 0 || strcmp(manner, "turns") != 0);
@@ -258,8 +259,8 @@ static void check_elements_of_all(const char *path, uint32_t rounds)
         CHECK(value >> 40 <= rounds);
         who = (uint32_t)(value >> 40);
         if (number != next[who]++) {
-            check_fail(__FILE__, __LINE__, "element %zu is number %lld of %u, not number %u", at / 8,
-                       (long long)number, who, next[who] - 1);
+            check_fail(__FILE__, __LINE__, "element %zu is number %lld of %u, not number %u",
+                       at / 8, (long long)number, who, next[who] - 1);
         }
     }
     for (who = 0; who <= rounds; who++) {
@@ -318,8 +319,9 @@ int main(int argc, char **argv)
     }
     /* Else nothing was tried. */
     CHECK(acknowledged[0] > 0);
-    CHECK((appended > 0) == (strstr(habit, "pushes") != NULL && strcmp(manner, "turns") == 0 && !in_handler)
-          || in_handler);
+    CHECK((appended > 0) ==
+              (strstr(habit, "pushes") != NULL && strcmp(manner, "turns") == 0 && !in_handler) ||
+          in_handler);
     printf("%u appends, and %u of children\n", acknowledged[0], appended);
     return 0;
 }

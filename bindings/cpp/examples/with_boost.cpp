@@ -31,7 +31,8 @@ int main(int argc, char **argv)
 
     // The file holds Boost's heap, in which the vector is an object with a name. Its size is said beforehand.
     auto file = std::make_unique<ipc::managed_mapped_file>(ipc::open_or_create, path, 64 << 10);
-    vector *readings = file->find_or_construct<vector>("readings")(allocator(file->get_segment_manager()));
+    vector *readings =
+        file->find_or_construct<vector>("readings")(allocator(file->get_segment_manager()));
 
     for (unsigned long n = 0; n < count; ++n) {
         const reading next{readings->size(), static_cast<double>(readings->size()) / 2};
@@ -48,8 +49,10 @@ int main(int argc, char **argv)
         }
     }
 
-    const double sum = std::accumulate(readings->begin(), readings->end(), 0.0,
-                                       [](double total, const reading &each) { return total + each.value; });
-    std::printf("%zu readings, mean %g\n", readings->size(), sum / static_cast<double>(readings->size()));
+    const double sum =
+        std::accumulate(readings->begin(), readings->end(), 0.0,
+                        [](double total, const reading &each) { return total + each.value; });
+    std::printf("%zu readings, mean %g\n", readings->size(),
+                sum / static_cast<double>(readings->size()));
     return 0;
 }

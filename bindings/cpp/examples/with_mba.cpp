@@ -27,8 +27,10 @@ int main(int argc, char **argv)
         readings.push_back({readings.size(), static_cast<double>(readings.size()) / 2});
     }
 
-    const double sum = std::accumulate(readings.begin(), readings.end(), 0.0,
-                                       [](double total, const reading &each) { return total + each.value; });
-    std::printf("%zu readings, mean %g\n", readings.size(), sum / static_cast<double>(readings.size()));
+    const double sum =
+        std::accumulate(readings.begin(), readings.end(), 0.0,
+                        [](double total, const reading &each) { return total + each.value; });
+    std::printf("%zu readings, mean %g\n", readings.size(),
+                sum / static_cast<double>(readings.size()));
     return 0;
 }

@@ -50,7 +50,8 @@ static void sequential()
     std::make_heap(array.begin(), array.end());
     std::sort_heap(array.begin(), array.end());
     CHECK(std::is_sorted(array.begin(), array.end()));
-    std::transform(array.begin(), array.end(), array.begin(), [](std::uint32_t n) { return n / 2; });
+    std::transform(array.begin(), array.end(), array.begin(),
+                   [](std::uint32_t n) { return n / 2; });
     CHECK(std::adjacent_find(array.begin(), array.end()) == array.begin());
 }
 
@@ -63,7 +64,8 @@ static void parallel()
     CHECK(array.to_vector() == vector);
     CHECK(std::reduce(std::execution::par_unseq, array.begin(), array.end(), std::uint64_t{0}) ==
           std::accumulate(vector.begin(), vector.end(), std::uint64_t{0}));
-    std::for_each(std::execution::par, array.begin(), array.end(), [](std::uint32_t &each) { each ^= 1; });
+    std::for_each(std::execution::par, array.begin(), array.end(),
+                  [](std::uint32_t &each) { each ^= 1; });
     std::transform(std::execution::par_unseq, array.begin(), array.end(), array.begin(),
                    [](std::uint32_t each) { return each ^ 1; });
     CHECK(array.to_vector() == vector);
@@ -83,7 +85,8 @@ static void ranges()
     CHECK(std::ranges::is_sorted(array) && length(array) == 1000);
     std::span<std::uint32_t> span = array;
     span[0] = 1;
-    CHECK(array[0] == 1 && std::ranges::data(array) == span.data() && std::ranges::size(array) == 1000);
+    CHECK(array[0] == 1 && std::ranges::data(array) == span.data() &&
+          std::ranges::size(array) == 1000);
     CHECK(std::ranges::find(array, 1u) == array.begin());
     const auto [low, high] = std::ranges::minmax(array);
     CHECK(low == 1 && high == array.back());
@@ -99,8 +102,9 @@ static void views()
     std::ranges::sort(array);
     array[0] = 1;
     std::uint64_t sum = 0;
-    for (const std::uint32_t each : array | std::views::filter([](std::uint32_t n) { return n % 2 == 0; }) |
-                                        std::views::transform([](std::uint32_t n) { return n / 2; }) | std::views::take(10)) {
+    for (const std::uint32_t each :
+         array | std::views::filter([](std::uint32_t n) { return n % 2 == 0; }) |
+             std::views::transform([](std::uint32_t n) { return n / 2; }) | std::views::take(10)) {
         sum += each;
     }
     CHECK(sum > 0);
@@ -111,7 +115,8 @@ static void views()
     CHECK(array.size() == 1005 && array.back() == 4);
     array.assign_range(array | std::views::filter([](std::uint32_t n) { return n < 4; }));
     CHECK(array.size() == 5 && array.back() == 3);
-    array.append_range(std::views::iota(7u) | std::views::take_while([](std::uint32_t n) { return n < 9; }));
+    array.append_range(std::views::iota(7u) |
+                       std::views::take_while([](std::uint32_t n) { return n < 9; }));
     array.insert_range(array.cbegin(), array | std::views::take(1));
     CHECK(array.size() == 8 && array.back() == 8 && array[0] == 1);
     // Elements in memory, whose number nobody knows before.

@@ -23,20 +23,20 @@
 #define CHECK(...) ((__VA_ARGS__) ? void() : failed(__FILE__, __LINE__, "not so: " #__VA_ARGS__))
 
 /* A statement throws std::system_error with just this code. */
-#define THROWS(expected, ...)                                                                                          \
-    do {                                                                                                               \
-        bool threw_ = false;                                                                                           \
-        try {                                                                                                          \
-            __VA_ARGS__;                                                                                               \
-        } catch (const std::system_error &error_) {                                                                    \
-            threw_ = true;                                                                                             \
-            if (error_.code() != (expected)) {                                                                         \
-                failed(__FILE__, __LINE__, std::string(#__VA_ARGS__ " throws ") + error_.what());                      \
-            }                                                                                                          \
-        }                                                                                                              \
-        if (!threw_) {                                                                                                 \
-            failed(__FILE__, __LINE__, #__VA_ARGS__ " throws nothing");                                                \
-        }                                                                                                              \
+#define THROWS(expected, ...)                                                                      \
+    do {                                                                                           \
+        bool threw_ = false;                                                                       \
+        try {                                                                                      \
+            __VA_ARGS__;                                                                           \
+        } catch (const std::system_error &error_) {                                                \
+            threw_ = true;                                                                         \
+            if (error_.code() != (expected)) {                                                     \
+                failed(__FILE__, __LINE__, std::string(#__VA_ARGS__ " throws ") + error_.what());  \
+            }                                                                                      \
+        }                                                                                          \
+        if (!threw_) {                                                                             \
+            failed(__FILE__, __LINE__, #__VA_ARGS__ " throws nothing");                            \
+        }                                                                                          \
     } while (false)
 
 /* The directory that the program was given. */

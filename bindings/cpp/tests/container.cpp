@@ -23,7 +23,8 @@ static_assert(std::is_same_v<C::reference, const T &> && std::is_same_v<C::itera
 static_assert(std::is_same_v<X::iterator, T *> && std::is_same_v<X::const_iterator, const T *>);
 static_assert(std::is_same_v<X::pointer, T *> && std::is_same_v<X::const_pointer, const T *>);
 static_assert(std::is_convertible_v<X::iterator, X::const_iterator>);
-static_assert(std::is_same_v<X::difference_type, std::iterator_traits<X::iterator>::difference_type>);
+static_assert(
+    std::is_same_v<X::difference_type, std::iterator_traits<X::iterator>::difference_type>);
 static_assert(std::is_signed_v<X::difference_type> && std::is_unsigned_v<X::size_type>);
 static_assert(std::numeric_limits<X::size_type>::max() >=
               static_cast<X::size_type>(std::numeric_limits<X::difference_type>::max()));
@@ -33,28 +34,41 @@ static_assert(std::is_same_v<X::const_reverse_iterator, std::reverse_iterator<X:
 // What each expression gives.
 template <class A>
 A &&of() noexcept;
-static_assert(std::is_same_v<decltype(of<X &>().begin()), T *> && std::is_same_v<decltype(of<const X &>().begin()), const T *>);
-static_assert(std::is_same_v<decltype(of<X &>().cbegin()), const T *> && std::is_same_v<decltype(of<X &>().cend()), const T *>);
+static_assert(std::is_same_v<decltype(of<X &>().begin()), T *> &&
+              std::is_same_v<decltype(of<const X &>().begin()), const T *>);
+static_assert(std::is_same_v<decltype(of<X &>().cbegin()), const T *> &&
+              std::is_same_v<decltype(of<X &>().cend()), const T *>);
 static_assert(std::is_same_v<decltype(of<X &>().size()), X::size_type>);
-static_assert(std::is_same_v<decltype(of<X &>()[0]), T &> && std::is_same_v<decltype(of<const X &>()[0]), const T &>);
-static_assert(std::is_same_v<decltype(of<X &>().at(0)), T &> && std::is_same_v<decltype(of<const X &>().at(0)), const T &>);
-static_assert(std::is_same_v<decltype(of<X &>().front()), T &> && std::is_same_v<decltype(of<const X &>().back()), const T &>);
-static_assert(std::is_same_v<decltype(of<X &>().data()), T *> && std::is_same_v<decltype(of<const X &>().data()), const T *>);
+static_assert(std::is_same_v<decltype(of<X &>()[0]), T &> &&
+              std::is_same_v<decltype(of<const X &>()[0]), const T &>);
+static_assert(std::is_same_v<decltype(of<X &>().at(0)), T &> &&
+              std::is_same_v<decltype(of<const X &>().at(0)), const T &>);
+static_assert(std::is_same_v<decltype(of<X &>().front()), T &> &&
+              std::is_same_v<decltype(of<const X &>().back()), const T &>);
+static_assert(std::is_same_v<decltype(of<X &>().data()), T *> &&
+              std::is_same_v<decltype(of<const X &>().data()), const T *>);
 static_assert(std::is_same_v<decltype(of<X &>().emplace_back(1u)), T &>);
 static_assert(std::is_same_v<decltype(of<X &>().erase(nullptr)), T *>);
 static_assert(std::is_same_v<decltype(of<X &>() == of<X &>()), bool>);
-static_assert(noexcept(of<X &>().begin()) && noexcept(of<X &>().end()) && noexcept(of<X &>().size()));
-static_assert(noexcept(of<X &>().empty()) && noexcept(of<X &>().data()) && noexcept(of<X &>().swap(of<X &>())));
+static_assert(noexcept(of<X &>().begin()) && noexcept(of<X &>().end()) &&
+              noexcept(of<X &>().size()));
+static_assert(noexcept(of<X &>().empty()) && noexcept(of<X &>().data()) &&
+              noexcept(of<X &>().swap(of<X &>())));
 static_assert(noexcept(of<X &>().max_size()) && noexcept(of<X &>().unlock()));
 static_assert(noexcept(of<X &>().push_back(1u, of<std::error_code &>())));
 
 #if __cplusplus >= 202002L
-static_assert(std::ranges::contiguous_range<X> && std::ranges::sized_range<X> && std::ranges::common_range<X>);
+static_assert(std::ranges::contiguous_range<X> && std::ranges::sized_range<X> &&
+              std::ranges::common_range<X>);
 static_assert(std::ranges::contiguous_range<C> && std::ranges::contiguous_range<const X>);
-static_assert(std::ranges::output_range<X, T> && !std::ranges::output_range<C, T> && !std::ranges::borrowed_range<X>);
-static_assert(std::is_convertible_v<X &, std::span<T>> && std::is_convertible_v<const X &, std::span<const T>>);
-static_assert(std::is_convertible_v<C &, std::span<const T>> && !std::is_convertible_v<C &, std::span<T>>);
-static_assert(std::movable<X> && !std::copyable<X> && std::swappable<X> && std::equality_comparable<X>);
+static_assert(std::ranges::output_range<X, T> && !std::ranges::output_range<C, T> &&
+              !std::ranges::borrowed_range<X>);
+static_assert(std::is_convertible_v<X &, std::span<T>> &&
+              std::is_convertible_v<const X &, std::span<const T>>);
+static_assert(std::is_convertible_v<C &, std::span<const T>> &&
+              !std::is_convertible_v<C &, std::span<T>>);
+static_assert(std::movable<X> && !std::copyable<X> && std::swappable<X> &&
+              std::equality_comparable<X>);
 static_assert(std::totally_ordered<X>);
 #endif
 #ifdef __cpp_lib_three_way_comparison
@@ -77,7 +91,8 @@ static bool holds(const X &array, std::initializer_list<T> values)
 static void container()
 {
     X none;
-    CHECK(none.empty() && none.size() == 0 && none.begin() == none.end() && none.cbegin() == none.cend());
+    CHECK(none.empty() && none.size() == 0 && none.begin() == none.end() &&
+          none.cbegin() == none.cend());
     X a = with({1, 2, 3}), b = with({1, 2, 4}), c = with({1, 2});
     CHECK(a.size() == static_cast<X::size_type>(std::distance(a.begin(), a.end())) && !a.empty());
     CHECK(std::size(a) == 3 && std::data(a) == a.data() && !std::empty(a));
@@ -87,7 +102,8 @@ static void container()
     const C view = C::from_fd(a.fd());
     CHECK(a == view && view == a && view < b && c < view && !(view != a));
 #ifdef __cpp_lib_three_way_comparison
-    CHECK((a <=> b) == std::strong_ordering::less && (a <=> a) == 0 && (a <=> c) > 0 && (view <=> a) == 0);
+    CHECK((a <=> b) == std::strong_ordering::less && (a <=> a) == 0 && (a <=> c) > 0 &&
+          (view <=> a) == 0);
     auto nan = mba::array<double>::anon(), one = mba::array<double>::anon();
     nan.push_back(std::numeric_limits<double>::quiet_NaN());
     one.push_back(1);

@@ -14,7 +14,8 @@ static void codes()
 {
     const std::error_code locked = mba::errc::locked;
     CHECK(locked.category() == mba::category() && locked.value() == MBA_ELOCKED && locked);
-    CHECK(locked == mba::errc::locked && locked != mba::errc::limit && locked != std::errc::no_lock_available);
+    CHECK(locked == mba::errc::locked && locked != mba::errc::limit &&
+          locked != std::errc::no_lock_available);
     CHECK(locked.message() == mba_strerror(MBA_ELOCKED));
     CHECK(std::string(mba::category().name()) == "mmap_backed_array");
     const std::error_code full(ENOSPC, mba::category());
@@ -62,18 +63,25 @@ static void words(const std::string &path)
     auto *misaligned = reinterpret_cast<std::uint32_t *>(bytes + 1);
     says([&] { static_cast<void>(array::from_memory(misaligned, 2)); },
          "mba::array::from_memory: the memory is not aligned for the type");
-    says([&] { static_cast<void>(array::from_memory(reinterpret_cast<std::uint32_t *>(bytes), SIZE_MAX / 2)); },
-         "mba::array::from_memory: no memory has so many elements");
-    says([&] { static_cast<void>(array(static_cast<mba_array *>(nullptr))); }, "mba::array: the handle is NULL");
-    says([&] { static_cast<void>(array::shm("/a/b", MBA_RDWR | MBA_CREATE)); },
-         "mba::array::shm: /dev/shm/a/b: A name of shared memory is a slash and up to 254 bytes without another one");
+    says(
+        [&] {
+            static_cast<void>(
+                array::from_memory(reinterpret_cast<std::uint32_t *>(bytes), SIZE_MAX / 2));
+        },
+        "mba::array::from_memory: no memory has so many elements");
+    says([&] { static_cast<void>(array(static_cast<mba_array *>(nullptr))); },
+         "mba::array: the handle is NULL");
+    says(
+        [&] { static_cast<void>(array::shm("/a/b", MBA_RDWR | MBA_CREATE)); },
+        "mba::array::shm: /dev/shm/a/b: A name of shared memory is a slash and up to 254 bytes without another one");
     array a = array::open(path, MBA_RDWR | MBA_CREATE);
     CHECK(a.path() == path);
     says([&] { a.pop_back(); }, "mba::array::pop_back: " + path + ": " + mba_strerror(MBA_EEMPTY));
     a.assign({1, 2, 3});
     says([&] { a.swap(0, 3); }, "mba::array::swap: " + path + ": " + mba_strerror(MBA_EINDEX));
     array second = array::open(path);
-    says([&] { second.push_back(1); }, "mba::array::push_back: " + path + ": " + mba_strerror(MBA_ELOCKED) +
+    says([&] { second.push_back(1); }, "mba::array::push_back: " + path + ": " +
+                                           mba_strerror(MBA_ELOCKED) +
                                            " (this process has it, by another handle)");
     says([&] { static_cast<void>(mba::array<double>::open(path)); },
          "mba::array::open: " + path + ": " + mba_strerror(MBA_ETYPE) +
@@ -142,7 +150,8 @@ static void all_fail(array &a, std::error_code expected)
     both([&] { a.emplace_back(1u); }, [&](E e) { a.push_back(1, e); });
     both([&] { a.insert(first(), 1); }, [&](E e) { a.insert(first(), 1, e); });
     both([&] { a.insert(first(), 2, 1); }, [&](E e) { a.insert(first(), 2, 1, e); });
-    both([&] { a.insert(first(), more, more + 2); }, [&](E e) { a.insert(first(), more, more + 2, e); });
+    both([&] { a.insert(first(), more, more + 2); },
+         [&](E e) { a.insert(first(), more, more + 2, e); });
     both([&] { a.insert(first(), other.begin(), other.end()); },
          [&](E e) { a.insert(first(), other.begin(), other.end(), e); });
     both([&] { a.insert(first(), {1, 2}); }, [&](E e) { a.insert(first(), {1, 2}, e); });
@@ -173,11 +182,13 @@ static void cannot_shrink(array &a, std::error_code expected)
     both([&] { a.resize(1, 7); }, [&](E e) { a.resize(1, 7, e); });
     both([&] { a.assign({1}); }, [&](E e) { a.assign({1}, e); });
     both([&] { a.assign(1, 7); }, [&](E e) { a.assign(1, 7, e); });
-    both([&] { a.assign(other.begin(), other.end()); }, [&](E e) { a.assign(other.begin(), other.end(), e); });
+    both([&] { a.assign(other.begin(), other.end()); },
+         [&](E e) { a.assign(other.begin(), other.end(), e); });
     both([&] { a.assign_range(other); }, [&](E e) { a.assign_range(other, e); });
 }
 
-static array with_elements(const char *name, std::uint32_t flags = 0, mba::open_options options = {})
+static array with_elements(const char *name, std::uint32_t flags = 0,
+                           mba::open_options options = {})
 {
     auto made = array::open(in_scratch(name), CREATE | flags, options);
     for (std::uint32_t n = 0; n < 4000; ++n) {
@@ -252,7 +263,8 @@ static void full()
         while (array_.push_back(count, error), !error) {
             ++count;
         }
-        CHECK(error == std::errc::no_space_on_device && count > 60000 && array_.size() == count && array_.data() == data);
+        CHECK(error == std::errc::no_space_on_device && count > 60000 && array_.size() == count &&
+              array_.data() == data);
         all_fail(array_, std::error_code(ENOSPC, mba::category()));
         for (std::uint32_t n = 0; n < count; ++n) {
             CHECK(array_[n] == n);
@@ -305,7 +317,9 @@ static void guarded()
         CHECK(cut[3999] == 0);
         all_fail(cut, mba::errc::truncated);
         cannot_shrink(cut, mba::errc::truncated);
-        const auto both = [&](auto call, auto quiet) { fails(cut, mba::errc::truncated, call, quiet); };
+        const auto both = [&](auto call, auto quiet) {
+            fails(cut, mba::errc::truncated, call, quiet);
+        };
         both([&] { cut.fill(7); }, [&](E e) { cut.fill(7, e); });
         both([&] { cut.reverse(); }, [&](E e) { cut.reverse(e); });
         both([&] { cut.byteswap(); }, [&](E e) { cut.byteswap(e); });

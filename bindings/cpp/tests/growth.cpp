@@ -13,7 +13,8 @@ static void grow(mba::array<std::uint64_t> array, std::size_t count, bool has_sp
         array.push_back(n);
         CHECK(array.data() == data);
     }
-    CHECK(array.size() == count && array.begin() == begin && &array.front() == &front && *second == 1);
+    CHECK(array.size() == count && array.begin() == begin && &array.front() == &front &&
+          *second == 1);
     kept = 17;
     CHECK(array[1] == 17);
     kept = 1;

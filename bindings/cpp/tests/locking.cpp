@@ -10,7 +10,8 @@ using namespace std::chrono_literals;
 
 static void guards()
 {
-    auto first = array::open(in_scratch("guards"), CREATE), second = array::open(in_scratch("guards"));
+    auto first = array::open(in_scratch("guards"), CREATE),
+         second = array::open(in_scratch("guards"));
     {
         std::unique_lock<array> lock(first);
         CHECK(lock.owns_lock() && first.has_lock() && !second.has_lock());
@@ -26,7 +27,8 @@ static void guards()
         // Waits that have ended before a clock began to count, and one that isn't a number.
         CHECK(!second.try_lock_for(std::chrono::hours::min()) && !second.try_lock_for(0s));
         CHECK(!second.try_lock_until(std::chrono::steady_clock::time_point::min()));
-        CHECK(!second.try_lock_for(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())));
+        CHECK(!second.try_lock_for(
+            std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())));
         first.push_back(1);
         // However long the wait, it ends when the lock is free.
         std::thread waiting([&] {
@@ -115,7 +117,8 @@ static void out_of_date()
     const std::string path = in_scratch("stale");
     const std::uint64_t some[] = {100, 101};
     // Another handle leaves so many elements, 0 1 2 ..., when this one still knows of others.
-    auto with = [&](std::size_t known, std::size_t present, auto change, std::initializer_list<std::uint64_t> expected) {
+    auto with = [&](std::size_t known, std::size_t present, auto change,
+                    std::initializer_list<std::uint64_t> expected) {
         auto a = array::open(path, CREATE);
         a.clear();
         a.resize(known);
@@ -135,7 +138,12 @@ static void out_of_date()
     };
     with(1, 4, [&](array &b) { b.insert(b.end(), 2, 77); }, {0, 77, 77, 1, 2, 3});
     with(6, 3, [&](array &b) { b.insert(b.begin() + 1, 2, 77); }, {0, 77, 77, 1, 2});
-    with(6, 3, [&](array &b) { THROWS(mba::errc::index, b.insert(b.end(), 2, 77)); b.refresh(); }, {0, 1, 2});
+    with(6, 3,
+         [&](array &b) {
+             THROWS(mba::errc::index, b.insert(b.end(), 2, 77));
+             b.refresh();
+         },
+         {0, 1, 2});
     with(0, 4, [&](array &b) { b.resize(6, 7); }, {0, 1, 2, 3, 7, 7});
     with(6, 2, [&](array &b) { b.resize(4, 7); }, {0, 1, 7, 7});
     with(6, 2, [&](array &b) { b.resize(1, 7); }, {0});
@@ -145,7 +153,8 @@ static void out_of_date()
     with(0, 5, [&](array &b) { b.assign(some, some); }, {});
     with(9, 4, [&](array &b) { b.assign({1, 2}); }, {1, 2});
     with(9, 4, [&](array &b) { b.assign(3, 5); }, {5, 5, 5});
-    with(2, 4, [&](array &b) { CHECK(b.insert(b.end(), some, some + 2) == b.begin() + 2); }, {0, 1, 100, 101, 2, 3});
+    with(2, 4, [&](array &b) { CHECK(b.insert(b.end(), some, some + 2) == b.begin() + 2); },
+         {0, 1, 100, 101, 2, 3});
     with(2, 4, [&](array &b) { b.append_range(some); }, {0, 1, 2, 3, 100, 101});
     with(9, 3, [&](array &b) { b.append_range(some); }, {0, 1, 2, 100, 101});
     with(2, 4, [&](array &b) { b.push_back(9); }, {0, 1, 2, 3, 9});

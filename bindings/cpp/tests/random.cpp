@@ -61,7 +61,10 @@ private:
     using array = mba::array<T>;
 
     array open() { return path_.empty() ? array::anon() : array::open(path_, flags_); }
-    array another() { return array::from_fd(array_.fd(), flags_ & MBA_EXACT ? MBA_RDWR | MBA_EXACT : MBA_RDWR); }
+    array another()
+    {
+        return array::from_fd(array_.fd(), flags_ & MBA_EXACT ? MBA_RDWR | MBA_EXACT : MBA_RDWR);
+    }
 
     std::size_t below(std::size_t end) { return end == 0 ? 0 : random_() % end; }
     /* Sometimes large enough for pages and steps of growth. */
@@ -78,7 +81,10 @@ private:
     /* A place, the same in both. */
     std::size_t place() { return below(vector_.size() + 1); }
     auto at(std::size_t index) { return array_.cbegin() + static_cast<std::ptrdiff_t>(index); }
-    auto vector_at(std::size_t index) { return vector_.begin() + static_cast<std::ptrdiff_t>(index); }
+    auto vector_at(std::size_t index)
+    {
+        return vector_.begin() + static_cast<std::ptrdiff_t>(index);
+    }
 
     const char *one(std::uint64_t operation)
     {
@@ -173,7 +179,9 @@ private:
             return "insert of its own";
         case 13: {
             const T value = any();
-            const auto same = [&](const T &each) { return std::memcmp(&each, &value, sizeof value) == 0; };
+            const auto same = [&](const T &each) {
+                return std::memcmp(&each, &value, sizeof value) == 0;
+            };
             const auto rest = std::remove_if(vector_.begin(), vector_.end(), same);
             CHECK(mba::erase_if(array_, same) == static_cast<std::size_t>(vector_.end() - rest));
             vector_.erase(rest, vector_.end());
@@ -205,7 +213,8 @@ private:
                         first = count++ == 0 ? each : first;
                     }
                 }
-                CHECK(array_.count(sought) == count && array_.find(sought) == array_.begin() + first);
+                CHECK(array_.count(sought) == count &&
+                      array_.find(sought) == array_.begin() + first);
             }
             return "set, find, count";
         case 18:
@@ -252,10 +261,11 @@ private:
     void compare()
     {
         if (array_.size() != vector_.size() ||
-            (!vector_.empty() && std::memcmp(array_.data(), vector_.data(), vector_.size() * sizeof(T)) != 0)) {
+            (!vector_.empty() &&
+             std::memcmp(array_.data(), vector_.data(), vector_.size() * sizeof(T)) != 0)) {
             failed(__FILE__, __LINE__,
-                   std::string(what_) + ": " + std::to_string(array_.size()) + " elements, and in the vector " +
-                       std::to_string(vector_.size()));
+                   std::string(what_) + ": " + std::to_string(array_.size()) +
+                       " elements, and in the vector " + std::to_string(vector_.size()));
         }
     }
 
@@ -272,10 +282,12 @@ void try_type(const char *name)
 {
     for (std::uint32_t seed = 1; seed <= 2; ++seed) {
         for (const bool takes_turns : {false, true}) {
-            std::fprintf(stderr, "%s, seed %u, %s\n", name, seed, takes_turns ? "two handles" : "one handle");
+            std::fprintf(stderr, "%s, seed %u, %s\n", name, seed,
+                         takes_turns ? "two handles" : "one handle");
             run<T>(in_scratch(name), CREATE, seed, takes_turns).steps(400);
             run<T>("", 0, seed + 100, takes_turns).steps(200);
-            run<T>(in_scratch((std::string(name) + "-exact").c_str()), CREATE | MBA_EXACT, seed + 200, takes_turns)
+            run<T>(in_scratch((std::string(name) + "-exact").c_str()), CREATE | MBA_EXACT,
+                   seed + 200, takes_turns)
                 .steps(150);
         }
     }

@@ -18,7 +18,8 @@ int main(int argc, char **argv)
     }
     std::uint64_t time = 0;
     for (const reading &each : readings) {
-        CHECK(each.time == time && each.value == static_cast<double>(time) / 2 && each.sensor == 7 && each.flags == ~0u);
+        CHECK(each.time == time && each.value == static_cast<double>(time) / 2 &&
+              each.sensor == 7 && each.flags == ~0u);
         ++time;
     }
     return 0;

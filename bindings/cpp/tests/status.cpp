@@ -54,7 +54,8 @@ static void status_of_a_file()
     auto writer = array::open(path, CREATE);
     writer.assign({1, 2, 3});
     auto status = mba::info(path);
-    CHECK(status.type == MBA_UINT32 && status.itemsize == 4 && status.len == 3 && status.offset == 0);
+    CHECK(status.type == MBA_UINT32 && status.itemsize == 4 && status.len == 3 &&
+          status.offset == 0);
     CHECK(status.has_footer && status.is_locked && status.is_shared && status.epoch == 0);
     CHECK(status.holder == static_cast<std::uint64_t>(getpid()) && std::strlen(status.format) == 0);
     CHECK(status.file_size == std::filesystem::file_size(path) && status.size == sizeof status);
@@ -63,9 +64,11 @@ static void status_of_a_file()
     CHECK(mba::info(path).epoch != 0 && mba::info(path).len == 2);
     writer.close();
     status = mba::info(path);
-    CHECK(status.type == 0 && status.len == 0 && status.file_size == 8 && !status.has_footer && !status.is_shared);
+    CHECK(status.type == 0 && status.len == 0 && status.file_size == 8 && !status.has_footer &&
+          !status.is_shared);
     std::error_code error;
-    CHECK(mba::info(in_scratch("none"), error).len == 0 && error == std::errc::no_such_file_or_directory);
+    CHECK(mba::info(in_scratch("none"), error).len == 0 &&
+          error == std::errc::no_such_file_or_directory);
     CHECK(writer.info(error).len == 0 && error == std::errc::invalid_argument);
     THROWS(std::errc::is_a_directory, static_cast<void>(mba::info("/")));
 }

@@ -23,7 +23,8 @@ struct pair {
     {
         behind.unlock();
         ahead.refresh();
-        return std::equal(ahead.begin(), ahead.end(), values.begin(), values.end()) && ahead == behind;
+        return std::equal(ahead.begin(), ahead.end(), values.begin(), values.end()) &&
+               ahead == behind;
     }
 
 private:
@@ -63,12 +64,14 @@ static void at_a_position()
     pair one(2, 5);
     CHECK(*one.behind.insert(one.behind.cend(), 50) == 50 && one.hold({0, 1, 50, 2, 3, 4}));
     pair copies(2, 5);
-    CHECK(*copies.behind.insert(copies.behind.cend(), 2, 50) == 50 && copies.hold({0, 1, 50, 50, 2, 3, 4}));
+    CHECK(*copies.behind.insert(copies.behind.cend(), 2, 50) == 50 &&
+          copies.hold({0, 1, 50, 50, 2, 3, 4}));
     pair first(3, 6);
     first.behind.insert(first.behind.cbegin(), 1, 50);
     CHECK(first.hold({50, 0, 1, 2, 3, 4, 5}));
     pair range(2, 5);
-    CHECK(*range.behind.insert(range.behind.cend(), more, more + 2) == 50 && range.hold({0, 1, 50, 51, 2, 3, 4}));
+    CHECK(*range.behind.insert(range.behind.cend(), more, more + 2) == 50 &&
+          range.hold({0, 1, 50, 51, 2, 3, 4}));
     pair list(2, 5);
     CHECK(*list.behind.insert(list.behind.cend(), other.begin(), other.end()) == 50);
     CHECK(list.hold({0, 1, 50, 51, 2, 3, 4}));
@@ -119,7 +122,8 @@ static void the_whole()
     cut.behind.resize(4, 50);
     CHECK(cut.hold({0, 1, 50, 50}));
     pair some(2, 6);
-    CHECK(erase_if(some.behind, [](std::uint32_t each) { return each % 2 == 1; }) == 3 && some.hold({0, 2, 4}));
+    CHECK(erase_if(some.behind, [](std::uint32_t each) { return each % 2 == 1; }) == 3 &&
+          some.hold({0, 2, 4}));
     pair cleared(2, 5);
     cleared.behind.clear();
     CHECK(cleared.hold({}));
@@ -140,7 +144,8 @@ static void without_the_lock()
     THROWS(mba::errc::locked, both.behind.assign(4, 50));
     CHECK(both.hold({0, 1, 2, 3}));
     both.ahead.unlock();
-    CHECK(erase_if(both.behind, odd, error) == 2 && !error && erase(both.behind, 2u, error) == 1 && !error);
+    CHECK(erase_if(both.behind, odd, error) == 2 && !error && erase(both.behind, 2u, error) == 1 &&
+          !error);
     CHECK(both.hold({0}));
     // It is lost on the way.
     pair lost(4, 4);
@@ -149,7 +154,8 @@ static void without_the_lock()
         lost.ahead.lock();
         return odd(each);
     };
-    CHECK(erase_if(lost.behind, losing, error) == 0 && error == mba::errc::locked && lost.ahead.size() == 4);
+    CHECK(erase_if(lost.behind, losing, error) == 0 && error == mba::errc::locked &&
+          lost.ahead.size() == 4);
 }
 
 int main(int argc, char **argv)

@@ -33,14 +33,19 @@ constexpr mba_type type = mba::array<T>::type;
 
 static_assert(type<bool> == MBA_BOOL && type<char> == MBA_CHAR && type<signed char> == MBA_INT8);
 static_assert(type<unsigned char> == MBA_UINT8 && type<std::byte> == MBA_UINT8);
-static_assert(type<short> == MBA_INT16 && type<unsigned short> == MBA_UINT16 && type<char16_t> == MBA_UINT16);
+static_assert(type<short> == MBA_INT16 && type<unsigned short> == MBA_UINT16 &&
+              type<char16_t> == MBA_UINT16);
 static_assert(type<int> == MBA_INT32 && type<unsigned> == MBA_UINT32 && type<char32_t> == MBA_UCS4);
 static_assert(type<long> == MBA_LONG && type<unsigned long> == MBA_ULONG);
 static_assert(type<long long> == MBA_INT64 && type<unsigned long long> == MBA_UINT64);
-static_assert(type<wchar_t> == MBA_WCHAR && type<float> == MBA_FLOAT32 && type<double> == MBA_FLOAT64);
-static_assert(type<std::complex<float>> == MBA_COMPLEX64 && type<std::complex<double>> == MBA_COMPLEX128);
-static_assert(type<color> == MBA_UINT16 && type<plain_enum> == MBA_INT8 && type<half> == MBA_FLOAT16);
-static_assert(type<point> == MBA_RECORD(12) && type<padded> == MBA_RECORD(16) && type<large> == MBA_RECORD(10000));
+static_assert(type<wchar_t> == MBA_WCHAR && type<float> == MBA_FLOAT32 &&
+              type<double> == MBA_FLOAT64);
+static_assert(type<std::complex<float>> == MBA_COMPLEX64 &&
+              type<std::complex<double>> == MBA_COMPLEX128);
+static_assert(type<color> == MBA_UINT16 && type<plain_enum> == MBA_INT8 &&
+              type<half> == MBA_FLOAT16);
+static_assert(type<point> == MBA_RECORD(12) && type<padded> == MBA_RECORD(16) &&
+              type<large> == MBA_RECORD(10000));
 static_assert(type<const point> == MBA_RECORD(12) && type<std::array<int, 3>> == MBA_RECORD(12));
 #ifdef __FLT16_MANT_DIG__
 static_assert(type<_Float16> == MBA_FLOAT16);
@@ -52,11 +57,15 @@ static_assert(type<char8_t> == MBA_UINT8);
 using array = mba::array<int>;
 using constant = mba::array<const int>;
 static_assert(!std::is_copy_constructible_v<array> && !std::is_copy_assignable_v<array>);
-static_assert(std::is_nothrow_move_constructible_v<array> && std::is_nothrow_move_assignable_v<array>);
-static_assert(std::is_nothrow_default_constructible_v<array> && std::is_nothrow_destructible_v<array>);
+static_assert(std::is_nothrow_move_constructible_v<array> &&
+              std::is_nothrow_move_assignable_v<array>);
+static_assert(std::is_nothrow_default_constructible_v<array> &&
+              std::is_nothrow_destructible_v<array>);
 static_assert(std::is_nothrow_swappable_v<array> && std::is_nothrow_swappable_v<constant>);
-static_assert(!std::is_copy_constructible_v<constant> && std::is_nothrow_move_constructible_v<constant>);
-static_assert(!std::is_convertible_v<mba_array *, array> && !std::is_convertible_v<array, constant>);
+static_assert(!std::is_copy_constructible_v<constant> &&
+              std::is_nothrow_move_constructible_v<constant>);
+static_assert(!std::is_convertible_v<mba_array *, array> &&
+              !std::is_convertible_v<array, constant>);
 static_assert(std::is_same_v<decltype(std::declval<constant &>()[0]), const int &>);
 
 template <class T, class = void>
@@ -79,7 +88,8 @@ static void round_trip(T first, T second)
     }
     CHECK(file_size(path) == static_cast<long long>(2 * sizeof(T)));
     const auto values = mba::array<const T>::open(path);
-    CHECK(std::memcmp(&values[0], &first, sizeof(T)) == 0 && std::memcmp(&values[1], &second, sizeof(T)) == 0);
+    CHECK(std::memcmp(&values[0], &first, sizeof(T)) == 0 &&
+          std::memcmp(&values[1], &second, sizeof(T)) == 0);
     std::filesystem::remove(path);
 }
 
@@ -92,9 +102,12 @@ static void moving()
     array second = std::move(first);
     CHECK(second.data() == data && second.size() == 3);
     // A handle that isn't there has no elements, and refuses all work.
-    CHECK(!first && !first.is_open() && first.data() == nullptr && first.size() == 0 && first.begin() == first.end());
-    CHECK(first.capacity() == 0 && first.max_size() == 0 && first.fd() == -1 && first.native_handle() == nullptr);
-    CHECK(first.published_size() == 0 && first.find(1) == first.end() && first.count(1) == 0 && !first.has_lock());
+    CHECK(!first && !first.is_open() && first.data() == nullptr && first.size() == 0 &&
+          first.begin() == first.end());
+    CHECK(first.capacity() == 0 && first.max_size() == 0 && first.fd() == -1 &&
+          first.native_handle() == nullptr);
+    CHECK(first.published_size() == 0 && first.find(1) == first.end() && first.count(1) == 0 &&
+          !first.has_lock());
     THROWS(std::errc::invalid_argument, first.push_back(1));
     THROWS(std::errc::invalid_argument, first.pop_back());
     THROWS(std::errc::invalid_argument, first.resize(1));
@@ -112,7 +125,8 @@ static void moving()
     swap(first, other);
     CHECK(first.size() == 3 && !other);
     // Who is assigned to lets go of what it had.
-    auto holder = array::open(in_scratch("held"), CREATE), waiting = array::open(in_scratch("held"));
+    auto holder = array::open(in_scratch("held"), CREATE),
+         waiting = array::open(in_scratch("held"));
     holder.push_back(1);
     CHECK(!waiting.try_lock());
     holder = array::anon();
@@ -146,7 +160,8 @@ static void ways_to_open()
     const std::filesystem::path path = in_scratch("opened");
     std::error_code error;
     array file = array::open(path, error);
-    CHECK(!file && error == std::errc::no_such_file_or_directory && error.category() == mba::category());
+    CHECK(!file && error == std::errc::no_such_file_or_directory &&
+          error.category() == mba::category());
     file = array::open(path.c_str(), CREATE, {1 << 20, 0600}, error);
     CHECK(file && !error && file.max_size() >= (1 << 20) / sizeof(int) && file.max_size() < 300000);
     struct stat status;

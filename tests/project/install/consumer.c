@@ -23,10 +23,12 @@ int main(int argc, char **argv)
         return 2;
     }
     if (version != MBA_VERSION) {
-        fprintf(stderr, "the library is another one than the header's: %x, %x\n", version, (unsigned)MBA_VERSION);
+        fprintf(stderr, "the library is another one than the header's: %x, %x\n", version,
+                (unsigned)MBA_VERSION);
         return 1;
     }
-    if ((code = mba_open(argv[1], MBA_UINT32, MBA_RDWR | MBA_CREATE | MBA_EXCL, &array)) != MBA_OK) {
+    if ((code = mba_open(argv[1], MBA_UINT32, MBA_RDWR | MBA_CREATE | MBA_EXCL, &array)) !=
+        MBA_OK) {
         return fail("making the file", code);
     }
     element = mba_data_ptr(array);
@@ -58,6 +60,7 @@ int main(int argc, char **argv)
         }
     }
     mba_free(array);
-    printf("%u.%u.%u: %zu elements, %s\n", version >> 16, version >> 8 & 0xff, version & 0xff, len, mba_strerror(MBA_OK));
+    printf("%u.%u.%u: %zu elements, %s\n", version >> 16, version >> 8 & 0xff, version & 0xff, len,
+           mba_strerror(MBA_OK));
     return 0;
 }

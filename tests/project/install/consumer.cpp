@@ -30,11 +30,12 @@ try {
     auto array = mba::array<double>::open(argv[1]);
     array.push_back(0);
     std::sort(array.begin(), array.end());
-    if (std::accumulate(array.begin(), array.end(), 0.0) != count * (count + 1.0) / 2 || array[count] != count) {
+    if (std::accumulate(array.begin(), array.end(), 0.0) != count * (count + 1.0) / 2 ||
+        array[count] != count) {
         throw std::runtime_error("the elements are other ones");
     }
-    std::cout << (version >> 16) << '.' << (version >> 8 & 0xff) << '.' << (version & 0xff) << ": " << array.size()
-              << " elements, " << mba_strerror(MBA_OK) << '\n';
+    std::cout << (version >> 16) << '.' << (version >> 8 & 0xff) << '.' << (version & 0xff) << ": "
+              << array.size() << " elements, " << mba_strerror(MBA_OK) << '\n';
 } catch (const std::exception &error) {
     std::cerr << error.what() << '\n';
     return 1;
