@@ -14,15 +14,6 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-void mbapy_settle(MmapArray *array) {
-    bool open = array->handle != NULL;
-    bool settable = open && !mba_is_readonly(array->handle) && (!array->private || array->written);
-    mbapy_length_changed(array);
-    array->data = open ? mba_data_ptr(array->handle) : NULL;
-    array->growable = open && !array->busy && array->mmap == NULL ? array->handle : NULL;
-    array->writable = settable ? array->data : NULL;
-}
-
 /* Over an mmap.mmap object. */
 
 /* Takes hold of the object's memory, of which `count` elements are the array's; -1 for all there are. */

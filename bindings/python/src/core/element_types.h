@@ -1,0 +1,66 @@
+/* Element types: a row of their table each, and how a row is found. */
+#ifndef MBAPY_ELEMENT_TYPES_H
+#define MBAPY_ELEMENT_TYPES_H
+
+#include "interpreter.h"
+#include "mmap_backed_array.h"
+
+/* Bytes of the widest element. */
+#define WIDEST 16
+
+/* Room for one element of any type, and aligned for it. */
+typedef union {
+    char bytes[WIDEST];
+    uint64_t words[2];
+} Item;
+
+/* What elements of a type are to arithmetic; together with their size it tells if memory can be copied. */
+typedef enum { SIGNED, UNSIGNED, REAL, COMPLEX, TRUTH, BYTE, TEXT } Class;
+
+/* How an object can be looked for among elements. */
+typedef enum {
+    SEEK_FAILED = -1, /* an exception is set */
+    SEEK_VALUE,       /* as the element it was turned into */
+    SEEK_NOTHING,     /* no element of this type equals it */
+    SEEK_OBJECT,      /* only by asking it about each element */
+} Seek;
+
+/* A row of the table of element types. */
+typedef struct Kind {
+    mba_type type;      /* the typecode's character */
+    uint8_t size;       /* of an element, in bytes */
+    Class class;
+    const char *code;   /* the typecode as a string */
+    const char *format; /* in the buffer protocol */
+    /* An element of `data` as an object. Runs no Python code. */
+    PyObject *(*load)(const char *data, Py_ssize_t index);
+    /* Puts the first elements of `data` into a new list. Runs no Python code. */
+    int (*fill)(PyObject *list, const char *data, Py_ssize_t count);
+    /* Stores at `to`, which is as large as an Item; -1 and an exception if the object is no such element.
+       May run Python code. */
+    int (*convert)(PyObject *object, char *to);
+    Seek (*seek)(PyObject *object, char *to);
+} Kind;
+
+#define KINDS 19
+extern const Kind mbapy_kinds[KINDS];
+
+/* The row of a typecode, or NULL. */
+const Kind *mbapy_kind(const char *code, Py_ssize_t size);
+/* The row that a Python object names, or NULL and an exception. */
+const Kind *mbapy_kind_of_object(PyObject *typecode);
+/* Whether memory in this format of the buffer protocol holds elements of this kind. */
+bool mbapy_format_is(const Kind *kind, const char *format, Py_ssize_t itemsize);
+
+/* Copies one element. */
+static inline void mbapy_put(const Kind *kind, char *to, const char *from) {
+    switch (kind->size) {
+    case 1: *to = *from; break;
+    case 2: memcpy(to, from, 2); break;
+    case 4: memcpy(to, from, 4); break;
+    case 8: memcpy(to, from, 8); break;
+    default: memcpy(to, from, 16); break;
+    }
+}
+
+#endif
