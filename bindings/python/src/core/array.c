@@ -1,51 +1,5 @@
-/* The type: how arrays are made and end, and how others see their memory. */
+/* The type: how arrays are made, what they say of themselves, and how others see their memory. */
 #include "core.h"
-
-/* The making of it. */
-
-State *mbapy_state(PyTypeObject *type) {
-    /* A subclass made in Python has no module; its base has. */
-    while (type != NULL) {
-        PyObject *module = PyType_GetModule(type);
-        if (module != NULL) {
-            State *state = PyModule_GetState(module);
-            if (state != NULL && PyModule_GetDef(module) == &mbapy_module)
-                return state;
-        }
-        PyErr_Clear();
-        type = PyType_GetSlot(type, Py_tp_base);
-    }
-    PyErr_SetString(PyExc_TypeError, "not an mmaparray type");
-    return NULL;
-}
-
-MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind) {
-    allocfunc allocate = PyType_GetSlot(type, Py_tp_alloc);
-    MmapArray *array = (MmapArray *)allocate(type, 0);
-    if (array == NULL)
-        return NULL;
-    /* The allocator has zeroed the rest. */
-    array->kind = kind;
-    array->state = state;
-    array->count = -1;
-    array->mode = "r+";
-    return array;
-}
-
-static int open_anonymous(MmapArray *array) {
-    int code = mba_anon(array->kind->type, &array->handle);
-    if (code != MBA_OK)
-        return mbapy_fail(array, code);
-    mbapy_settle(array);
-    return 0;
-}
-
-MmapArray *mbapy_new_anonymous(State *state, const Kind *kind) {
-    MmapArray *array = mbapy_allocate(state->array_type, state, kind);
-    if (array != NULL && open_anonymous(array) < 0)
-        Py_CLEAR(array);
-    return array;
-}
 
 /* Newer Pythons warn of 'u'; whoever changes one import wants to hear it here too. */
 static int warn_of(const Kind *kind) {
@@ -86,44 +40,13 @@ static PyObject *new_array(PyTypeObject *type, PyObject *arguments, PyObject *ke
     MmapArray *array = mbapy_allocate(type, state, kind);
     if (array == NULL)
         return NULL;
-    int result = mmap != NULL ? mbapy_adopt_mmap(array, mmap) : open_anonymous(array);
+    int result = mmap != NULL ? mbapy_adopt_mmap(array, mmap) : mbapy_open_anonymous(array);
     if (result == 0 && initializer != NULL)
         result = mbapy_initialize(array, initializer);
     if (result < 0)
         Py_CLEAR(array);
     return (PyObject *)array;
 }
-
-/* The end of it. */
-
-static int traverse(PyObject *self, visitproc visit, void *arg) {
-    MmapArray *array = (MmapArray *)self;
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(array->mmap);
-    Py_VISIT(array->mmap_view.obj); /* a second reference to it */
-    return 0;
-}
-
-static void deallocate(PyObject *self) {
-    MmapArray *array = (MmapArray *)self;
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    if (array->weak_references != NULL)
-        PyObject_ClearWeakRefs(self);
-    /* Views and capsules keep the object alive, so that there are none. */
-    PyObject *pending_type, *pending, *traceback;
-    PyErr_Fetch(&pending_type, &pending, &traceback);
-    mbapy_release(array, false);
-    PyErr_Restore(pending_type, pending, traceback);
-    Py_CLEAR(array->name);
-    if (array->turn != NULL)
-        PyThread_free_lock(array->turn);
-    freefunc release = PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
-}
-
-/* The buffer protocol. */
 
 static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
     if (view == NULL) {
@@ -173,8 +96,6 @@ static void release_buffer(PyObject *self, Py_buffer *view) {
     ((MmapArray *)self)->exports--;
     LEAVE();
 }
-
-/* What it says of itself. */
 
 static PyObject *repr_inside(MmapArray *array) {
     PyObject *name = PyType_GetName(Py_TYPE((PyObject *)array));
@@ -235,7 +156,8 @@ static PyMethodDef methods[64];
 static PyGetSetDef properties[16];
 
 static void join_methods(void) {
-    PyMethodDef *const tables[] = {mbapy_sequence_methods, mbapy_content_methods, mbapy_mapping_methods};
+    PyMethodDef *const tables[] = {mbapy_sequence_methods, mbapy_content_methods, mbapy_mapping_methods,
+                                   mbapy_lifetime_methods, mbapy_growth_lock_methods};
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (PyMethodDef *method = tables[i]; method->ml_name != NULL; method++)
@@ -243,7 +165,8 @@ static void join_methods(void) {
 }
 
 static void join_properties(void) {
-    PyGetSetDef *const tables[] = {own_properties, mbapy_mapping_properties};
+    PyGetSetDef *const tables[] = {own_properties, mbapy_mapping_properties, mbapy_lifetime_properties,
+                                   mbapy_growth_lock_properties};
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (PyGetSetDef *property = tables[i]; property->name != NULL; property++)
@@ -279,8 +202,8 @@ PyDoc_STRVAR(documentation,
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)documentation},
     {Py_tp_new, new_array},
-    {Py_tp_dealloc, deallocate},
-    {Py_tp_traverse, traverse},
+    {Py_tp_dealloc, mbapy_deallocate},
+    {Py_tp_traverse, mbapy_traverse},
     {Py_tp_repr, repr},
     {Py_tp_hash, PyObject_HashNotImplemented},
     {Py_tp_iter, mbapy_iterate},

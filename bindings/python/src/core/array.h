@@ -7,7 +7,7 @@
 #include "mmap_backed_array.h"
 
 typedef struct {
-    PyTypeObject *array_type, *iterator_type, *guard_type;
+    PyTypeObject *array_type, *iterator_type, *growth_lock_type;
     PyTypeObject *standard_array; /* array.array */
     PyTypeObject *mmap_type;      /* mmap.mmap */
     PyObject *file_state_error, *unsupported;
@@ -73,5 +73,36 @@ static inline void mbapy_settle(MmapArray *array) {
     array->growable = open && !array->busy && array->mmap == NULL ? array->handle : NULL;
     array->writable = settable ? array->data : NULL;
 }
+
+/* Methods of arrays. Each is what `work` does, in the array's critical section. */
+
+/* int work(MmapArray *): a method without arguments that returns None. */
+#define METHOD_DOING(name, work)                                                                             \
+    static PyObject *name(PyObject *self, PyObject *unused) {                                                \
+        (void)unused;                                                                                        \
+        ENTER(self);                                                                                         \
+        int result = work((MmapArray *)self);                                                                \
+        LEAVE();                                                                                             \
+        return mbapy_none_unless(result);                                                                    \
+    }
+
+/* int work(MmapArray *, PyObject *): one that takes an argument and returns None. */
+#define METHOD_TAKING(name, work)                                                                            \
+    static PyObject *name(PyObject *self, PyObject *argument) {                                              \
+        ENTER(self);                                                                                         \
+        int result = work((MmapArray *)self, argument);                                                      \
+        LEAVE();                                                                                             \
+        return mbapy_none_unless(result);                                                                    \
+    }
+
+/* PyObject *work(MmapArray *): one without arguments that returns the result. */
+#define METHOD_GIVING(name, work)                                                                            \
+    static PyObject *name(PyObject *self, PyObject *unused) {                                                \
+        (void)unused;                                                                                        \
+        ENTER(self);                                                                                         \
+        PyObject *result = work((MmapArray *)self);                                                          \
+        LEAVE();                                                                                             \
+        return result;                                                                                       \
+    }
 
 #endif

@@ -22,19 +22,52 @@ int mbapy_changed(MmapArray *array, int code);
 /* -1 and ValueError if the array is closed. */
 int mbapy_must_be_open(const MmapArray *array);
 
-/* memory.c */
+/* state.c */
+
+/* Its functions and slots are in module.c. */
+extern PyModuleDef mbapy_module;
+/* The module's state, from the array type or a subclass of it. */
+State *mbapy_state(PyTypeObject *type);
+
+/* turns.c */
+
+/* Waits until no call without the GIL is under way. -1 and an exception if the array is closed then. */
+int mbapy_wait_for_turn(MmapArray *array);
+/* Runs a call of the library that takes its time, while other threads of Python run. */
+int mbapy_at_leisure(MmapArray *array, int (*call)(mba_array *));
+
+/* checks.c */
+
+/* -1 and an exception if the length can't change now. Waits for a call without the GIL that is under way. */
+int mbapy_may_change(MmapArray *array, bool shorter);
+/* -1 and an exception if elements can't be set. */
+int mbapy_may_write(MmapArray *array);
+/* Makes a call of the library that can change the length. Over an mmap object, where it has no meaning, it does
+   nothing. */
+int mbapy_call(MmapArray *array, int (*call)(mba_array *));
+
+/* growth_lock.c */
+
+/* As mbapy_may_change, and takes the growth lock, with which comes the length that others have published: for changes
+   at an index, which mean nothing before. */
+int mbapy_hold(MmapArray *array);
+extern PyType_Spec mbapy_growth_lock_spec;
+extern PyMethodDef mbapy_growth_lock_methods[];
+extern PyGetSetDef mbapy_growth_lock_properties[];
+
+/* mmap_object.c */
 
 /* Makes `array` one over the caller's mmap.mmap object. */
 int mbapy_adopt_mmap(MmapArray *array, PyObject *mmap);
-/* Releases the handle and what it stands on. -1 and an exception if that lost something. */
-int mbapy_release(MmapArray *array, bool tell);
-/* -1 and an exception if the length can't change now. Waits for a flush that is under way. */
-int mbapy_may_change(MmapArray *array, bool shorter);
-/* The same, and takes the growth lock, with which comes the length that others have published: for changes at an
-   index, which mean nothing before. */
-int mbapy_hold(MmapArray *array);
-/* -1 and an exception if elements can't be set. */
-int mbapy_may_write(MmapArray *array);
+/* Frees the handle and the view of the mmap.mmap object's memory; the array counts as closed. */
+void mbapy_let_go_of_mmap(MmapArray *array);
+/* Makes the mmap as long as `count` elements take, or leaves everything as it was. */
+int mbapy_resize_mmap(MmapArray *array, Py_ssize_t count);
+/* As mba_splice. */
+int mbapy_splice_mmap(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const char *values, Py_ssize_t count);
+
+/* changes.c */
+
 /* Replaces a range, which lies within the array, by another of any length. `values` may point into it. */
 int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const void *values, Py_ssize_t count);
 /* Appends. */
@@ -43,8 +76,19 @@ int mbapy_extend(MmapArray *array, const void *values, Py_ssize_t count);
 int mbapy_multiply(MmapArray *array, Py_ssize_t times);
 /* Takes all elements away. */
 int mbapy_clear(MmapArray *array);
-/* Runs a call of the library that takes its time, while other threads of Python run. */
-int mbapy_at_leisure(MmapArray *array, int (*call)(mba_array *));
+
+/* lifetime.c */
+
+/* An object without a handle yet. */
+MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind);
+/* Gives it anonymous memory. */
+int mbapy_open_anonymous(MmapArray *array);
+/* An empty array in anonymous memory. */
+MmapArray *mbapy_new_anonymous(State *state, const Kind *kind);
+int mbapy_traverse(PyObject *self, visitproc visit, void *arg);
+void mbapy_deallocate(PyObject *self);
+extern PyMethodDef mbapy_lifetime_methods[];
+extern PyGetSetDef mbapy_lifetime_properties[];
 
 /* content.c: elements that come from other objects and go to them */
 
@@ -100,21 +144,13 @@ extern PyMethodDef mbapy_mapping_methods[];
 extern PyGetSetDef mbapy_mapping_properties[];
 PyObject *mbapy_shm_unlink(PyObject *module, PyObject *name);
 
-/* array.c: the type, its making and its end, and the buffer protocol */
+/* array.c: the type, and the buffer protocol */
 
 PyTypeObject *mbapy_make_array_type(PyObject *module);
-/* An empty array in anonymous memory. */
-MmapArray *mbapy_new_anonymous(State *state, const Kind *kind);
-/* An object without a handle yet. */
-MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind);
-extern PyModuleDef mbapy_module;
-/* The module's state, from the type or a subclass of it. */
-State *mbapy_state(PyTypeObject *type);
 
-/* iterator.c and guard.c */
+/* iterator.c */
 
-extern PyType_Spec mbapy_iterator_spec, mbapy_guard_spec;
+extern PyType_Spec mbapy_iterator_spec;
 PyObject *mbapy_iterate(PyObject *self);
-PyObject *mbapy_new_guard(MmapArray *array);
 
 #endif

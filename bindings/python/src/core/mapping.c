@@ -1,4 +1,4 @@
-/* What an array in mapped memory has beyond array.array: files and names, closing, flushing, the growth lock. */
+/* What an array in mapped memory has beyond array.array: files and names, flushing, room. */
 #include "core.h"
 
 #include <errno.h>
@@ -274,39 +274,6 @@ static PyObject *from_fd_method(PyObject *type, PyObject *arguments, PyObject *k
     return (PyObject *)open_array((PyTypeObject *)type, &source, NULL);
 }
 
-/* Closing. */
-
-static int close_inside(MmapArray *array) {
-    if (array->handle != NULL && mbapy_may_change(array, true) < 0) {
-        if (array->handle != NULL)
-            return -1;
-        PyErr_Clear(); /* another thread has closed it while this one waited */
-    }
-    if (array->pins > 0) {
-        PyErr_SetString(PyExc_BufferError, "an array can't be made shorter or closed while views of it exist");
-        return -1;
-    }
-    return mbapy_release(array, true);
-}
-
-static PyObject *close_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    ENTER(self);
-    int result = close_inside((MmapArray *)self);
-    LEAVE();
-    return mbapy_none_unless(result);
-}
-
-static PyObject *enter_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    return mbapy_must_be_open((MmapArray *)self) < 0 ? NULL : Py_NewRef(self);
-}
-
-static PyObject *exit_method(PyObject *self, PyObject *arguments) {
-    (void)arguments;
-    return close_method(self, NULL);
-}
-
 /* The disk, others' length, room. */
 
 static int flush_inside(MmapArray *array) {
@@ -329,21 +296,10 @@ static PyObject *flush_method(PyObject *self, PyObject *unused) {
     return mbapy_none_unless(result);
 }
 
-/* A call of the library that has no meaning over an mmap object, where it does nothing. */
-static int call(MmapArray *array, int (*work)(mba_array *)) {
-    if (mbapy_must_be_open(array) < 0)
-        return -1;
-    if (array->mmap != NULL)
-        return 0;
-    if (mbapy_may_change(array, false) < 0)
-        return -1;
-    return mbapy_changed(array, work(array->handle));
-}
-
 static PyObject *refresh_method(PyObject *self, PyObject *unused) {
     (void)unused;
     ENTER(self);
-    int result = call((MmapArray *)self, mba_refresh);
+    int result = mbapy_call((MmapArray *)self, mba_refresh);
     LEAVE();
     return mbapy_none_unless(result);
 }
@@ -351,7 +307,7 @@ static PyObject *refresh_method(PyObject *self, PyObject *unused) {
 static PyObject *shrink_to_fit_method(PyObject *self, PyObject *unused) {
     (void)unused;
     ENTER(self);
-    int result = call((MmapArray *)self, mba_shrink_to_fit);
+    int result = mbapy_call((MmapArray *)self, mba_shrink_to_fit);
     LEAVE();
     return mbapy_none_unless(result);
 }
@@ -376,79 +332,6 @@ static PyObject *reserve_method(PyObject *self, PyObject *capacity) {
     }
     ENTER(self);
     int result = reserve_inside((MmapArray *)self, (size_t)wanted);
-    LEAVE();
-    return mbapy_none_unless(result);
-}
-
-/* The growth lock. */
-
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-/* Asks again and again, so that signals are heard and other threads run; a negative limit is none. */
-static int lock_inside(MmapArray *array, double limit) {
-    double end = limit > 0 ? now() + limit : 0, pause = 50e-6;
-    for (;;) {
-        /* Someone else may have closed it while this thread slept. */
-        if (mbapy_may_change(array, false) < 0)
-            return -1;
-        int code = mba_lock(array->handle, 0);
-        mbapy_length_changed(array);
-        if (code == MBA_OK) {
-            pid_t here = getpid();
-            if (array->lock_depth_in != here)
-                array->lock_depth = 0; /* that of the parent, whose lock a forked child hasn't */
-            array->lock_depth_in = here;
-            array->lock_depth++;
-            return 0;
-        }
-        if (code != MBA_ELOCKED || limit == 0)
-            return mbapy_fail(array, code);
-        double left = limit < 0 ? pause : end - now();
-        if (left <= 0)
-            return mbapy_fail(array, ETIMEDOUT);
-        struct timespec rest = {0, (long)((left < pause ? left : pause) * 1e9)};
-        Py_BEGIN_ALLOW_THREADS
-        nanosleep(&rest, NULL);
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() < 0)
-            return -1;
-        if (pause < 5e-3)
-            pause *= 2;
-    }
-}
-
-static PyObject *lock_method(PyObject *self, PyObject *arguments, PyObject *keywords) {
-    static char *names[] = {"timeout", NULL};
-    PyObject *timeout = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|O:lock", names, &timeout))
-        return NULL;
-    double limit = -1;
-    if (timeout != Py_None) {
-        limit = PyFloat_AsDouble(timeout);
-        if (limit == -1 && PyErr_Occurred())
-            return NULL;
-        if (!(limit >= 0)) {
-            PyErr_SetString(PyExc_ValueError, "the timeout must not be negative; None waits for ever");
-            return NULL;
-        }
-    }
-    ENTER(self);
-    int result = lock_inside((MmapArray *)self, limit);
-    LEAVE();
-    return result < 0 ? NULL : mbapy_new_guard((MmapArray *)self);
-}
-
-static PyObject *unlock_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    MmapArray *array = (MmapArray *)self;
-    ENTER(self);
-    int result = call(array, mba_unlock);
-    if (result == 0)
-        array->lock_depth = 0;
     LEAVE();
     return mbapy_none_unless(result);
 }
@@ -556,23 +439,10 @@ PyMethodDef mbapy_mapping_methods[] = {
      PyDoc_STR("from_fd(fd, typecode, mode='r+', *, exact=False)\n--\n\n"
                "Open the file or memory behind a descriptor or file object, which stays the caller's; mode is 'r', "
                "'r+' or 'c'.")},
-    {"close", close_method, METH_NOARGS,
-     PyDoc_STR("close($self, /)\n--\n\nClose the array, and cut the file to its elements unless another handle is "
-               "growing it. BufferError while there are views. A second close does nothing.")},
-    {"__enter__", enter_method, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nReturn the array.")},
-    {"__exit__", exit_method, METH_VARARGS, PyDoc_STR("__exit__($self, /, *exception)\n--\n\nClose the array.")},
     {"flush", flush_method, METH_NOARGS,
      PyDoc_STR("flush($self, /)\n--\n\nReturn when elements and length are on the disk. Other threads run meanwhile.")},
     {"refresh", refresh_method, METH_NOARGS,
      PyDoc_STR("refresh($self, /)\n--\n\nTake up the length that others have published.")},
-    {"lock", (PyCFunction)(void (*)(void))lock_method, METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("lock($self, /, timeout=None)\n--\n\n"
-               "Take the growth lock, and the length with it; return a context manager that gives it back.\n\n"
-               "timeout: seconds; None waits for ever, then TimeoutError; 0 doesn't wait: BlockingIOError. Calls within "
-               "each other count. Without a with statement, unlock() gives it back. The first call that changes the "
-               "length takes the lock too, without waiting, and keeps it until unlock() or close().")},
-    {"unlock", unlock_method, METH_NOARGS,
-     PyDoc_STR("unlock($self, /)\n--\n\nGive the growth lock back; nothing happens without it.")},
     {"reserve", reserve_method, METH_O,
      PyDoc_STR("reserve($self, capacity, /)\n--\n\nMake room for so many elements in all; appends up to there can't "
                "fail.")},
@@ -593,19 +463,6 @@ PyMethodDef mbapy_mapping_methods[] = {
 };
 
 /* Properties. */
-
-static PyObject *get_closed(PyObject *self, void *closure) {
-    (void)closure;
-    return PyBool_FromLong(((MmapArray *)self)->handle == NULL);
-}
-
-static PyObject *get_locked(PyObject *self, void *closure) {
-    (void)closure;
-    ENTER(self);
-    int locked = mba_has_lock(((MmapArray *)self)->handle);
-    LEAVE();
-    return PyBool_FromLong(locked);
-}
 
 static PyObject *get_name(PyObject *self, void *closure) {
     (void)closure;
@@ -641,8 +498,6 @@ static PyObject *get_capacity(PyObject *self, void *closure) {
 }
 
 PyGetSetDef mbapy_mapping_properties[] = {
-    {"closed", get_closed, NULL, "whether the array has been closed", NULL},
-    {"locked", get_locked, NULL, "whether this array has the growth lock", NULL},
     {"name", get_name, NULL, "the absolute path of the file, or the name of the shared memory; else None", NULL},
     {"mode", get_mode, NULL, "the mode it was opened in", NULL},
     {"readonly", get_readonly, NULL, "whether elements can't be set", NULL},
