@@ -156,7 +156,7 @@ static PyMethodDef methods[64];
 static PyGetSetDef properties[16];
 
 static void join_methods(void) {
-    PyMethodDef *const tables[] = {mbapy_sequence_methods, mbapy_content_methods, mbapy_mapping_methods,
+    PyMethodDef *const tables[] = {mbapy_search_methods, mbapy_insert_remove_methods, mbapy_content_methods, mbapy_mapping_methods,
                                    mbapy_lifetime_methods, mbapy_growth_lock_methods};
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)

@@ -2,7 +2,7 @@
  * Who offers what:
  *
  *     module.c -> array.c, iterator.c, guard.c
- *     array.c -> sequence.c, content.c, mapping.c -> memory.c -> errors.c; all -> kinds.c
+ *     array.c -> mapping.c, content.c, and the files that are listed between them
  */
 #ifndef MBAPY_CORE_H
 #define MBAPY_CORE_H
@@ -121,22 +121,40 @@ PyObject *mbapy_to_text(MmapArray *array);
 PyObject *mbapy_copy_slice(MmapArray *array, PyObject *slice);
 extern PyMethodDef mbapy_content_methods[];
 
-/* sequence.c: indexing, slices, comparison, + and * */
+/* slices.c */
 
-PyObject *mbapy_item(PyObject *self, Py_ssize_t index);
+/* a[i:j] = value, or without a value del a[i:j]. */
+int mbapy_assign_slice(MmapArray *array, PyObject *slice, PyObject *value);
+
+/* items.c */
+
 Py_ssize_t mbapy_len(PyObject *self);
+PyObject *mbapy_item(PyObject *self, Py_ssize_t index);
 PyObject *mbapy_subscript(PyObject *self, PyObject *key);
-int mbapy_assign(PyObject *self, PyObject *key, PyObject *value);
 int mbapy_assign_item(PyObject *self, Py_ssize_t index, PyObject *value);
+int mbapy_assign(PyObject *self, PyObject *key, PyObject *value);
+
+/* search.c */
+
+/* The index of the first element equal to `value` in a range, -1 if there is none, -2 and an exception. */
+Py_ssize_t mbapy_find(MmapArray *array, PyObject *value, Py_ssize_t start, Py_ssize_t stop);
 int mbapy_contains(PyObject *self, PyObject *value);
+extern PyMethodDef mbapy_search_methods[];
+
+/* insert_remove.c */
+
+extern PyMethodDef mbapy_insert_remove_methods[];
+
+/* operators.c */
+
 PyObject *mbapy_concat(PyObject *self, PyObject *other);
 PyObject *mbapy_inplace_concat(PyObject *self, PyObject *other);
 PyObject *mbapy_repeat(PyObject *self, Py_ssize_t times);
 PyObject *mbapy_inplace_repeat(PyObject *self, Py_ssize_t times);
+
+/* compare.c */
+
 PyObject *mbapy_compare(PyObject *self, PyObject *other, int operation);
-/* The index of the first element equal to `value` in a range, -1 if there is none, -2 and an exception. */
-Py_ssize_t mbapy_find(MmapArray *array, PyObject *value, Py_ssize_t start, Py_ssize_t stop);
-extern PyMethodDef mbapy_sequence_methods[];
 
 /* mapping.c: what an array in mapped memory has beyond array.array */
 

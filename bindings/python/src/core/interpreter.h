@@ -61,7 +61,7 @@
 
 /* What a method without a result returns: None, or NULL if it failed. */
 static inline PyObject *mbapy_none_unless(int result) {
-    if (result < 0)
+    if (UNLIKELY(result < 0))
         return NULL;
     Py_RETURN_NONE;
 }
