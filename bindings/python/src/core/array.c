@@ -1,4 +1,4 @@
-/* The type: how arrays are made, what they say of themselves, and how others see their memory. */
+/* The type: its constructor, what an array says of itself, and the tables of all methods and properties. */
 #include "core.h"
 
 /* Newer Pythons warn of 'u'; whoever changes one import wants to hear it here too. */
@@ -46,55 +46,6 @@ static PyObject *new_array(PyTypeObject *type, PyObject *arguments, PyObject *ke
     if (result < 0)
         Py_CLEAR(array);
     return (PyObject *)array;
-}
-
-static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
-    if (view == NULL) {
-        PyErr_SetString(PyExc_BufferError, "a view is required");
-        return -1;
-    }
-    view->obj = NULL;
-    bool readonly = false;
-    if (UNLIKELY(array->writable == NULL)) {
-        if (mbapy_must_be_open(array) < 0)
-            return -1;
-        readonly = mba_is_readonly(array->handle);
-        if (readonly && (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE) {
-            PyErr_SetString(PyExc_BufferError, "the array is read-only");
-            return -1;
-        }
-        if (!readonly && mbapy_may_write(array) < 0)
-            return -1;
-    }
-    Py_ssize_t count = mbapy_length(array);
-    view->buf = array->data;
-    view->len = count * array->kind->size;
-    view->readonly = readonly;
-    view->itemsize = array->kind->size;
-    view->ndim = 1;
-    view->format = (flags & PyBUF_FORMAT) == PyBUF_FORMAT ? (char *)array->kind->format : NULL;
-    /* Each view keeps the length it was made with, in the field that is the exporter's own. */
-    view->internal = (void *)count;
-    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? (Py_ssize_t *)&view->internal : NULL;
-    view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? &view->itemsize : NULL;
-    view->suboffsets = NULL;
-    view->obj = Py_NewRef((PyObject *)array);
-    array->exports++;
-    return 0;
-}
-
-static int get_buffer(PyObject *self, Py_buffer *view, int flags) {
-    ENTER(self);
-    int result = get_buffer_inside((MmapArray *)self, view, flags);
-    LEAVE();
-    return result;
-}
-
-static void release_buffer(PyObject *self, Py_buffer *view) {
-    (void)view;
-    ENTER(self);
-    ((MmapArray *)self)->exports--;
-    LEAVE();
 }
 
 static PyObject *repr_inside(MmapArray *array) {
@@ -151,13 +102,23 @@ static PyGetSetDef own_properties[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
+static PyMethodDef own_methods[] = {
+    {"__class_getitem__", Py_GenericAlias, METH_CLASS | METH_O,
+     PyDoc_STR("__class_getitem__($type, item, /)\n--\n\nFor annotations, such as mmaparray[int].")},
+    {NULL, NULL, 0, NULL},
+};
+
 /* The type wants each of these as one table; the files have one each. */
 static PyMethodDef methods[64];
 static PyGetSetDef properties[16];
 
 static void join_methods(void) {
-    PyMethodDef *const tables[] = {mbapy_search_methods, mbapy_insert_remove_methods, mbapy_content_methods, mbapy_mapping_methods,
-                                   mbapy_lifetime_methods, mbapy_growth_lock_methods};
+    PyMethodDef *const tables[] = {
+        mbapy_search_methods,  mbapy_insert_remove_methods, mbapy_extend_methods, mbapy_export_methods,
+        mbapy_copies_methods,  mbapy_in_place_methods,      mbapy_buffer_methods, mbapy_capsule_methods,
+        mbapy_open_methods,    mbapy_storage_methods,       mbapy_pickle_methods, mbapy_growth_lock_methods,
+        mbapy_lifetime_methods, own_methods,
+    };
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (PyMethodDef *method = tables[i]; method->ml_name != NULL; method++)
@@ -165,8 +126,9 @@ static void join_methods(void) {
 }
 
 static void join_properties(void) {
-    PyGetSetDef *const tables[] = {own_properties, mbapy_mapping_properties, mbapy_lifetime_properties,
-                                   mbapy_growth_lock_properties};
+    PyGetSetDef *const tables[] = {
+        own_properties, mbapy_storage_properties, mbapy_growth_lock_properties, mbapy_lifetime_properties,
+    };
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (PyGetSetDef *property = tables[i]; property->name != NULL; property++)
@@ -211,8 +173,8 @@ static PyType_Slot slots[] = {
     {Py_tp_members, members},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},
-    {Py_bf_getbuffer, get_buffer},
-    {Py_bf_releasebuffer, release_buffer},
+    {Py_bf_getbuffer, mbapy_get_buffer},
+    {Py_bf_releasebuffer, mbapy_release_buffer},
     {Py_sq_length, mbapy_len},
     {Py_sq_item, mbapy_item},
     {Py_sq_ass_item, mbapy_assign_item},

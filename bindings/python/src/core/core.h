@@ -90,7 +90,7 @@ void mbapy_deallocate(PyObject *self);
 extern PyMethodDef mbapy_lifetime_methods[];
 extern PyGetSetDef mbapy_lifetime_properties[];
 
-/* content.c: elements that come from other objects and go to them */
+/* borrow.c */
 
 /* Elements of this kind in another object's memory. */
 typedef struct {
@@ -102,24 +102,36 @@ typedef struct {
 /* 1 if `object` holds elements of the array's own type in memory, 0 if not, -1 and an exception. It can be the array
    itself, whose critical section the caller has; no call without the GIL is under way then. */
 int mbapy_borrow(MmapArray *array, PyObject *object, Elements *elements);
+/* To be said after a borrowing that returned 1, when the elements have been used. */
 void mbapy_give_back(Elements *elements);
 /* Whether the object is an array, ours or the standard one. */
 bool mbapy_is_any_array(State *state, PyObject *object);
-/* Appends all that the object yields. */
-int mbapy_extend_from(MmapArray *array, PyObject *object);
-/* The initializer of the constructor. */
-int mbapy_initialize(MmapArray *array, PyObject *object);
-/* Appends the bytes of an object that has a buffer. */
-int mbapy_extend_from_bytes(MmapArray *array, PyObject *object);
-/* Appends the characters of a str. */
-int mbapy_extend_from_text(MmapArray *array, PyObject *text);
+/* 1 if the object is an array of characters, 0 if not, -1 and an exception. */
+int mbapy_is_text_array(State *state, PyObject *object);
+
+/* copies.c */
+
 /* An anonymous array with the same elements. */
 MmapArray *mbapy_copy(MmapArray *array);
-PyObject *mbapy_to_list(MmapArray *array);
-PyObject *mbapy_to_text(MmapArray *array);
+/* An array.array of one element of this kind, or None where this Python has no such type. Borrowed. */
+PyObject *mbapy_one_of(State *state, const Kind *kind);
+/* An array.array of `count` elements, by the one that mbapy_one_of returns. */
+PyObject *mbapy_standard_copy(MmapArray *array, PyObject *one, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count);
 /* A copy of every `step`th element as an array.array, or as an array of ours where there is no such type. */
 PyObject *mbapy_copy_slice(MmapArray *array, PyObject *slice);
-extern PyMethodDef mbapy_content_methods[];
+extern PyMethodDef mbapy_copies_methods[];
+
+/* export.c */
+
+PyObject *mbapy_to_list(MmapArray *array);
+PyObject *mbapy_to_text(MmapArray *array);
+extern PyMethodDef mbapy_export_methods[];
+
+/* extend.c */
+
+/* The initializer of the constructor. */
+int mbapy_initialize(MmapArray *array, PyObject *object);
+extern PyMethodDef mbapy_extend_methods[];
 
 /* slices.c */
 
@@ -145,6 +157,10 @@ extern PyMethodDef mbapy_search_methods[];
 
 extern PyMethodDef mbapy_insert_remove_methods[];
 
+/* in_place.c */
+
+extern PyMethodDef mbapy_in_place_methods[];
+
 /* operators.c */
 
 PyObject *mbapy_concat(PyObject *self, PyObject *other);
@@ -156,19 +172,37 @@ PyObject *mbapy_inplace_repeat(PyObject *self, Py_ssize_t times);
 
 PyObject *mbapy_compare(PyObject *self, PyObject *other, int operation);
 
-/* mapping.c: what an array in mapped memory has beyond array.array */
-
-extern PyMethodDef mbapy_mapping_methods[];
-extern PyGetSetDef mbapy_mapping_properties[];
-PyObject *mbapy_shm_unlink(PyObject *module, PyObject *name);
-
-/* array.c: the type, and the buffer protocol */
-
-PyTypeObject *mbapy_make_array_type(PyObject *module);
-
 /* iterator.c */
 
-extern PyType_Spec mbapy_iterator_spec;
 PyObject *mbapy_iterate(PyObject *self);
+extern PyType_Spec mbapy_iterator_spec;
+
+/* buffer.c */
+
+int mbapy_get_buffer(PyObject *self, Py_buffer *view, int flags);
+void mbapy_release_buffer(PyObject *self, Py_buffer *view);
+extern PyMethodDef mbapy_buffer_methods[];
+
+/* capsule.c */
+
+extern PyMethodDef mbapy_capsule_methods[];
+
+/* open.c */
+
+PyObject *mbapy_shm_unlink(PyObject *module, PyObject *name);
+extern PyMethodDef mbapy_open_methods[];
+
+/* storage.c */
+
+extern PyMethodDef mbapy_storage_methods[];
+extern PyGetSetDef mbapy_storage_properties[];
+
+/* pickle.c */
+
+extern PyMethodDef mbapy_pickle_methods[];
+
+/* array.c */
+
+PyTypeObject *mbapy_make_array_type(PyObject *module);
 
 #endif

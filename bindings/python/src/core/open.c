@@ -1,14 +1,9 @@
-/* What an array in mapped memory has beyond array.array: files and names, flushing, room. */
+/* Opening of files, of named shared memory, and of what descriptors stand for. */
 #include "core.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-/* Opening. */
 
 typedef struct {
     const char *name;
@@ -274,148 +269,7 @@ static PyObject *from_fd_method(PyObject *type, PyObject *arguments, PyObject *k
     return (PyObject *)open_array((PyTypeObject *)type, &source, NULL);
 }
 
-/* The disk, others' length, room. */
-
-static int flush_inside(MmapArray *array) {
-    if (array->mmap == NULL)
-        return mbapy_at_leisure(array, mba_flush);
-    if (mbapy_must_be_open(array) < 0)
-        return -1;
-    PyObject *mmap = Py_NewRef(array->mmap);
-    PyObject *done = PyObject_CallMethod(mmap, "flush", NULL);
-    Py_DECREF(mmap);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
-}
-
-static PyObject *flush_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    ENTER(self);
-    int result = flush_inside((MmapArray *)self);
-    LEAVE();
-    return mbapy_none_unless(result);
-}
-
-static PyObject *refresh_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    ENTER(self);
-    int result = mbapy_call((MmapArray *)self, mba_refresh);
-    LEAVE();
-    return mbapy_none_unless(result);
-}
-
-static PyObject *shrink_to_fit_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    ENTER(self);
-    int result = mbapy_call((MmapArray *)self, mba_shrink_to_fit);
-    LEAVE();
-    return mbapy_none_unless(result);
-}
-
-static int reserve_inside(MmapArray *array, size_t capacity) {
-    if (mbapy_must_be_open(array) < 0)
-        return -1;
-    if (array->mmap != NULL)
-        return 0;
-    if (mbapy_may_change(array, false) < 0)
-        return -1;
-    return mbapy_changed(array, mba_reserve(array->handle, capacity));
-}
-
-static PyObject *reserve_method(PyObject *self, PyObject *capacity) {
-    Py_ssize_t wanted = PyNumber_AsSsize_t(capacity, PyExc_OverflowError);
-    if (wanted == -1 && PyErr_Occurred())
-        return NULL;
-    if (wanted < 0) {
-        PyErr_SetString(PyExc_ValueError, "negative capacity");
-        return NULL;
-    }
-    ENTER(self);
-    int result = reserve_inside((MmapArray *)self, (size_t)wanted);
-    LEAVE();
-    return mbapy_none_unless(result);
-}
-
-/* For others: C code, and pickling. */
-
-static PyObject *fileno_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    MmapArray *array = (MmapArray *)self;
-    PyObject *result = NULL;
-    ENTER(self);
-    if (mbapy_must_be_open(array) == 0) {
-        int fd = mba_fd(array->handle);
-        if (fd >= 0)
-            result = PyLong_FromLong(fd);
-        else
-            PyErr_SetString(array->state->unsupported, "an array over an mmap object has no descriptor");
-    }
-    LEAVE();
-    return result;
-}
-
-#define CAPSULE "mmap_backed_array.mba_array"
-
-static void end_capsule(PyObject *capsule) {
-    MmapArray *array = PyCapsule_GetContext(capsule);
-    ENTER(array);
-    array->pins--;
-    LEAVE();
-    Py_DECREF((PyObject *)array);
-}
-
-static PyObject *capsule_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    MmapArray *array = (MmapArray *)self;
-    PyObject *capsule = NULL;
-    ENTER(self);
-    if (mbapy_must_be_open(array) == 0)
-        capsule = PyCapsule_New(array->handle, CAPSULE, NULL);
-    if (capsule != NULL && array->private)
-        array->written = true; /* for all we know */
-    if (capsule != NULL) {
-        PyCapsule_SetContext(capsule, Py_NewRef(self));
-        PyCapsule_SetDestructor(capsule, end_capsule);
-        array->pins++;
-        mbapy_settle(array);
-    }
-    LEAVE();
-    return capsule;
-}
-
-static PyObject *reference_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    MmapArray *array = (MmapArray *)self;
-    if (mbapy_must_be_open(array) < 0)
-        return NULL;
-    if (array->written)
-        Py_RETURN_NONE;
-    return Py_BuildValue("OOsO", array->shared_memory ? Py_True : Py_False,
-                         array->name == NULL ? Py_None : array->name, array->mode,
-                         array->exact ? Py_True : Py_False);
-}
-
-static PyObject *init_subclass_method(PyObject *type, PyObject *arguments, PyObject *keywords) {
-    State *state = mbapy_state((PyTypeObject *)type);
-    if (state == NULL)
-        return NULL;
-    PyObject *super = PyObject_CallFunction((PyObject *)&PySuper_Type, "OO", state->array_type, type);
-    PyObject *above = super == NULL ? NULL : PyObject_GetAttrString(super, "__init_subclass__");
-    PyObject *done = above == NULL ? NULL : PyObject_Call(above, arguments, keywords);
-    Py_XDECREF(super);
-    Py_XDECREF(above);
-    if (done == NULL)
-        return NULL;
-    Py_DECREF(done);
-    PyObject *module = PyImport_ImportModule("mmap_backed_array._pickle");
-    if (module == NULL)
-        return NULL;
-    done = PyObject_CallMethod(module, "register", "O", type);
-    Py_DECREF(module);
-    return done;
-}
-
-PyMethodDef mbapy_mapping_methods[] = {
+PyMethodDef mbapy_open_methods[] = {
     {"open", (PyCFunction)(void (*)(void))open_method, METH_CLASS | METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR(
          "open(path, typecode, mode='r', *, exact=False, permissions=None, reservation=None)\n--\n\n"
@@ -439,68 +293,5 @@ PyMethodDef mbapy_mapping_methods[] = {
      PyDoc_STR("from_fd(fd, typecode, mode='r+', *, exact=False)\n--\n\n"
                "Open the file or memory behind a descriptor or file object, which stays the caller's; mode is 'r', "
                "'r+' or 'c'.")},
-    {"flush", flush_method, METH_NOARGS,
-     PyDoc_STR("flush($self, /)\n--\n\nReturn when elements and length are on the disk. Other threads run meanwhile.")},
-    {"refresh", refresh_method, METH_NOARGS,
-     PyDoc_STR("refresh($self, /)\n--\n\nTake up the length that others have published.")},
-    {"reserve", reserve_method, METH_O,
-     PyDoc_STR("reserve($self, capacity, /)\n--\n\nMake room for so many elements in all; appends up to there can't "
-               "fail.")},
-    {"shrink_to_fit", shrink_to_fit_method, METH_NOARGS,
-     PyDoc_STR("shrink_to_fit($self, /)\n--\n\nGive spare room back; a file is then exactly its elements.")},
-    {"fileno", fileno_method, METH_NOARGS,
-     PyDoc_STR("fileno($self, /)\n--\n\nReturn the descriptor of the file or memory; it is the array's, and is closed "
-               "with it.")},
-    {"capsule", capsule_method, METH_NOARGS,
-     PyDoc_STR("capsule($self, /)\n--\n\nReturn the mba_array * as a PyCapsule named \"" CAPSULE "\". The array can't "
-               "be closed while the capsule exists, and stays Python's: C code must not free it.")},
-    {"_reference", reference_method, METH_NOARGS, NULL},
-    {"__init_subclass__", (PyCFunction)(void (*)(void))init_subclass_method,
-     METH_CLASS | METH_VARARGS | METH_KEYWORDS, NULL},
-    {"__class_getitem__", Py_GenericAlias, METH_CLASS | METH_O,
-     PyDoc_STR("__class_getitem__($type, item, /)\n--\n\nFor annotations, such as mmaparray[int].")},
     {NULL, NULL, 0, NULL},
-};
-
-/* Properties. */
-
-static PyObject *get_name(PyObject *self, void *closure) {
-    (void)closure;
-    PyObject *name = ((MmapArray *)self)->name;
-    return Py_NewRef(name == NULL ? Py_None : name);
-}
-
-static PyObject *get_mode(PyObject *self, void *closure) {
-    (void)closure;
-    return PyUnicode_FromString(((MmapArray *)self)->mode);
-}
-
-static PyObject *get_readonly(PyObject *self, void *closure) {
-    (void)closure;
-    MmapArray *array = (MmapArray *)self;
-    PyObject *result = NULL;
-    ENTER(self);
-    if (mbapy_must_be_open(array) == 0)
-        result = PyBool_FromLong(mba_is_readonly(array->handle));
-    LEAVE();
-    return result;
-}
-
-static PyObject *get_capacity(PyObject *self, void *closure) {
-    (void)closure;
-    MmapArray *array = (MmapArray *)self;
-    PyObject *result = NULL;
-    ENTER(self);
-    if (mbapy_must_be_open(array) == 0)
-        result = PyLong_FromSize_t(mba_capacity(array->handle));
-    LEAVE();
-    return result;
-}
-
-PyGetSetDef mbapy_mapping_properties[] = {
-    {"name", get_name, NULL, "the absolute path of the file, or the name of the shared memory; else None", NULL},
-    {"mode", get_mode, NULL, "the mode it was opened in", NULL},
-    {"readonly", get_readonly, NULL, "whether elements can't be set", NULL},
-    {"capacity", get_capacity, NULL, "how many elements fit before the file must grow", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
 };
