@@ -13,7 +13,7 @@ typedef struct {
     PyObject *file_state_error, *unsupported;
     /* For each kind, an array.array of one element, None where this Python's array.array has no such type, and
        NULL until somebody asks. */
-    PyObject *ones[KINDS];
+    PyObject *ones[MOST_ELEMENT_TYPES];
 } State;
 
 typedef struct {

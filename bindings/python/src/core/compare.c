@@ -27,10 +27,7 @@ static int other_array(MmapArray *array, PyObject *object, Other *other) {
         return 0;
     if (PyObject_GetBuffer(object, &other->view, PyBUF_ND | PyBUF_FORMAT) < 0)
         return -1;
-    other->kind = NULL;
-    for (int i = 0; i < KINDS && other->kind == NULL; i++)
-        if (mbapy_format_is(&mbapy_kinds[i], other->view.format, other->view.itemsize))
-            other->kind = &mbapy_kinds[i];
+    other->kind = mbapy_kind_of_format(other->view.format, other->view.itemsize);
     static _Alignas(WIDEST) char nothing[WIDEST]; /* an empty array may be nowhere in particular */
     void *data = other->view.len > 0 ? other->view.buf : nothing;
     int code = MBA_ETYPE;

@@ -11,6 +11,17 @@
 #include "element_types.h"
 #include "interpreter.h"
 
+/* element_types.c, by element_types.h */
+
+/* typecodes.c */
+
+/* The element type of a typecode, or NULL and an exception. */
+const Kind *mbapy_kind_of_object(PyObject *typecode);
+/* The first one of this format of the buffer protocol, or NULL. */
+const Kind *mbapy_kind_of_format(const char *format, Py_ssize_t itemsize);
+/* Whether memory in this format holds elements of this type. */
+bool mbapy_format_is(const Kind *kind, const char *format, Py_ssize_t itemsize);
+
 /* errors.c */
 
 /* Raises what a code of the library means. Returns -1. */

@@ -1,4 +1,4 @@
-/* Element types: a row of their table each, and how a row is found. */
+/* What a row of the table of element types is. */
 #ifndef MBAPY_ELEMENT_TYPES_H
 #define MBAPY_ELEMENT_TYPES_H
 
@@ -42,15 +42,12 @@ typedef struct Kind {
     Seek (*seek)(PyObject *object, char *to);
 } Kind;
 
-#define KINDS 19
-extern const Kind mbapy_kinds[KINDS];
+/* element_types.c */
 
-/* The row of a typecode, or NULL. */
-const Kind *mbapy_kind(const char *code, Py_ssize_t size);
-/* The row that a Python object names, or NULL and an exception. */
-const Kind *mbapy_kind_of_object(PyObject *typecode);
-/* Whether memory in this format of the buffer protocol holds elements of this kind. */
-bool mbapy_format_is(const Kind *kind, const char *format, Py_ssize_t itemsize);
+extern const Kind mbapy_kinds[];
+extern const int mbapy_kind_count;
+/* How many rows the table can have at most. */
+#define MOST_ELEMENT_TYPES 64
 
 /* Copies one element. */
 static inline void mbapy_put(const Kind *kind, char *to, const char *from) {

@@ -14,8 +14,8 @@ PyDoc_STRVAR(file_state_error_documentation,
 "can't grow (EPARTIAL). errno is one of these numbers.");
 
 static int add_constants(PyObject *module) {
-    char codes[KINDS + 1] = {0};
-    for (int i = 0; i < KINDS; i++)
+    char codes[MOST_ELEMENT_TYPES + 1] = {0};
+    for (int i = 0; i < mbapy_kind_count; i++)
         codes[i] = (char)mbapy_kinds[i].type;
     return PyModule_AddStringConstant(module, "typecodes", codes) < 0 ||
                    PyModule_AddIntConstant(module, "ECORRUPT", MBA_ECORRUPT) < 0 ||

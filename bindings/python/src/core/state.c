@@ -9,7 +9,7 @@ static int visit_state(State *state, visitproc visit, void *arg) {
     Py_VISIT((PyObject *)state->mmap_type);
     Py_VISIT(state->file_state_error);
     Py_VISIT(state->unsupported);
-    for (int i = 0; i < KINDS; i++)
+    for (int i = 0; i < MOST_ELEMENT_TYPES; i++)
         Py_VISIT(state->ones[i]);
     return 0;
 }
@@ -30,7 +30,7 @@ static int clear(PyObject *module) {
     Py_CLEAR(state->mmap_type);
     Py_CLEAR(state->file_state_error);
     Py_CLEAR(state->unsupported);
-    for (int i = 0; i < KINDS; i++)
+    for (int i = 0; i < MOST_ELEMENT_TYPES; i++)
         Py_CLEAR(state->ones[i]);
     return 0;
 }
