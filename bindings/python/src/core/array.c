@@ -1,9 +1,9 @@
 /* The type: its constructor, what an array says of itself, and the tables of all methods and properties. */
 #include "core.h"
 
-/* Newer Pythons warn of 'u'; whoever changes one import wants to hear it here too. */
-static int warn_of(const Kind *kind) {
-    if (kind->type != 'u' || Py_Version < 0x030D0000)
+/* Warns of 'u', where array.array does. */
+static int warn_of(const ElementType *element_type) {
+    if (element_type->type != 'u' || Py_Version < 0x030D0000)
         return 0;
     return PyErr_WarnEx(PyExc_DeprecationWarning,
                         "The 'u' type code is deprecated and will be removed in Python 3.16", 1);
@@ -34,13 +34,13 @@ static PyObject *new_array(PyTypeObject *type, PyObject *arguments, PyObject *ke
         return NULL;
     if (!PyArg_ParseTuple(arguments, "O|O:mmaparray", &typecode, &initializer))
         return NULL;
-    const Kind *kind = mbapy_kind_of_object(typecode);
-    if (kind == NULL || warn_of(kind) < 0)
+    const ElementType *element_type = mbapy_element_type_of_typecode(typecode);
+    if (element_type == NULL || warn_of(element_type) < 0)
         return NULL;
-    MmapArray *array = mbapy_allocate(type, state, kind);
+    MmapArray *array = mbapy_allocate(type, state, element_type);
     if (array == NULL)
         return NULL;
-    int result = mmap != NULL ? mbapy_adopt_mmap(array, mmap) : mbapy_open_anonymous(array);
+    int result = mmap != NULL ? mbapy_use_mmap_object(array, mmap) : mbapy_open_anonymous(array);
     if (result == 0 && initializer != NULL)
         result = mbapy_initialize(array, initializer);
     if (result < 0)
@@ -60,19 +60,19 @@ static PyObject *repr_inside(MmapArray *array) {
     if (name == NULL) {
         return NULL;
     } else if (array->handle == NULL) {
-        text = PyUnicode_FromFormat("<closed %U('%s')>", name, array->kind->code);
+        text = PyUnicode_FromFormat("<closed %U('%s')>", name, array->element_type->code);
     } else if (mbapy_length(array) == 0) {
-        text = PyUnicode_FromFormat("%U('%s')", name, array->kind->code);
+        text = PyUnicode_FromFormat("%U('%s')", name, array->element_type->code);
     } else {
         PyObject *content;
-        if (array->kind->class == TEXT)
+        if (array->element_type->class == TEXT)
             content = mbapy_to_text(array);
-        else if (array->kind->class == BYTE)
+        else if (array->element_type->class == BYTE)
             content = PyBytes_FromStringAndSize(array->data, mbapy_length(array));
         else
             content = mbapy_to_list(array);
         if (content != NULL)
-            text = PyUnicode_FromFormat("%U('%s', %R)", name, array->kind->code, content);
+            text = PyUnicode_FromFormat("%U('%s', %R)", name, array->element_type->code, content);
         Py_XDECREF(content);
     }
     Py_DECREF(name);
@@ -88,12 +88,12 @@ static PyObject *repr(PyObject *self) {
 
 static PyObject *get_typecode(PyObject *self, void *closure) {
     (void)closure;
-    return PyUnicode_FromString(((MmapArray *)self)->kind->code);
+    return PyUnicode_FromString(((MmapArray *)self)->element_type->code);
 }
 
 static PyObject *get_itemsize(PyObject *self, void *closure) {
     (void)closure;
-    return PyLong_FromLong(((MmapArray *)self)->kind->size);
+    return PyLong_FromLong(((MmapArray *)self)->element_type->size);
 }
 
 static PyGetSetDef own_properties[] = {
@@ -108,16 +108,16 @@ static PyMethodDef own_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* The type wants each of these as one table; the files have one each. */
+/* The type takes one table of methods and one of properties. They are joined from those of the files. */
 static PyMethodDef methods[64];
 static PyGetSetDef properties[16];
 
 static void join_methods(void) {
     PyMethodDef *const tables[] = {
-        mbapy_search_methods,  mbapy_insert_remove_methods, mbapy_extend_methods, mbapy_export_methods,
-        mbapy_copies_methods,  mbapy_in_place_methods,      mbapy_buffer_methods, mbapy_capsule_methods,
-        mbapy_open_methods,    mbapy_storage_methods,       mbapy_pickle_methods, mbapy_growth_lock_methods,
-        mbapy_lifetime_methods, own_methods,
+        mbapy_growth_lock_methods,   mbapy_lifetime_methods, mbapy_copies_methods, mbapy_extend_methods,
+        mbapy_export_methods,        mbapy_search_methods,   mbapy_insert_remove_methods,
+        mbapy_in_place_methods,      mbapy_buffer_methods,   mbapy_capsule_methods,
+        mbapy_open_methods,          mbapy_storage_methods,  mbapy_pickle_methods, own_methods,
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
@@ -185,7 +185,7 @@ static PyType_Slot slots[] = {
     {Py_sq_inplace_repeat, mbapy_inplace_repeat},
     {Py_mp_length, mbapy_len},
     {Py_mp_subscript, mbapy_subscript},
-    {Py_mp_ass_subscript, mbapy_assign},
+    {Py_mp_ass_subscript, mbapy_assign_subscript},
     {0, NULL},
 };
 

@@ -1,4 +1,4 @@
-/* The array object, the module's state, and what is known of an array without asking the library. */
+/* The module's state, the array object, and what is known of an array without asking the library. */
 #ifndef MBAPY_ARRAY_H
 #define MBAPY_ARRAY_H
 
@@ -10,37 +10,38 @@ typedef struct {
     PyTypeObject *array_type, *iterator_type, *growth_lock_type;
     PyTypeObject *standard_array; /* array.array */
     PyTypeObject *mmap_type;      /* mmap.mmap */
-    PyObject *file_state_error, *unsupported;
-    /* For each kind, an array.array of one element, None where this Python's array.array has no such type, and
+    PyObject *file_state_error;   /* FileStateError */
+    PyObject *unsupported;        /* io.UnsupportedOperation */
+    /* For each element type, an array.array of one element, None where this Python's array.array has no such type, and
        NULL until somebody asks. */
-    PyObject *ones[MOST_ELEMENT_TYPES];
+    PyObject *templates[MOST_ELEMENT_TYPES];
 } State;
 
 typedef struct {
     PyObject_HEAD
     mba_array *handle;   /* NULL: closed */
-    mba_array *growable; /* the handle, where a change of the length needs no further question; else NULL */
+    mba_array *growable; /* the handle, where the length can be changed without further checks; else NULL */
     char *data;          /* element 0; NULL: closed */
-    char *writable;      /* element 0, where an element can be set without further question; else NULL */
-    const Kind *kind;
-    Py_ssize_t count;       /* the length, or -1: to be asked for */
-    State *state;           /* lives as long as the type */
-    Py_ssize_t exports;     /* views that are out */
-    Py_ssize_t pins;        /* others that rely on the handle: capsules */
-    PyObject *mmap;         /* the mmap.mmap that is the memory, or NULL */
-    Py_buffer mmap_view;    /* of it */
-    PyObject *name;         /* where others find it, or NULL */
-    const char *mode;       /* as in `open` */
-    int lock_depth;         /* `with a.lock()` within each other... */
-    pid_t lock_depth_in;    /* ...in this process */
-    bool shared_memory;     /* the name is one of shared memory, not a path */
-    bool exact;             /* the file's size follows the length */
-    bool private;           /* copy on write... */
-    bool written;           /* ...and not what the file says any more */
-    bool busy;              /* a call without the GIL is under way: nothing else may change the length */
-    PyThread_type_lock turn; /* held while busy */
-    pid_t turn_in;          /* the process that made it */
-    int waiting;            /* threads that wait for it */
+    char *writable;      /* element 0, where elements can be set without further checks; else NULL */
+    const ElementType *element_type;
+    Py_ssize_t count;             /* the length, or -1: the library must be asked */
+    State *state;                 /* lives as long as the type */
+    Py_ssize_t exports;           /* views of the elements that exist */
+    Py_ssize_t pins;              /* capsules of the handle that exist */
+    PyObject *mmap;               /* the mmap.mmap object that has the memory, or NULL */
+    Py_buffer mmap_view;          /* of it */
+    PyObject *name;               /* the path, or the name of shared memory, or NULL */
+    const char *mode;             /* as in `open` */
+    int lock_depth;               /* how many `with a.lock()` are within each other... */
+    pid_t lock_depth_pid;         /* ...in this process */
+    bool shared_memory;           /* the name is one of shared memory, not a path */
+    bool exact;                   /* the file's size follows the length */
+    bool private;                 /* copy on write... */
+    bool written;                 /* ...and perhaps not what the file says any more */
+    bool busy;                    /* a call without the GIL is under way: nothing else may change the length */
+    PyThread_type_lock busy_lock; /* held while busy */
+    pid_t busy_lock_pid;          /* the process that uses it */
+    int waiting;                  /* threads that wait for it */
     PyObject *weak_references;
 } MmapArray;
 
@@ -59,13 +60,14 @@ static inline Py_ssize_t mbapy_length(MmapArray *array) {
     return count;
 }
 
-/* To be said after every call of the library that can change the length, be it that it failed. */
+/* To be called after every call of the library that can change the length, even if it failed. */
 static inline void mbapy_length_changed(MmapArray *array) {
     array->count = -1;
 }
 
-/* To be said after every change of the handle, and of what decides whether elements or the length can be changed. */
-static inline void mbapy_settle(MmapArray *array) {
+/* Sets `data`, `growable` and `writable`. To be called after every change of what they follow from: the handle, `mmap`,
+   `busy`, `written`. */
+static inline void mbapy_update_shortcuts(MmapArray *array) {
     bool open = array->handle != NULL;
     bool settable = open && !mba_is_readonly(array->handle) && (!array->private || array->written);
     mbapy_length_changed(array);
@@ -74,10 +76,10 @@ static inline void mbapy_settle(MmapArray *array) {
     array->writable = settable ? array->data : NULL;
 }
 
-/* Methods of arrays. Each is what `work` does, in the array's critical section. */
+/* Definitions of methods of arrays, which do their work in the array's critical section. */
 
-/* int work(MmapArray *): a method without arguments that returns None. */
-#define METHOD_DOING(name, work)                                                                             \
+/* A method without arguments that returns None: int work(MmapArray *). */
+#define METHOD(name, work)                                                                             \
     static PyObject *name(PyObject *self, PyObject *unused) {                                                \
         (void)unused;                                                                                        \
         ENTER(self);                                                                                         \
@@ -86,8 +88,8 @@ static inline void mbapy_settle(MmapArray *array) {
         return mbapy_none_unless(result);                                                                    \
     }
 
-/* int work(MmapArray *, PyObject *): one that takes an argument and returns None. */
-#define METHOD_TAKING(name, work)                                                                            \
+/* One that takes an argument and returns None: int work(MmapArray *, PyObject *). */
+#define METHOD_WITH_ARGUMENT(name, work)                                                                            \
     static PyObject *name(PyObject *self, PyObject *argument) {                                              \
         ENTER(self);                                                                                         \
         int result = work((MmapArray *)self, argument);                                                      \
@@ -95,8 +97,8 @@ static inline void mbapy_settle(MmapArray *array) {
         return mbapy_none_unless(result);                                                                    \
     }
 
-/* PyObject *work(MmapArray *): one without arguments that returns the result. */
-#define METHOD_GIVING(name, work)                                                                            \
+/* One without arguments that returns a result: PyObject *work(MmapArray *). */
+#define METHOD_WITH_RESULT(name, work)                                                                            \
     static PyObject *name(PyObject *self, PyObject *unused) {                                                \
         (void)unused;                                                                                        \
         ENTER(self);                                                                                         \

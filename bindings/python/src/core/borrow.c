@@ -1,6 +1,6 @@
 /*
- * Elements in another object's memory: whether they are of the array's type, and how they are kept where they are
- * until they have been used.
+ * Elements in another object's memory. This file tells whether an object has any of an array's type, and keeps them
+ * where they are until they are given back.
  */
 #include "core.h"
 
@@ -21,15 +21,15 @@ static int has_typecode(PyObject *object, const char *code) {
 
 int mbapy_is_text_array(State *state, PyObject *object) {
     if (mbapy_is_array(state, object))
-        return ((MmapArray *)object)->kind->class == TEXT;
+        return ((MmapArray *)object)->element_type->class == TEXT;
     if (!mbapy_is_any_array(state, object))
         return 0;
     int result = has_typecode(object, "u");
     return result != 0 ? result : has_typecode(object, "w");
 }
 
-static int borrow_ours(MmapArray *array, MmapArray *theirs, Elements *elements) {
-    if (theirs->kind != array->kind)
+static int borrow_ours(MmapArray *array, MmapArray *theirs, BorrowedElements *elements) {
+    if (theirs->element_type != array->element_type)
         return 0;
     if (mbapy_must_be_open(theirs) < 0)
         return -1;
@@ -44,7 +44,7 @@ static int borrow_ours(MmapArray *array, MmapArray *theirs, Elements *elements) 
     return 1;
 }
 
-int mbapy_borrow(MmapArray *array, PyObject *object, Elements *elements) {
+int mbapy_borrow(MmapArray *array, PyObject *object, BorrowedElements *elements) {
     memset(elements, 0, sizeof *elements);
     if (object == (PyObject *)array) /* whose critical section would be left for a moment to be entered again */
         return borrow_ours(array, array, elements);
@@ -64,22 +64,24 @@ int mbapy_borrow(MmapArray *array, PyObject *object, Elements *elements) {
         PyErr_Clear();
         return 0;
     }
-    const Kind *kind = array->kind;
-    int fits = view->ndim == 1 && mbapy_format_is(kind, view->format, view->itemsize);
-    if (!fits && kind->class == BYTE)
+    const ElementType *element_type = array->element_type;
+    int fits = view->ndim == 1 && mbapy_format_matches(element_type, view->format, view->itemsize);
+    if (!fits && element_type->class == BYTE)
         fits = PyBytes_Check(object) || PyByteArray_Check(object);
+    /* Of arrays, only those of this typecode, not of another that is the same in memory. */
     if (fits && mbapy_is_any_array(array->state, object))
-        fits = kind->class == TEXT ? has_typecode(object, kind->code) : view->format[0] == kind->code[0];
+        fits = element_type->class == TEXT ? has_typecode(object, element_type->code)
+                                           : view->format[0] == element_type->code[0];
     if (fits <= 0) {
         PyBuffer_Release(view);
         return fits;
     }
     elements->data = view->buf;
-    elements->count = view->len / kind->size;
+    elements->count = view->len / element_type->size;
     return 1;
 }
 
-void mbapy_give_back(Elements *elements) {
+void mbapy_give_back(BorrowedElements *elements) {
     if (elements->pinned != NULL) {
         ENTER(elements->pinned);
         elements->pinned->exports--;

@@ -21,11 +21,11 @@ static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
     }
     Py_ssize_t count = mbapy_length(array);
     view->buf = array->data;
-    view->len = count * array->kind->size;
+    view->len = count * array->element_type->size;
     view->readonly = readonly;
-    view->itemsize = array->kind->size;
+    view->itemsize = array->element_type->size;
     view->ndim = 1;
-    view->format = (flags & PyBUF_FORMAT) == PyBUF_FORMAT ? (char *)array->kind->format : NULL;
+    view->format = (flags & PyBUF_FORMAT) == PyBUF_FORMAT ? (char *)array->element_type->format : NULL;
     /* Each view keeps the length it was made with, in the field that is the exporter's own. */
     view->internal = (void *)count;
     view->shape = (flags & PyBUF_ND) == PyBUF_ND ? (Py_ssize_t *)&view->internal : NULL;
@@ -57,7 +57,7 @@ static PyObject *buffer_info(MmapArray *array) {
     return address == NULL ? NULL : Py_BuildValue("Nn", address, mbapy_length(array));
 }
 
-METHOD_GIVING(buffer_info_method, buffer_info)
+METHOD_WITH_RESULT(buffer_info_method, buffer_info)
 
 PyMethodDef mbapy_buffer_methods[] = {
     {"buffer_info", buffer_info_method, METH_NOARGS,

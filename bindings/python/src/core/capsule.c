@@ -19,12 +19,12 @@ static PyObject *capsule_method(PyObject *self, PyObject *unused) {
     if (mbapy_must_be_open(array) == 0)
         capsule = PyCapsule_New(array->handle, CAPSULE, NULL);
     if (capsule != NULL && array->private)
-        array->written = true; /* for all we know */
+        array->written = true; /* perhaps, by C code */
     if (capsule != NULL) {
         PyCapsule_SetContext(capsule, Py_NewRef(self));
         PyCapsule_SetDestructor(capsule, end_capsule);
         array->pins++;
-        mbapy_settle(array);
+        mbapy_update_shortcuts(array);
     }
     LEAVE();
     return capsule;

@@ -1,4 +1,4 @@
-/* Changes of the length: all of them, by the library's calls or over an mmap object, with the checks that they need. */
+/* Changes of the length, by the library's calls or over an mmap object, with the checks that they need. */
 #include "core.h"
 
 int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const void *values, Py_ssize_t count) {
@@ -7,7 +7,7 @@ int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const v
             return mbapy_must_be_open(array);
         if (mbapy_may_write(array) < 0)
             return -1;
-        size_t size = array->kind->size;
+        size_t size = array->element_type->size;
         memmove(array->data + (size_t)start * size, values, (size_t)count * size);
         return 0;
     }
@@ -19,12 +19,12 @@ int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const v
         PyErr_SetString(PyExc_RuntimeError, "the array has changed its length during the operation");
         return -1;
     }
-    if (count - removed > PY_SSIZE_T_MAX / array->kind->size - length) {
+    if (count - removed > PY_SSIZE_T_MAX / array->element_type->size - length) {
         PyErr_NoMemory();
         return -1;
     }
     if (array->mmap != NULL)
-        return mbapy_splice_mmap(array, start, removed, values, count);
+        return mbapy_splice_mmap_object(array, start, removed, values, count);
     int code;
     if (start == length)
         code = mba_extend(array->handle, values, (size_t)count);
@@ -32,7 +32,7 @@ int mbapy_splice(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const v
         code = mba_resize(array->handle, (size_t)start); /* which a kill doesn't leave half done */
     else
         code = mba_splice(array->handle, (size_t)start, (size_t)removed, values, (size_t)count);
-    return mbapy_changed(array, code);
+    return mbapy_finish_change(array, code);
 }
 
 int mbapy_extend(MmapArray *array, const void *values, Py_ssize_t count) {
@@ -53,19 +53,19 @@ static void fill_with_copies(char *data, size_t length, size_t total, size_t siz
 }
 
 int mbapy_multiply(MmapArray *array, Py_ssize_t times) {
-    if (mbapy_hold(array) < 0)
+    if (mbapy_take_growth_lock(array) < 0)
         return -1;
     Py_ssize_t length = mbapy_length(array);
     if (times == 1 || length == 0)
         return 0;
-    if (times > PY_SSIZE_T_MAX / array->kind->size / length) {
+    if (times > PY_SSIZE_T_MAX / array->element_type->size / length) {
         PyErr_NoMemory();
         return -1;
     }
     Py_ssize_t total = length * times;
-    size_t size = array->kind->size;
+    size_t size = array->element_type->size;
     if (array->mmap != NULL) {
-        if (mbapy_resize_mmap(array, total) < 0)
+        if (mbapy_resize_mmap_object(array, total) < 0)
             return -1;
         fill_with_copies(array->data, (size_t)length, (size_t)total, size);
         return 0;
@@ -85,11 +85,11 @@ int mbapy_multiply(MmapArray *array, Py_ssize_t times) {
         if (code != MBA_OK && mba_len(array->handle) > (size_t)length)
             mba_resize(array->handle, (size_t)length);
     }
-    return mbapy_changed(array, code);
+    return mbapy_finish_change(array, code);
 }
 
 int mbapy_clear(MmapArray *array) {
-    if (mbapy_hold(array) < 0)
+    if (mbapy_take_growth_lock(array) < 0)
         return -1;
     if (mbapy_length(array) == 0)
         return 0; /* which views don't mind */
@@ -98,5 +98,5 @@ int mbapy_clear(MmapArray *array) {
     if (array->mmap != NULL)
         return mbapy_splice(array, 0, mbapy_length(array), NULL, 0);
     int code = mba_clear(array->handle);
-    return mbapy_changed(array, code);
+    return mbapy_finish_change(array, code);
 }

@@ -2,7 +2,7 @@
 #include "core.h"
 
 int mbapy_may_change(MmapArray *array, bool shorter) {
-    if (mbapy_wait_for_turn(array) < 0)
+    if (mbapy_wait_until_idle(array) < 0)
         return -1;
     if (shorter && array->exports > 0) {
         PyErr_SetString(PyExc_BufferError, "an array can't be made shorter or closed while views of it exist");
@@ -24,16 +24,16 @@ int mbapy_may_write(MmapArray *array) {
     if (mba_is_readonly(array->handle))
         return mbapy_fail(array, MBA_EREADONLY);
     array->written = true; /* a private one */
-    mbapy_settle(array);
+    mbapy_update_shortcuts(array);
     return 0;
 }
 
-int mbapy_call(MmapArray *array, int (*call)(mba_array *)) {
+int mbapy_change_storage(MmapArray *array, int (*call)(mba_array *)) {
     if (mbapy_must_be_open(array) < 0)
         return -1;
     if (array->mmap != NULL)
         return 0;
     if (mbapy_may_change(array, false) < 0)
         return -1;
-    return mbapy_changed(array, call(array->handle));
+    return mbapy_finish_change(array, call(array->handle));
 }

@@ -1,10 +1,10 @@
-/* Copies as arrays: of a whole array, and of a slice, which is an array.array wherever there is such a type. */
+/* Copies: of a whole array as one in anonymous memory, of a slice as an array.array wherever there is such a type. */
 #include "core.h"
 
 MmapArray *mbapy_copy(MmapArray *array) {
     if (mbapy_must_be_open(array) < 0)
         return NULL;
-    MmapArray *copy = mbapy_new_anonymous(array->state, array->kind);
+    MmapArray *copy = mbapy_new_anonymous(array->state, array->element_type);
     /* Making it may have collected garbage, and so have run code. */
     if (copy != NULL && (mbapy_must_be_open(array) < 0 ||
                          mbapy_extend(copy, array->data, mbapy_length(array)) < 0))
@@ -16,49 +16,51 @@ static PyObject *copy(MmapArray *array) {
     return (PyObject *)mbapy_copy(array);
 }
 
-METHOD_GIVING(copy_method, copy)
+METHOD_WITH_RESULT(copy_method, copy)
 
 static PyObject *deepcopy_method(PyObject *self, PyObject *memo) {
     (void)memo;
     return copy_method(self, NULL);
 }
 
-PyObject *mbapy_one_of(State *state, const Kind *kind) {
-    PyObject **one = &state->ones[kind - mbapy_kinds];
-    if (*one == NULL) {
+PyObject *mbapy_template_of(State *state, const ElementType *element_type) {
+    PyObject **place = &state->templates[element_type - mbapy_element_types];
+    if (*place == NULL) {
         PyObject *module = PyImport_ImportModule("mmap_backed_array._standard");
         if (module == NULL)
             return NULL;
-        PyObject *made = PyObject_CallMethod(module, "one", "si", kind->code, (int)kind->size);
+        PyObject *made = PyObject_CallMethod(module, "one", "si", element_type->code, (int)element_type->size);
         Py_DECREF(module);
         if (made == NULL)
             return NULL;
         PyObject *none = NULL;
         /* The import may have let another thread do the same. */
-        if (!__atomic_compare_exchange_n(one, &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        if (!__atomic_compare_exchange_n(place, &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             Py_DECREF(made);
     }
-    return *one;
+    return *place;
 }
 
-/* From how many bytes on the call of a method costs less than storing every byte twice. */
+/* From so many bytes on, the call of a method costs less than storing every byte twice. */
 #define LARGE_SLICE 32768
 
-static void copy_steps(const Kind *kind, char *to, const char *from, Py_ssize_t step, Py_ssize_t count) {
+static void copy_steps(const ElementType *element_type, char *to, const char *from, Py_ssize_t step,
+                       Py_ssize_t count) {
     if (step == 1) {
-        memcpy(to, from, (size_t)count * kind->size);
+        memcpy(to, from, (size_t)count * element_type->size);
         return;
     }
     for (Py_ssize_t i = 0; i < count; i++)
-        mbapy_put(kind, to + i * kind->size, from + i * step * kind->size);
+        mbapy_copy_element(element_type, to + i * element_type->size, from + i * step * element_type->size);
 }
 
-/* The elements of large ones are taken over by array.array's own method, with one copy. */
-PyObject *mbapy_standard_copy(MmapArray *array, PyObject *one, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count) {
-    const char *from = array->data + start * array->kind->size;
-    Py_ssize_t bytes = count * array->kind->size;
+PyObject *mbapy_standard_copy(MmapArray *array, PyObject *template, Py_ssize_t start, Py_ssize_t step,
+                              Py_ssize_t count) {
+    const char *from = array->data + start * array->element_type->size;
+    Py_ssize_t bytes = count * array->element_type->size;
+    /* Elements of a large one are stored once, by array.array's own method; those of others over the template's. */
     bool large = step == 1 && bytes >= LARGE_SLICE;
-    PyObject *copy = PySequence_Repeat(one, large ? 0 : count);
+    PyObject *copy = PySequence_Repeat(template, large ? 0 : count);
     if (copy == NULL || count == 0)
         return copy;
     int result = -1;
@@ -72,7 +74,7 @@ PyObject *mbapy_standard_copy(MmapArray *array, PyObject *one, Py_ssize_t start,
         Py_buffer view;
         result = PyObject_GetBuffer(copy, &view, PyBUF_WRITABLE);
         if (result == 0) {
-            copy_steps(array->kind, view.buf, from, step, count);
+            copy_steps(array->element_type, view.buf, from, step, count);
             PyBuffer_Release(&view);
         }
     }
@@ -83,15 +85,15 @@ PyObject *mbapy_standard_copy(MmapArray *array, PyObject *one, Py_ssize_t start,
     return copy;
 }
 
-static PyObject *own_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count) {
-    MmapArray *copy = mbapy_new_anonymous(array->state, array->kind);
+static PyObject *mmaparray_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count) {
+    MmapArray *copy = mbapy_new_anonymous(array->state, array->element_type);
     if (copy == NULL)
         return NULL;
-    if (mbapy_changed(copy, mba_resize(copy->handle, (size_t)count)) < 0) {
+    if (mbapy_finish_change(copy, mba_resize(copy->handle, (size_t)count)) < 0) {
         Py_DECREF((PyObject *)copy);
         return NULL;
     }
-    copy_steps(array->kind, copy->data, array->data + start * array->kind->size, step, count);
+    copy_steps(array->element_type, copy->data, array->data + start * array->element_type->size, step, count);
     return (PyObject *)copy;
 }
 
@@ -99,14 +101,14 @@ PyObject *mbapy_copy_slice(MmapArray *array, PyObject *slice) {
     Py_ssize_t start, stop, step;
     if (PySlice_Unpack(slice, &start, &stop, &step) < 0)
         return NULL;
-    PyObject *one = mbapy_one_of(array->state, array->kind);
-    if (one == NULL || mbapy_must_be_open(array) < 0)
+    PyObject *template = mbapy_template_of(array->state, array->element_type);
+    if (template == NULL || mbapy_must_be_open(array) < 0)
         return NULL;
     Py_ssize_t count = PySlice_AdjustIndices(mbapy_length(array), &start, &stop, step);
     /* Making the copy may collect garbage, and so run code, which must leave the elements where they are. */
     array->exports++;
-    PyObject *copy =
-        one != Py_None ? mbapy_standard_copy(array, one, start, step, count) : own_copy(array, start, step, count);
+    PyObject *copy = template != Py_None ? mbapy_standard_copy(array, template, start, step, count)
+                                         : mmaparray_copy(array, start, step, count);
     array->exports--;
     return copy;
 }

@@ -1,8 +1,38 @@
 /*
- * Who offers what:
+ * What each C file offers the others. A file uses those above it in this list, and none below:
  *
- *     module.c -> array.c, iterator.c, guard.c
- *     array.c -> mapping.c, content.c, and the files that are listed between them
+ *     errors.c         exceptions for the library's codes
+ *     state.c          the module's state
+ *     element_types.c  the table of element types
+ *     typecodes.c      which row of the table a typecode or a format means
+ *     without_gil.c    calls during which other threads of Python run
+ *     checks.c         what must hold before an array is changed
+ *     growth_lock.c    lock(), unlock(), locked
+ *     mmap_object.c    arrays in the memory of an mmap.mmap object
+ *     changes.c        changes of the length
+ *     lifetime.c       how arrays begin and end
+ *     borrow.c         elements in other objects' memory
+ *     copies.c         copies as arrays
+ *     extend.c         elements come in from other objects
+ *     export.c         elements go out to other objects
+ *     slices.c         setting and deleting slices
+ *     items.c          what stands in brackets
+ *     search.c         index(), count(), in
+ *     insert_remove.c  append(), insert(), pop(), remove(), clear()
+ *     operators.c      + and *
+ *     compare.c        == and <
+ *     in_place.c       reverse(), byteswap()
+ *     iterator.c       iter()
+ *     buffer.c         the buffer protocol
+ *     capsule.c        the library's handle, for C code
+ *     open.c           open(), shm(), from_fd()
+ *     storage.c        the file or memory under an array
+ *     pickle.c         pickling
+ *     array.c          the type, which joins all of these
+ *     module.c         the module
+ *
+ * Functions that other files use are called `mbapy_...`. Where nothing else is said, those that return an int return 0,
+ * or -1 and an exception, and those that return a pointer return NULL and an exception.
  */
 #ifndef MBAPY_CORE_H
 #define MBAPY_CORE_H
@@ -11,71 +41,74 @@
 #include "element_types.h"
 #include "interpreter.h"
 
-/* element_types.c, by element_types.h */
-
-/* typecodes.c */
-
-/* The element type of a typecode, or NULL and an exception. */
-const Kind *mbapy_kind_of_object(PyObject *typecode);
-/* The first one of this format of the buffer protocol, or NULL. */
-const Kind *mbapy_kind_of_format(const char *format, Py_ssize_t itemsize);
-/* Whether memory in this format holds elements of this type. */
-bool mbapy_format_is(const Kind *kind, const char *format, Py_ssize_t itemsize);
-
 /* errors.c */
 
 /* Raises what a code of the library means. Returns -1. */
 int mbapy_raise(State *state, int code, PyObject *name);
 /* The same for an operation on an open array. */
 int mbapy_fail(MmapArray *array, int code);
-/* The end of a call that can change the length: 0, or -1 and an exception. */
-int mbapy_changed(MmapArray *array, int code);
-/* -1 and ValueError if the array is closed. */
+/* The end of a change of the length, with the code of the library's call. */
+int mbapy_finish_change(MmapArray *array, int code);
+/* ValueError if the array is closed. */
 int mbapy_must_be_open(const MmapArray *array);
 
 /* state.c */
 
-/* Its functions and slots are in module.c. */
 extern PyModuleDef mbapy_module;
 /* The module's state, from the array type or a subclass of it. */
 State *mbapy_state(PyTypeObject *type);
 
-/* turns.c */
+/* element_types.c */
 
-/* Waits until no call without the GIL is under way. -1 and an exception if the array is closed then. */
-int mbapy_wait_for_turn(MmapArray *array);
-/* Runs a call of the library that takes its time, while other threads of Python run. */
-int mbapy_at_leisure(MmapArray *array, int (*call)(mba_array *));
+extern const ElementType mbapy_element_types[];
+extern const int mbapy_element_type_count;
+
+/* typecodes.c */
+
+/* The element type of a typecode. */
+const ElementType *mbapy_element_type_of_typecode(PyObject *typecode);
+/* The first one of this format of the buffer protocol; NULL without an exception if there is none. */
+const ElementType *mbapy_element_type_of_format(const char *format, Py_ssize_t itemsize);
+/* Whether memory in this format holds elements of this type. */
+bool mbapy_format_matches(const ElementType *element_type, const char *format, Py_ssize_t itemsize);
+
+/* without_gil.c */
+
+/* Calls the library, while other threads of Python run. The array is busy meanwhile. */
+int mbapy_call_without_gil(MmapArray *array, int (*call)(mba_array *));
+/* Waits until the array isn't busy. ValueError if it is closed then. */
+int mbapy_wait_until_idle(MmapArray *array);
 
 /* checks.c */
 
-/* -1 and an exception if the length can't change now. Waits for a call without the GIL that is under way. */
+/* Whether the length can change: waits until the array isn't busy, and looks for views. */
 int mbapy_may_change(MmapArray *array, bool shorter);
-/* -1 and an exception if elements can't be set. */
+/* Whether elements can be set. */
 int mbapy_may_write(MmapArray *array);
-/* Makes a call of the library that can change the length. Over an mmap object, where it has no meaning, it does
-   nothing. */
-int mbapy_call(MmapArray *array, int (*call)(mba_array *));
+/* Calls the library for something that can change the length. Over an mmap object, where it has no meaning, nothing
+   happens. */
+int mbapy_change_storage(MmapArray *array, int (*call)(mba_array *));
 
 /* growth_lock.c */
 
 /* As mbapy_may_change, and takes the growth lock, with which comes the length that others have published: for changes
    at an index, which mean nothing before. */
-int mbapy_hold(MmapArray *array);
+int mbapy_take_growth_lock(MmapArray *array);
 extern PyType_Spec mbapy_growth_lock_spec;
 extern PyMethodDef mbapy_growth_lock_methods[];
 extern PyGetSetDef mbapy_growth_lock_properties[];
 
 /* mmap_object.c */
 
-/* Makes `array` one over the caller's mmap.mmap object. */
-int mbapy_adopt_mmap(MmapArray *array, PyObject *mmap);
-/* Frees the handle and the view of the mmap.mmap object's memory; the array counts as closed. */
-void mbapy_let_go_of_mmap(MmapArray *array);
-/* Makes the mmap as long as `count` elements take, or leaves everything as it was. */
-int mbapy_resize_mmap(MmapArray *array, Py_ssize_t count);
+/* Makes a new `array` one over the caller's mmap.mmap object. */
+int mbapy_use_mmap_object(MmapArray *array, PyObject *mmap);
+/* Frees the handle and the view of the object's memory. The array counts as closed then. */
+void mbapy_detach_mmap_object(MmapArray *array);
+/* Makes the object as long as `count` elements take, or leaves everything as it was. */
+int mbapy_resize_mmap_object(MmapArray *array, Py_ssize_t count);
 /* As mba_splice. */
-int mbapy_splice_mmap(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const char *values, Py_ssize_t count);
+int mbapy_splice_mmap_object(MmapArray *array, Py_ssize_t start, Py_ssize_t removed, const char *values,
+                             Py_ssize_t count);
 
 /* changes.c */
 
@@ -91,11 +124,11 @@ int mbapy_clear(MmapArray *array);
 /* lifetime.c */
 
 /* An object without a handle yet. */
-MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind);
-/* Gives it anonymous memory. */
+MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const ElementType *element_type);
+/* Gives such an object anonymous memory. */
 int mbapy_open_anonymous(MmapArray *array);
 /* An empty array in anonymous memory. */
-MmapArray *mbapy_new_anonymous(State *state, const Kind *kind);
+MmapArray *mbapy_new_anonymous(State *state, const ElementType *element_type);
 int mbapy_traverse(PyObject *self, visitproc visit, void *arg);
 void mbapy_deallocate(PyObject *self);
 extern PyMethodDef mbapy_lifetime_methods[];
@@ -103,46 +136,47 @@ extern PyGetSetDef mbapy_lifetime_properties[];
 
 /* borrow.c */
 
-/* Elements of this kind in another object's memory. */
+/* Elements in another object's memory. Each successful mbapy_borrow is followed by mbapy_give_back. */
 typedef struct {
     const char *data;
     Py_ssize_t count;
     MmapArray *pinned; /* whose they are, if that is another array of ours */
     Py_buffer view;    /* of any other object */
-} Elements;
-/* 1 if `object` holds elements of the array's own type in memory, 0 if not, -1 and an exception. It can be the array
-   itself, whose critical section the caller has; no call without the GIL is under way then. */
-int mbapy_borrow(MmapArray *array, PyObject *object, Elements *elements);
-/* To be said after a borrowing that returned 1, when the elements have been used. */
-void mbapy_give_back(Elements *elements);
+} BorrowedElements;
+/* 1 if `object` holds elements of the array's own type in memory, which stay where they are until they are given back;
+   0 if not. It can be the array itself, whose critical section the caller has: then it isn't busy. */
+int mbapy_borrow(MmapArray *array, PyObject *object, BorrowedElements *elements);
+void mbapy_give_back(BorrowedElements *elements);
 /* Whether the object is an array, ours or the standard one. */
 bool mbapy_is_any_array(State *state, PyObject *object);
-/* 1 if the object is an array of characters, 0 if not, -1 and an exception. */
+/* 1 if the object is an array of characters, 0 if not. */
 int mbapy_is_text_array(State *state, PyObject *object);
 
 /* copies.c */
 
 /* An anonymous array with the same elements. */
 MmapArray *mbapy_copy(MmapArray *array);
-/* An array.array of one element of this kind, or None where this Python has no such type. Borrowed. */
-PyObject *mbapy_one_of(State *state, const Kind *kind);
-/* An array.array of `count` elements, by the one that mbapy_one_of returns. */
-PyObject *mbapy_standard_copy(MmapArray *array, PyObject *one, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count);
-/* A copy of every `step`th element as an array.array, or as an array of ours where there is no such type. */
+/* An array.array of one element of this type, from which others are made; None where this Python has no such type. The
+   reference is the module's. */
+PyObject *mbapy_template_of(State *state, const ElementType *element_type);
+/* Every `step`th element, `count` of them, as an array.array that is made from the template. */
+PyObject *mbapy_standard_copy(MmapArray *array, PyObject *template, Py_ssize_t start, Py_ssize_t step,
+                              Py_ssize_t count);
+/* a[i:j]: an array.array, or an array of ours where there is no such type. */
 PyObject *mbapy_copy_slice(MmapArray *array, PyObject *slice);
 extern PyMethodDef mbapy_copies_methods[];
+
+/* extend.c */
+
+/* Appends the initializer of the constructor. */
+int mbapy_initialize(MmapArray *array, PyObject *object);
+extern PyMethodDef mbapy_extend_methods[];
 
 /* export.c */
 
 PyObject *mbapy_to_list(MmapArray *array);
 PyObject *mbapy_to_text(MmapArray *array);
 extern PyMethodDef mbapy_export_methods[];
-
-/* extend.c */
-
-/* The initializer of the constructor. */
-int mbapy_initialize(MmapArray *array, PyObject *object);
-extern PyMethodDef mbapy_extend_methods[];
 
 /* slices.c */
 
@@ -152,14 +186,16 @@ int mbapy_assign_slice(MmapArray *array, PyObject *slice, PyObject *value);
 /* items.c */
 
 Py_ssize_t mbapy_len(PyObject *self);
+/* By an index, as C code asks, and by anything that can stand in brackets. */
 PyObject *mbapy_item(PyObject *self, Py_ssize_t index);
 PyObject *mbapy_subscript(PyObject *self, PyObject *key);
+/* Without a value these delete. */
 int mbapy_assign_item(PyObject *self, Py_ssize_t index, PyObject *value);
-int mbapy_assign(PyObject *self, PyObject *key, PyObject *value);
+int mbapy_assign_subscript(PyObject *self, PyObject *key, PyObject *value);
 
 /* search.c */
 
-/* The index of the first element equal to `value` in a range, -1 if there is none, -2 and an exception. */
+/* The index of the first element equal to `value` in a range; -1 if there is none; -2 and an exception. */
 Py_ssize_t mbapy_find(MmapArray *array, PyObject *value, Py_ssize_t start, Py_ssize_t stop);
 int mbapy_contains(PyObject *self, PyObject *value);
 extern PyMethodDef mbapy_search_methods[];
@@ -167,10 +203,6 @@ extern PyMethodDef mbapy_search_methods[];
 /* insert_remove.c */
 
 extern PyMethodDef mbapy_insert_remove_methods[];
-
-/* in_place.c */
-
-extern PyMethodDef mbapy_in_place_methods[];
 
 /* operators.c */
 
@@ -182,6 +214,10 @@ PyObject *mbapy_inplace_repeat(PyObject *self, Py_ssize_t times);
 /* compare.c */
 
 PyObject *mbapy_compare(PyObject *self, PyObject *other, int operation);
+
+/* in_place.c */
+
+extern PyMethodDef mbapy_in_place_methods[];
 
 /* iterator.c */
 
@@ -200,6 +236,7 @@ extern PyMethodDef mbapy_capsule_methods[];
 
 /* open.c */
 
+/* The module's function shm_unlink(). */
 PyObject *mbapy_shm_unlink(PyObject *module, PyObject *name);
 extern PyMethodDef mbapy_open_methods[];
 

@@ -337,7 +337,7 @@ static Seek seek_character(PyObject *object, char *to) {
 /* The functions above of one name. */
 #define FUNCTIONS(name) load_##name, fill_##name, convert_##name, seek_##name
 
-const Kind mbapy_kinds[] = {
+const ElementType mbapy_element_types[] = {
     {'b', 1, SIGNED, "b", "b", FUNCTIONS(int8)},
     {'B', 1, UNSIGNED, "B", "B", FUNCTIONS(uint8)},
     {'u', sizeof(wchar_t), TEXT, "u", "w", FUNCTIONS(character)},
@@ -359,6 +359,7 @@ const Kind mbapy_kinds[] = {
     {'D', 2 * sizeof(double), COMPLEX, "D", "Zd", FUNCTIONS(complex128)},
 };
 
-const int mbapy_kind_count = sizeof mbapy_kinds / sizeof *mbapy_kinds;
+const int mbapy_element_type_count = sizeof mbapy_element_types / sizeof *mbapy_element_types;
 
-_Static_assert(sizeof mbapy_kinds / sizeof *mbapy_kinds <= MOST_ELEMENT_TYPES, "each has its place in the module's state");
+_Static_assert(sizeof mbapy_element_types / sizeof *mbapy_element_types <= MOST_ELEMENT_TYPES,
+               "each has its place in the module's state");

@@ -1,4 +1,4 @@
-/* Elements come in from other objects, all at once: arrays and buffers, iterables, lists, bytes, text and files. */
+/* Elements come in from other objects: from arrays and buffers, iterables, lists, bytes, text and files. */
 #include "core.h"
 
 static int extend_by_iteration(MmapArray *array, PyObject *object) {
@@ -9,7 +9,7 @@ static int extend_by_iteration(MmapArray *array, PyObject *object) {
     int result = 0;
     PyObject *value;
     while (result == 0 && (value = PyIter_Next(iterator)) != NULL) {
-        result = array->kind->convert(value, item.bytes);
+        result = array->element_type->convert(value, item.bytes);
         Py_DECREF(value);
         mbapy_length_changed(array);
         if (result == 0 && (array->growable == NULL || mba_append(array->growable, item.bytes) != MBA_OK)) {
@@ -23,14 +23,14 @@ static int extend_by_iteration(MmapArray *array, PyObject *object) {
 }
 
 static int extend_from(MmapArray *array, PyObject *object) {
-    Elements elements;
+    BorrowedElements elements;
     int borrowed = mbapy_borrow(array, object, &elements);
     if (borrowed < 0)
         return -1;
     if (borrowed == 0) {
         if (mbapy_is_any_array(array->state, object)) {
             PyErr_Format(PyExc_TypeError, "can only extend with an array of the same kind, of typecode '%s'",
-                         array->kind->code);
+                         array->element_type->code);
             return -1;
         }
         if (mbapy_must_be_open(array) < 0)
@@ -48,18 +48,18 @@ static int extend_from_bytes(MmapArray *array, PyObject *object) {
     Py_buffer view;
     if (PyObject_GetBuffer(object, &view, PyBUF_SIMPLE) < 0)
         return -1;
-    if (view.itemsize != 1) { /* elements of another kind, likely by mistake: array.array takes none either */
+    if (view.itemsize != 1) { /* elements of another type, likely by mistake: array.array takes none either */
         PyErr_Format(PyExc_TypeError, "a bytes-like object is required, not %R", Py_TYPE(object));
         PyBuffer_Release(&view);
         return -1;
     }
     int result = mbapy_must_be_open(array);
-    if (result == 0 && view.len % array->kind->size != 0) {
+    if (result == 0 && view.len % array->element_type->size != 0) {
         PyErr_SetString(PyExc_ValueError, "bytes length not a multiple of item size");
         result = -1;
     }
     if (result == 0)
-        result = mbapy_extend(array, view.buf, view.len / array->kind->size);
+        result = mbapy_extend(array, view.buf, view.len / array->element_type->size);
     PyBuffer_Release(&view);
     return result;
 }
@@ -69,9 +69,9 @@ static int extend_from_text(MmapArray *array, PyObject *text) {
         PyErr_Format(PyExc_TypeError, "fromunicode() argument must be str, not %R", Py_TYPE(text));
         return -1;
     }
-    if (array->kind->class != TEXT) {
+    if (array->element_type->class != TEXT) {
         PyErr_Format(PyExc_ValueError, "fromunicode() may only be called on unicode type arrays ('u' or 'w'), not '%s'",
-                     array->kind->code);
+                     array->element_type->code);
         return -1;
     }
     Py_ssize_t count;
@@ -92,7 +92,7 @@ static int extend_from_list(MmapArray *array, PyObject *list) {
     }
     /* All of them or none. */
     Py_ssize_t count = PyList_Size(list);
-    size_t size = array->kind->size;
+    size_t size = array->element_type->size;
     char *values = PyMem_Malloc((size_t)count * size + WIDEST);
     if (values == NULL) {
         PyErr_NoMemory();
@@ -115,10 +115,10 @@ static int extend_from_list(MmapArray *array, PyObject *list) {
 #else
         PyObject *value = Py_NewRef(PyList_GetItem(list, i));
 #endif
-        result = array->kind->convert(value, item.bytes);
+        result = array->element_type->convert(value, item.bytes);
         Py_DECREF(value);
         if (result == 0)
-            mbapy_put(array->kind, values + (size_t)i * size, item.bytes);
+            mbapy_copy_element(array->element_type, values + (size_t)i * size, item.bytes);
     }
     if (result == 0 && PyList_Size(list) != count) {
         PyErr_SetString(PyExc_RuntimeError, "list changed size during iteration");
@@ -144,13 +144,13 @@ static int extend_from_file(MmapArray *array, PyObject *const *arguments, Py_ssi
         PyErr_SetString(PyExc_ValueError, "negative count");
         return -1;
     }
-    if (count > PY_SSIZE_T_MAX / array->kind->size) {
+    if (count > PY_SSIZE_T_MAX / array->element_type->size) {
         PyErr_NoMemory();
         return -1;
     }
     if (mbapy_must_be_open(array) < 0)
         return -1;
-    Py_ssize_t wanted = count * array->kind->size;
+    Py_ssize_t wanted = count * array->element_type->size;
     PyObject *bytes = PyObject_CallMethod(arguments[0], "read", "n", wanted);
     if (bytes == NULL)
         return -1;
@@ -182,18 +182,19 @@ static int extend_from_string(MmapArray *array, PyObject *object) {
 
 /* The initializer of the constructor can be any of these. */
 int mbapy_initialize(MmapArray *array, PyObject *object) {
-    bool text = array->kind->class == TEXT;
+    bool text = array->element_type->class == TEXT;
     if (PyUnicode_Check(object)) {
         if (text)
             return extend_from_text(array, object);
-        PyErr_Format(PyExc_TypeError, "cannot use a str to initialize an array with typecode '%s'", array->kind->code);
+        PyErr_Format(PyExc_TypeError, "cannot use a str to initialize an array with typecode '%s'",
+                     array->element_type->code);
         return -1;
     }
     if (PyBytes_Check(object) || PyByteArray_Check(object))
         return extend_from_bytes(array, object);
     if (!mbapy_is_any_array(array->state, object))
         return extend_from(array, object);
-    Elements elements;
+    BorrowedElements elements;
     int borrowed = mbapy_borrow(array, object, &elements);
     if (borrowed < 0)
         return -1;
@@ -206,17 +207,17 @@ int mbapy_initialize(MmapArray *array, PyObject *object) {
     if (characters != 0) {
         if (characters > 0)
             PyErr_Format(PyExc_TypeError, "cannot use a unicode array to initialize an array with typecode '%s'",
-                         array->kind->code);
+                         array->element_type->code);
         return -1;
     }
     return extend_by_iteration(array, object);
 }
 
-METHOD_TAKING(extend_method, extend_from)
-METHOD_TAKING(fromlist_method, extend_from_list)
-METHOD_TAKING(frombytes_method, extend_from_bytes)
-METHOD_TAKING(fromunicode_method, extend_from_text)
-METHOD_TAKING(fromstring_method, extend_from_string)
+METHOD_WITH_ARGUMENT(extend_method, extend_from)
+METHOD_WITH_ARGUMENT(fromlist_method, extend_from_list)
+METHOD_WITH_ARGUMENT(frombytes_method, extend_from_bytes)
+METHOD_WITH_ARGUMENT(fromunicode_method, extend_from_text)
+METHOD_WITH_ARGUMENT(fromstring_method, extend_from_string)
 
 PyMethodDef mbapy_extend_methods[] = {
     {"extend", extend_method, METH_O,
@@ -227,8 +228,8 @@ PyMethodDef mbapy_extend_methods[] = {
     {"frombytes", frombytes_method, METH_O,
      PyDoc_STR("frombytes($self, buffer, /)\n--\n\nAppend elements from an object that holds them as in memory.")},
     {"fromfile", (PyCFunction)(void (*)(void))fromfile_method, METH_FASTCALL,
-     PyDoc_STR("fromfile($self, file, count, /)\n--\n\nAppend count elements read from a binary file; EOFError if there "
-               "are fewer, which are appended all the same.")},
+     PyDoc_STR("fromfile($self, file, count, /)\n--\n\nAppend count elements read from a binary file; EOFError if "
+               "there are fewer, which are appended all the same.")},
     {"fromunicode", fromunicode_method, METH_O,
      PyDoc_STR("fromunicode($self, text, /)\n--\n\nAppend the characters of a str to an array of 'u' or 'w'.")},
     {"fromstring", fromstring_method, METH_O,

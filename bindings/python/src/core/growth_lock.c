@@ -1,6 +1,6 @@
 /*
- * The growth lock: who has it may change the length of what other handles and processes have open too. lock(), with
- * the context manager that it returns, unlock() and locked.
+ * The growth lock: who has it may change the length, which other handles and processes see too. lock(), the context
+ * manager that it returns, unlock(), and locked.
  */
 #include "core.h"
 
@@ -8,13 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
-int mbapy_hold(MmapArray *array) {
+int mbapy_take_growth_lock(MmapArray *array) {
     if (mbapy_may_change(array, false) < 0)
         return -1;
     if (array->mmap != NULL || mba_has_lock(array->handle))
         return 0;
     int code = mba_lock(array->handle, 0);
-    return mbapy_changed(array, code);
+    return mbapy_finish_change(array, code);
 }
 
 /* The context manager: gives the growth lock back at the end of a with statement. */
@@ -22,7 +22,7 @@ int mbapy_hold(MmapArray *array) {
 typedef struct {
     PyObject_HEAD
     MmapArray *array;
-    bool over;
+    bool over; /* the block has ended */
 } Context;
 
 static PyObject *new_context(MmapArray *array) {
@@ -55,9 +55,7 @@ static PyObject *leave_context(PyObject *self, PyObject *arguments) {
     }
     context->over = true;
     LEAVE();
-    if (result < 0)
-        return NULL;
-    Py_RETURN_NONE;
+    return mbapy_none_unless(result);
 }
 
 static int traverse(PyObject *self, visitproc visit, void *arg) {
@@ -76,7 +74,8 @@ static void deallocate(PyObject *self) {
 
 static PyMethodDef context_methods[] = {
     {"__enter__", enter_context, METH_NOARGS, PyDoc_STR("Return the array.")},
-    {"__exit__", leave_context, METH_VARARGS, PyDoc_STR("Give the growth lock back, at the end of the outermost block.")},
+    {"__exit__", leave_context, METH_VARARGS,
+     PyDoc_STR("Give the growth lock back, at the end of the outermost block.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -111,9 +110,9 @@ static int lock_inside(MmapArray *array, double limit) {
         mbapy_length_changed(array);
         if (code == MBA_OK) {
             pid_t here = getpid();
-            if (array->lock_depth_in != here)
+            if (array->lock_depth_pid != here)
                 array->lock_depth = 0; /* that of the parent, whose lock a forked child hasn't */
-            array->lock_depth_in = here;
+            array->lock_depth_pid = here;
             array->lock_depth++;
             return 0;
         }
@@ -154,24 +153,22 @@ static PyObject *lock_method(PyObject *self, PyObject *arguments, PyObject *keyw
     return result < 0 ? NULL : new_context((MmapArray *)self);
 }
 
-static PyObject *unlock_method(PyObject *self, PyObject *unused) {
-    (void)unused;
-    MmapArray *array = (MmapArray *)self;
-    ENTER(self);
-    int result = mbapy_call(array, mba_unlock);
+static int unlock_inside(MmapArray *array) {
+    int result = mbapy_change_storage(array, mba_unlock);
     if (result == 0)
         array->lock_depth = 0;
-    LEAVE();
-    return mbapy_none_unless(result);
+    return result;
 }
+
+METHOD(unlock_method, unlock_inside)
 
 PyMethodDef mbapy_growth_lock_methods[] = {
     {"lock", (PyCFunction)(void (*)(void))lock_method, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("lock($self, /, timeout=None)\n--\n\n"
                "Take the growth lock, and the length with it; return a context manager that gives it back.\n\n"
-               "timeout: seconds; None waits for ever, then TimeoutError; 0 doesn't wait: BlockingIOError. Calls within "
-               "each other count. Without a with statement, unlock() gives it back. The first call that changes the "
-               "length takes the lock too, without waiting, and keeps it until unlock() or close().")},
+               "timeout: seconds; None waits for ever, then TimeoutError; 0 doesn't wait: BlockingIOError. Calls "
+               "within each other count. Without a with statement, unlock() gives it back. The first call that changes "
+               "the length takes the lock too, without waiting, and keeps it until unlock() or close().")},
     {"unlock", unlock_method, METH_NOARGS,
      PyDoc_STR("unlock($self, /)\n--\n\nGive the growth lock back; nothing happens without it.")},
     {NULL, NULL, 0, NULL},

@@ -18,8 +18,8 @@ static int reverse(MmapArray *array) {
     return in_place(array, mba_reverse);
 }
 
-METHOD_DOING(byteswap_method, byteswap)
-METHOD_DOING(reverse_method, reverse)
+METHOD(byteswap_method, byteswap)
+METHOD(reverse_method, reverse)
 
 PyMethodDef mbapy_in_place_methods[] = {
     {"byteswap", byteswap_method, METH_NOARGS,

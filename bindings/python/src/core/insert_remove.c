@@ -5,7 +5,7 @@ static PyObject *append_method(PyObject *self, PyObject *value) {
     MmapArray *array = (MmapArray *)self;
     Item item;
     ENTER(self);
-    int result = array->kind->convert(value, item.bytes);
+    int result = array->element_type->convert(value, item.bytes);
     if (LIKELY(result == 0)) {
         /* If it fails, the long way finds out why. */
         mbapy_length_changed(array);
@@ -21,7 +21,7 @@ static PyObject *append_method(PyObject *self, PyObject *value) {
 
 static int insert_inside(MmapArray *array, Py_ssize_t index, PyObject *value) {
     Item item;
-    if (array->kind->convert(value, item.bytes) < 0 || mbapy_hold(array) < 0)
+    if (array->element_type->convert(value, item.bytes) < 0 || mbapy_take_growth_lock(array) < 0)
         return -1;
     Py_ssize_t length = mbapy_length(array);
     if (index < 0 && (index += length) < 0)
@@ -53,14 +53,14 @@ static PyObject *pop_last(MmapArray *array) {
     mbapy_length_changed(array);
     if (UNLIKELY(mba_pop(array->growable, item.bytes) != MBA_OK))
         return NULL;
-    PyObject *value = array->kind->load(item.bytes, 0);
+    PyObject *value = array->element_type->load(item.bytes, 0);
     if (UNLIKELY(value == NULL))
         mba_append(array->growable, item.bytes); /* into the place it left, which can't fail */
     return value;
 }
 
 static PyObject *pop_inside(MmapArray *array, Py_ssize_t index) {
-    if (mbapy_hold(array) < 0)
+    if (mbapy_take_growth_lock(array) < 0)
         return NULL;
     Py_ssize_t length = mbapy_length(array);
     if (length == 0) {
@@ -72,7 +72,7 @@ static PyObject *pop_inside(MmapArray *array, Py_ssize_t index) {
         PyErr_SetString(PyExc_IndexError, "pop index out of range");
         return NULL;
     }
-    PyObject *value = array->kind->load(array->data, at);
+    PyObject *value = array->element_type->load(array->data, at);
     if (value != NULL && mbapy_splice(array, at, 1, NULL, 0) < 0)
         Py_CLEAR(value);
     return value;
@@ -102,7 +102,7 @@ static int remove_inside(MmapArray *array, PyObject *value) {
     Py_ssize_t index = mbapy_find(array, value, 0, PY_SSIZE_T_MAX);
     if (index >= 0 && array->mmap == NULL && (array->busy || !mba_has_lock(array->handle))) {
         /* Others may have changed it until now, or do so while this thread waits. */
-        if (mbapy_hold(array) < 0)
+        if (mbapy_take_growth_lock(array) < 0)
             return -1;
         index = mbapy_find(array, value, 0, PY_SSIZE_T_MAX);
     }
@@ -113,9 +113,9 @@ static int remove_inside(MmapArray *array, PyObject *value) {
     return 0;
 }
 
-METHOD_TAKING(remove_method, remove_inside)
+METHOD_WITH_ARGUMENT(remove_method, remove_inside)
 
-METHOD_DOING(clear_method, mbapy_clear)
+METHOD(clear_method, mbapy_clear)
 
 PyMethodDef mbapy_insert_remove_methods[] = {
     {"append", append_method, METH_O,

@@ -20,7 +20,7 @@ static void out_of_range(const char *code, PyObject *value, PyObject *low, PyObj
     Py_XDECREF(high);
 }
 
-/* An int, for an object that is none: by its __index__. */
+/* The object as an int, by its __index__ if it is none. */
 static PyObject *as_int(PyObject *object) {
     if (PyLong_Check(object))
         return Py_NewRef(object);
@@ -45,7 +45,7 @@ static int signed_integer(PyObject *object, const char *code, long long low, lon
     return outcome;
 }
 
-/* An unsigned 64-bit number: 0, or -1 without an exception if it is none. */
+/* An int as an unsigned 64-bit number: 0, or -1 without an exception if it is too large or negative. */
 static int unsigned_value(PyObject *number, unsigned long long *result) {
     int overflow;
     long long value = PyLong_AsLongLongAndOverflow(number, &overflow);

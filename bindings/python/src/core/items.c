@@ -1,4 +1,4 @@
-/* len(a), and what stands in brackets: a[i], a[i] = x, del a[i], and slices by the functions for them. */
+/* len(a), and what stands in brackets: items are dealt with here, and slices handed on. */
 #include "core.h"
 
 Py_ssize_t mbapy_len(PyObject *self) {
@@ -23,7 +23,7 @@ static inline PyObject *item_inside(MmapArray *array, Py_ssize_t index) {
         index += length;
     if (UNLIKELY((size_t)index >= (size_t)length))
         return no_such_index(array, "array index out of range");
-    return array->kind->load(array->data, index);
+    return array->element_type->load(array->data, index);
 }
 
 PyObject *mbapy_item(PyObject *self, Py_ssize_t index) {
@@ -35,7 +35,7 @@ PyObject *mbapy_item(PyObject *self, Py_ssize_t index) {
     return item;
 }
 
-/* An index as a number; -1 and an exception, which is to be asked for. */
+/* An index as a number. -1 can be one, or mean an exception: PyErr_Occurred() tells. */
 static inline Py_ssize_t index_of(PyObject *key) {
     if (LIKELY(PyLong_CheckExact(key))) {
         Py_ssize_t index = PyLong_AsSsize_t(key);
@@ -76,7 +76,7 @@ static int set_item(MmapArray *array, Py_ssize_t index, PyObject *value) {
         no_such_index(array, "array assignment index out of range");
         return -1;
     }
-    if (array->kind->convert(value, item.bytes) < 0)
+    if (array->element_type->convert(value, item.bytes) < 0)
         return -1;
     if (UNLIKELY(array->writable == NULL) && mbapy_may_write(array) < 0)
         return -1;
@@ -85,12 +85,12 @@ static int set_item(MmapArray *array, Py_ssize_t index, PyObject *value) {
         no_such_index(array, "array assignment index out of range");
         return -1;
     }
-    mbapy_put(array->kind, array->data + at * array->kind->size, item.bytes);
+    mbapy_copy_element(array->element_type, array->data + at * array->element_type->size, item.bytes);
     return 0;
 }
 
 static int delete_item(MmapArray *array, Py_ssize_t index) {
-    if (mbapy_hold(array) < 0)
+    if (mbapy_take_growth_lock(array) < 0)
         return -1;
     Py_ssize_t length = mbapy_length(array);
     if (index < 0)
@@ -102,11 +102,11 @@ static int delete_item(MmapArray *array, Py_ssize_t index) {
     return mbapy_splice(array, index, 1, NULL, 0);
 }
 
-/* As C code asks for it; the length has been added to a negative index already. */
 int mbapy_assign_item(PyObject *self, Py_ssize_t index, PyObject *value) {
     MmapArray *array = (MmapArray *)self;
     int result = -1;
     ENTER(self);
+    /* As above. */
     if (index < 0)
         no_such_index(array, "array assignment index out of range");
     else
@@ -115,7 +115,7 @@ int mbapy_assign_item(PyObject *self, Py_ssize_t index, PyObject *value) {
     return result;
 }
 
-int mbapy_assign(PyObject *self, PyObject *key, PyObject *value) {
+int mbapy_assign_subscript(PyObject *self, PyObject *key, PyObject *value) {
     MmapArray *array = (MmapArray *)self;
     int result;
     if (LIKELY(PyLong_CheckExact(key)) || PyIndex_Check(key)) {

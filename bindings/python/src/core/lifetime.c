@@ -1,13 +1,13 @@
-/* How arrays begin and end: the object, anonymous memory, close() and the with statement, and deallocation. */
+/* How arrays begin and end: allocation, anonymous memory, close() and the with statement, deallocation. */
 #include "core.h"
 
-MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind) {
+MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const ElementType *element_type) {
     allocfunc allocate = PyType_GetSlot(type, Py_tp_alloc);
     MmapArray *array = (MmapArray *)allocate(type, 0);
     if (array == NULL)
         return NULL;
     /* The allocator has zeroed the rest. */
-    array->kind = kind;
+    array->element_type = element_type;
     array->state = state;
     array->count = -1;
     array->mode = "r+";
@@ -15,36 +15,36 @@ MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind) {
 }
 
 int mbapy_open_anonymous(MmapArray *array) {
-    int code = mba_anon(array->kind->type, &array->handle);
+    int code = mba_anon(array->element_type->type, &array->handle);
     if (code != MBA_OK)
         return mbapy_fail(array, code);
-    mbapy_settle(array);
+    mbapy_update_shortcuts(array);
     return 0;
 }
 
-MmapArray *mbapy_new_anonymous(State *state, const Kind *kind) {
-    MmapArray *array = mbapy_allocate(state->array_type, state, kind);
+MmapArray *mbapy_new_anonymous(State *state, const ElementType *element_type) {
+    MmapArray *array = mbapy_allocate(state->array_type, state, element_type);
     if (array != NULL && mbapy_open_anonymous(array) < 0)
         Py_CLEAR(array);
     return array;
 }
 
-/* Releases the handle and what it stands on. -1 and an exception if that lost something. */
-static int release_memory(MmapArray *array, bool tell) {
+/* Frees the handle and the memory. An error, if it is to be reported, means that something was lost. */
+static int release_memory(MmapArray *array, bool report) {
     mba_array *handle = array->handle;
     int code = MBA_OK;
     if (array->mmap != NULL) {
         /* Without a handle if its resize() is at work, or left nothing to hold. */
         if (handle != NULL)
-            mbapy_let_go_of_mmap(array);
+            mbapy_detach_mmap_object(array);
         Py_CLEAR(array->mmap);
     } else if (handle != NULL) {
         array->handle = NULL;
-        mbapy_settle(array);
+        mbapy_update_shortcuts(array);
         code = mba_close(handle);
     }
     array->lock_depth = 0;
-    return code == MBA_OK || !tell ? 0 : mbapy_fail(array, code);
+    return code == MBA_OK || !report ? 0 : mbapy_fail(array, code);
 }
 
 static int close_inside(MmapArray *array) {
@@ -60,7 +60,7 @@ static int close_inside(MmapArray *array) {
     return release_memory(array, true);
 }
 
-METHOD_DOING(close_method, close_inside)
+METHOD(close_method, close_inside)
 
 static PyObject *enter_method(PyObject *self, PyObject *unused) {
     (void)unused;
@@ -92,8 +92,8 @@ void mbapy_deallocate(PyObject *self) {
     release_memory(array, false);
     PyErr_Restore(pending_type, pending, traceback);
     Py_CLEAR(array->name);
-    if (array->turn != NULL)
-        PyThread_free_lock(array->turn);
+    if (array->busy_lock != NULL)
+        PyThread_free_lock(array->busy_lock);
     freefunc free_object = PyType_GetSlot(type, Py_tp_free);
     free_object(self);
     Py_DECREF(type);

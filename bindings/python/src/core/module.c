@@ -15,8 +15,8 @@ PyDoc_STRVAR(file_state_error_documentation,
 
 static int add_constants(PyObject *module) {
     char codes[MOST_ELEMENT_TYPES + 1] = {0};
-    for (int i = 0; i < mbapy_kind_count; i++)
-        codes[i] = (char)mbapy_kinds[i].type;
+    for (int i = 0; i < mbapy_element_type_count; i++)
+        codes[i] = (char)mbapy_element_types[i].type;
     return PyModule_AddStringConstant(module, "typecodes", codes) < 0 ||
                    PyModule_AddIntConstant(module, "ECORRUPT", MBA_ECORRUPT) < 0 ||
                    PyModule_AddIntConstant(module, "ETRUNCATED", MBA_ETRUNCATED) < 0 ||
@@ -65,7 +65,6 @@ static PyModuleDef_Slot slots[] = {
 };
 
 PyMODINIT_FUNC PyInit__core(void) {
-    /* state.c knows the module by its definition, and calls nothing that is here. */
     mbapy_module.m_methods = functions;
     mbapy_module.m_slots = slots;
     return PyModuleDef_Init(&mbapy_module);

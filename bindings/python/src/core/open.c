@@ -8,7 +8,7 @@
 typedef struct {
     const char *name;
     uint32_t flags;
-    bool makes; /* or may make what it opens */
+    bool makes; /* what it opens, if it isn't there */
     bool empties;
 } Mode;
 
@@ -26,7 +26,7 @@ typedef struct {
     const char *path; /* of a file, or the name of shared memory */
     bool shared_memory;
     int fd; /* where there is no path */
-    const Kind *kind;
+    const ElementType *element_type;
     const Mode *mode;
     uint32_t flags;
     mba_options options;
@@ -37,8 +37,9 @@ static int parse_mode(Source *source, const char *mode, int exact) {
         if (strcmp(modes[i].name, mode) == 0)
             source->mode = &modes[i];
     if (source->mode == NULL || (source->path == NULL && source->mode->makes)) {
-        PyErr_Format(PyExc_ValueError, source->path == NULL ? "mode must be 'r', 'r+' or 'c', not '%s'"
-                                                            : "mode must be 'r', 'r+', 'w+', 'a+', 'x' or 'c', not '%s'",
+        PyErr_Format(PyExc_ValueError,
+                     source->path == NULL ? "mode must be 'r', 'r+' or 'c', not '%s'"
+                                          : "mode must be 'r', 'r+', 'w+', 'a+', 'x' or 'c', not '%s'",
                      mode);
         return -1;
     }
@@ -79,10 +80,10 @@ static int parse_options(Source *source, PyObject *permissions, PyObject *reserv
 
 static int open_source(const Source *source, mba_array **handle) {
     if (source->path == NULL)
-        return mba_from_fd(source->fd, source->kind->type, source->flags, handle);
+        return mba_from_fd(source->fd, source->element_type->type, source->flags, handle);
     if (source->shared_memory)
-        return mba_shm_open(source->path, source->kind->type, source->flags, handle);
-    return mba_open_with(source->path, source->kind->type, source->flags, &source->options, handle);
+        return mba_shm_open(source->path, source->element_type->type, source->flags, handle);
+    return mba_open_with(source->path, source->element_type->type, source->flags, &source->options, handle);
 }
 
 /* Takes all elements away, unless another handle has the growth lock. */
@@ -95,10 +96,10 @@ static int empty(mba_array *handle) {
     return code;
 }
 
-/* Empties what can't be opened as an array of this type or size: as one of the type that it is, so that the growth
-   lock is asked for. A file without a footer is one of any type, and of whole bytes. Not what others have open, who would
+/* Empties what can't be opened as an array of this type or size. It is opened as the type that it is, so that the
+   growth lock is asked for; a file without a footer can be one of bytes. MBA_ELOCKED if others have it open, who would
    go on taking it for what it was. */
-static int empty_as_it_is(const Source *source) {
+static int empty_as_other_type(const Source *source) {
     static const char directory[] = "/dev/shm/";
     char path[sizeof directory + NAME_MAX];
     const char *name = source->path;
@@ -136,7 +137,7 @@ static int open_and_empty(const Source *source, mba_array **handle) {
         (code == MBA_ETYPE || code == MBA_ECORRUPT || code == MBA_EPARTIAL || code == MBA_ELIMIT)) {
         mba_free(*handle);
         *handle = NULL;
-        code = empty_as_it_is(source);
+        code = empty_as_other_type(source);
         if (code == MBA_OK && (code = open_source(source, handle)) != MBA_OK)
             *handle = NULL;
         return code;
@@ -150,7 +151,7 @@ static int open_and_empty(const Source *source, mba_array **handle) {
 
 static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject *name) {
     State *state = mbapy_state(type);
-    MmapArray *array = state == NULL ? NULL : mbapy_allocate(type, state, source->kind);
+    MmapArray *array = state == NULL ? NULL : mbapy_allocate(type, state, source->element_type);
     if (array == NULL)
         return NULL;
     array->mode = source->mode->name;
@@ -169,7 +170,7 @@ static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject 
     }
     array->handle = handle;
     array->name = Py_XNewRef(name);
-    mbapy_settle(array);
+    mbapy_update_shortcuts(array);
     return array;
 }
 
@@ -193,9 +194,9 @@ static PyObject *open_method(PyObject *type, PyObject *arguments, PyObject *keyw
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O&O|s$pOO:open", names, PyUnicode_FSConverter, &path,
                                      &typecode, &mode, &exact, &permissions, &reservation))
         return NULL;
-    Source source = {.path = PyBytes_AsString(path), .kind = mbapy_kind_of_object(typecode)};
+    Source source = {.path = PyBytes_AsString(path), .element_type = mbapy_element_type_of_typecode(typecode)};
     PyObject *array = NULL, *name = NULL;
-    if (source.kind != NULL && parse_mode(&source, mode, exact) == 0 &&
+    if (source.element_type != NULL && parse_mode(&source, mode, exact) == 0 &&
         parse_options(&source, permissions, reservation) == 0 && (name = absolute(path)) != NULL)
         array = (PyObject *)open_array((PyTypeObject *)type, &source, name);
     Py_XDECREF(name);
@@ -204,7 +205,7 @@ static PyObject *open_method(PyObject *type, PyObject *arguments, PyObject *keyw
 }
 
 /* A name of shared memory, with the slash in front that the system wants. */
-static PyObject *slashed(PyObject *name) {
+static PyObject *system_name(PyObject *name) {
     if (!PyUnicode_Check(name)) {
         PyErr_Format(PyExc_TypeError, "the name must be a str, not %R", Py_TYPE(name));
         return NULL;
@@ -226,16 +227,19 @@ static PyObject *shm_method(PyObject *type, PyObject *arguments, PyObject *keywo
     int exact = 0;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|s$p:shm", names, &name, &typecode, &mode, &exact))
         return NULL;
-    PyObject *bytes = slashed(name);
+    PyObject *bytes = system_name(name);
     PyObject *plain = bytes == NULL ? NULL : PyUnicode_FromObject(name); /* of no subclass, which could hold anything */
     if (plain == NULL) {
         Py_XDECREF(bytes);
         return NULL;
     }
     Source source = {
-        .path = PyBytes_AsString(bytes), .shared_memory = true, .kind = mbapy_kind_of_object(typecode)};
+        .path = PyBytes_AsString(bytes),
+        .shared_memory = true,
+        .element_type = mbapy_element_type_of_typecode(typecode),
+    };
     PyObject *array = NULL;
-    if (source.kind != NULL && parse_mode(&source, mode, exact) == 0)
+    if (source.element_type != NULL && parse_mode(&source, mode, exact) == 0)
         array = (PyObject *)open_array((PyTypeObject *)type, &source, plain);
     Py_DECREF(plain);
     Py_DECREF(bytes);
@@ -243,7 +247,7 @@ static PyObject *shm_method(PyObject *type, PyObject *arguments, PyObject *keywo
 }
 
 PyObject *mbapy_shm_unlink(PyObject *module, PyObject *name) {
-    PyObject *bytes = slashed(name);
+    PyObject *bytes = system_name(name);
     if (bytes == NULL)
         return NULL;
     int code = mba_shm_unlink(PyBytes_AsString(bytes));
@@ -263,7 +267,7 @@ static PyObject *from_fd_method(PyObject *type, PyObject *arguments, PyObject *k
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|s$p:from_fd", names, &file, &typecode, &mode, &exact))
         return NULL;
     Source source = {.fd = PyObject_AsFileDescriptor(file)};
-    if (source.fd < 0 || (source.kind = mbapy_kind_of_object(typecode)) == NULL ||
+    if (source.fd < 0 || (source.element_type = mbapy_element_type_of_typecode(typecode)) == NULL ||
         parse_mode(&source, mode, exact) < 0)
         return NULL;
     return (PyObject *)open_array((PyTypeObject *)type, &source, NULL);

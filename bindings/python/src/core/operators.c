@@ -3,14 +3,14 @@
 
 /* Appends another array or buffer of the same type, and nothing else. */
 static int add(MmapArray *to, PyObject *other) {
-    Elements elements;
+    BorrowedElements elements;
     int borrowed = mbapy_borrow(to, other, &elements);
     if (borrowed < 0)
         return -1;
     if (borrowed == 0) {
         if (mbapy_is_any_array(to->state, other))
             PyErr_Format(PyExc_TypeError, "can only add an array of the same kind, of typecode '%s'",
-                         to->kind->code);
+                         to->element_type->code);
         else
             PyErr_Format(PyExc_TypeError, "can only add an array to an array, not %R", Py_TYPE(other));
         return -1;
@@ -40,7 +40,7 @@ PyObject *mbapy_repeat(PyObject *self, Py_ssize_t times) {
     MmapArray *array = (MmapArray *)self;
     MmapArray *product;
     if (times <= 0) {
-        product = mbapy_must_be_open(array) < 0 ? NULL : mbapy_new_anonymous(array->state, array->kind);
+        product = mbapy_must_be_open(array) < 0 ? NULL : mbapy_new_anonymous(array->state, array->element_type);
     } else {
         ENTER(self);
         product = mbapy_copy(array);

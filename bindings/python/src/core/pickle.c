@@ -1,4 +1,4 @@
-/* Pickling, which is written in Python, in _pickle.py: what it asks of an array, and how it is called. */
+/* Pickling: calls of _pickle.py, and what that asks of an array. */
 #include "core.h"
 
 static PyObject *reduce_ex_method(PyObject *self, PyObject *protocol) {
@@ -10,6 +10,8 @@ static PyObject *reduce_ex_method(PyObject *self, PyObject *protocol) {
     return result;
 }
 
+/* What it takes to open the same elsewhere: whether it is shared memory, the name, the mode, and whether it is exact.
+   None if its elements aren't those of the file any more. */
 static PyObject *reference_method(PyObject *self, PyObject *unused) {
     (void)unused;
     MmapArray *array = (MmapArray *)self;
@@ -22,6 +24,7 @@ static PyObject *reference_method(PyObject *self, PyObject *unused) {
                          array->exact ? Py_True : Py_False);
 }
 
+/* Subclasses can be pickled for multiprocessing, too. */
 static PyObject *init_subclass_method(PyObject *type, PyObject *arguments, PyObject *keywords) {
     State *state = mbapy_state((PyTypeObject *)type);
     if (state == NULL)

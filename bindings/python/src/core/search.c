@@ -5,7 +5,7 @@ Py_ssize_t mbapy_find(MmapArray *array, PyObject *value, Py_ssize_t start, Py_ss
     Item item;
     if (mbapy_must_be_open(array) < 0)
         return -2;
-    Seek seek = array->kind->seek(value, item.bytes);
+    Seek seek = array->element_type->seek(value, item.bytes);
     if (seek == SEEK_FAILED)
         return -2;
     if (seek == SEEK_NOTHING)
@@ -22,7 +22,7 @@ Py_ssize_t mbapy_find(MmapArray *array, PyObject *value, Py_ssize_t start, Py_ss
     }
     /* Comparing may run code that changes the array. */
     for (Py_ssize_t i = start; i < stop && i < mbapy_length(array); i++) {
-        PyObject *element = array->kind->load(array->data, i);
+        PyObject *element = array->element_type->load(array->data, i);
         int equal = element == NULL ? -1 : PyObject_RichCompareBool(element, value, Py_EQ);
         Py_XDECREF(element);
         if (equal < 0)
@@ -45,7 +45,7 @@ static PyObject *count_inside(MmapArray *array, PyObject *value) {
     size_t count = 0;
     if (mbapy_must_be_open(array) < 0)
         return NULL;
-    Seek seek = array->kind->seek(value, item.bytes);
+    Seek seek = array->element_type->seek(value, item.bytes);
     if (seek == SEEK_FAILED)
         return NULL;
     if (seek == SEEK_VALUE) {
@@ -57,7 +57,7 @@ static PyObject *count_inside(MmapArray *array, PyObject *value) {
     }
     if (seek == SEEK_OBJECT) {
         for (Py_ssize_t i = 0; i < mbapy_length(array); i++) {
-            PyObject *element = array->kind->load(array->data, i);
+            PyObject *element = array->element_type->load(array->data, i);
             int equal = element == NULL ? -1 : PyObject_RichCompareBool(element, value, Py_EQ);
             Py_XDECREF(element);
             if (equal < 0)

@@ -1,20 +1,20 @@
-/* Setting and deleting slices. (Reading one makes a copy: copies.c.) */
+/* Setting and deleting slices. A slice that is read is a copy, which copies.c makes. */
 #include "core.h"
 
-/* A slice of an array, as far as that is as long as it was. */
+/* A slice: as it was given, and after `adjust` the elements of an array of the length that this has then. */
 typedef struct {
     Py_ssize_t start, stop, step, count;
 } Range;
 
-static void fit(Range *range, MmapArray *array) {
+static void adjust(Range *range, MmapArray *array) {
     range->count = PySlice_AdjustIndices(mbapy_length(array), &range->start, &range->stop, range->step);
     if ((range->step > 0 && range->start > range->stop) || (range->step < 0 && range->start < range->stop))
         range->stop = range->start;
 }
 
-/* Copies what is between those elements that go. */
-static void copy_between(MmapArray *array, const Range *range, Py_ssize_t length, char *to) {
-    size_t size = array->kind->size;
+/* Copies what follows each element of the range, up to the next one or the end: what stays when they are deleted. */
+static void copy_kept(MmapArray *array, const Range *range, Py_ssize_t length, char *to) {
+    size_t size = array->element_type->size;
     for (Py_ssize_t i = 0; i < range->count; i++) {
         Py_ssize_t from = range->start + i * range->step + 1;
         Py_ssize_t next = i + 1 < range->count ? from + range->step - 1 : length;
@@ -24,25 +24,25 @@ static void copy_between(MmapArray *array, const Range *range, Py_ssize_t length
     }
 }
 
-/* Of an array over an mmap object, which may refuse to become shorter: then all must be as it was. */
-static int delete_steps_of_mmap(MmapArray *array, const Range *range) {
+/* Deletes from an array over an mmap object, which may refuse to become shorter: then all must be as it was. */
+static int delete_steps_from_mmap_object(MmapArray *array, const Range *range) {
     Py_ssize_t length = mbapy_length(array);
     Py_ssize_t kept = length - range->start - range->count;
-    char *values = PyMem_Malloc((size_t)kept * array->kind->size + 1);
+    char *values = PyMem_Malloc((size_t)kept * array->element_type->size + 1);
     if (values == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    copy_between(array, range, length, values);
+    copy_kept(array, range, length, values);
     int result = mbapy_splice(array, range->start, length - range->start, values, kept);
     PyMem_Free(values);
     return result;
 }
 
 static int delete_slice(MmapArray *array, Range range) {
-    if (mbapy_hold(array) < 0)
+    if (mbapy_take_growth_lock(array) < 0)
         return -1;
-    fit(&range, array);
+    adjust(&range, array);
     if (range.count == 0)
         return 0;
     if (range.step == 1)
@@ -54,14 +54,15 @@ static int delete_slice(MmapArray *array, Range range) {
         range.step = -range.step;
     }
     if (array->mmap != NULL)
-        return delete_steps_of_mmap(array, &range);
+        return delete_steps_from_mmap_object(array, &range);
     /* The rest moves up; then the array becomes shorter at its end. */
     Py_ssize_t length = mbapy_length(array);
-    copy_between(array, &range, length, array->data + (size_t)range.start * array->kind->size);
+    copy_kept(array, &range, length, array->data + (size_t)range.start * array->element_type->size);
     return mbapy_splice(array, length - range.count, range.count, NULL, 0);
 }
 
-static int assign_each(MmapArray *array, Range range, const Elements *elements) {
+/* Sets the elements of a slice with a step, whose number can't change. */
+static int assign_each(MmapArray *array, Range range, const BorrowedElements *elements) {
     if (elements->count != range.count) {
         PyErr_Format(PyExc_ValueError, "attempt to assign array of size %zd to extended slice of size %zd",
                      elements->count, range.count);
@@ -72,7 +73,7 @@ static int assign_each(MmapArray *array, Range range, const Elements *elements) 
     if (mbapy_may_write(array) < 0)
         return -1;
     /* The values may be the array's own. */
-    size_t size = array->kind->size;
+    size_t size = array->element_type->size;
     char *values = PyMem_Malloc((size_t)range.count * size);
     if (values == NULL) {
         PyErr_NoMemory();
@@ -80,8 +81,8 @@ static int assign_each(MmapArray *array, Range range, const Elements *elements) 
     }
     memcpy(values, elements->data, (size_t)range.count * size);
     for (Py_ssize_t i = 0; i < range.count; i++)
-        mbapy_put(array->kind, array->data + (size_t)(range.start + i * range.step) * size,
-                  values + (size_t)i * size);
+        mbapy_copy_element(array->element_type, array->data + (size_t)(range.start + i * range.step) * size,
+                           values + (size_t)i * size);
     PyMem_Free(values);
     return 0;
 }
@@ -91,20 +92,21 @@ static bool has_own_memory(State *state, PyObject *object) {
     return Py_TYPE(object) == state->standard_array || PyBytes_CheckExact(object) || PyByteArray_CheckExact(object);
 }
 
-static int assign_range(MmapArray *array, Range range, PyObject *value, Elements *elements) {
+/* Replaces a slice without a step, by any number of elements. */
+static int assign_range(MmapArray *array, Range range, PyObject *value, BorrowedElements *elements) {
     Range now = range;
-    fit(&now, array);
+    adjust(&now, array);
     if (elements->count == now.count) /* which needs no lock */
         return mbapy_splice(array, now.start, now.count, elements->data, elements->count);
-    if (mbapy_hold(array) < 0)
+    if (mbapy_take_growth_lock(array) < 0)
         return -1;
-    fit(&range, array);
+    adjust(&range, array);
     if (value == (PyObject *)array)
         elements->count = mbapy_length(array);
     if (value == (PyObject *)array || has_own_memory(array->state, value))
         return mbapy_splice(array, range.start, range.count, elements->data, elements->count);
-    /* It may be another handle on the same memory, or a view of one, whose elements move under it. */
-    size_t bytes = (size_t)elements->count * array->kind->size;
+    /* The elements may be in the same memory, by another handle or a view of one, and move during the change. */
+    size_t bytes = (size_t)elements->count * array->element_type->size;
     char *values = PyMem_Malloc(bytes + 1);
     if (values == NULL) {
         PyErr_NoMemory();
@@ -124,13 +126,13 @@ int mbapy_assign_slice(MmapArray *array, PyObject *slice, PyObject *value) {
         return -1;
     if (value == NULL)
         return delete_slice(array, range);
-    Elements elements;
+    BorrowedElements elements;
     int borrowed = mbapy_borrow(array, value, &elements);
     if (borrowed < 0)
         return -1;
     if (borrowed == 0) {
         PyErr_Format(PyExc_TypeError, "can only assign an array, or a contiguous buffer, of typecode '%s' to an array "
-                                      "slice, not %R", array->kind->code, Py_TYPE(value));
+                                      "slice, not %R", array->element_type->code, Py_TYPE(value));
         return -1;
     }
     int result;
@@ -141,7 +143,7 @@ int mbapy_assign_slice(MmapArray *array, PyObject *slice, PyObject *value) {
     } else if (elements.count == 0) {
         result = delete_slice(array, range); /* an oddity of array.array's: nothing, with any step, deletes */
     } else {
-        fit(&range, array);
+        adjust(&range, array);
         result = assign_each(array, range, &elements);
     }
     mbapy_give_back(&elements);

@@ -1,4 +1,4 @@
-/* The module's state: whose it is, how long it lasts, and how it is found. */
+/* The module's state: the definition of the module that has it, its end, and how it is found from a type. */
 #include "core.h"
 
 static int visit_state(State *state, visitproc visit, void *arg) {
@@ -10,7 +10,7 @@ static int visit_state(State *state, visitproc visit, void *arg) {
     Py_VISIT(state->file_state_error);
     Py_VISIT(state->unsupported);
     for (int i = 0; i < MOST_ELEMENT_TYPES; i++)
-        Py_VISIT(state->ones[i]);
+        Py_VISIT(state->templates[i]);
     return 0;
 }
 
@@ -31,7 +31,7 @@ static int clear(PyObject *module) {
     Py_CLEAR(state->file_state_error);
     Py_CLEAR(state->unsupported);
     for (int i = 0; i < MOST_ELEMENT_TYPES; i++)
-        Py_CLEAR(state->ones[i]);
+        Py_CLEAR(state->templates[i]);
     return 0;
 }
 
@@ -39,6 +39,7 @@ static void release(void *module) {
     clear(module);
 }
 
+/* PyInit__core adds the functions and slots, which are in module.c. */
 PyModuleDef mbapy_module = {
     PyModuleDef_HEAD_INIT,
     .m_name = "mmap_backed_array._core",

@@ -1,9 +1,9 @@
-/* What is under the elements: the file or memory, its name and mode, the room in it, and the disk. */
+/* The file or memory under an array: its name and mode, the room in it, its descriptor, and what others see of it. */
 #include "core.h"
 
 static int flush_inside(MmapArray *array) {
     if (array->mmap == NULL)
-        return mbapy_at_leisure(array, mba_flush);
+        return mbapy_call_without_gil(array, mba_flush);
     if (mbapy_must_be_open(array) < 0)
         return -1;
     PyObject *mmap = Py_NewRef(array->mmap);
@@ -14,16 +14,16 @@ static int flush_inside(MmapArray *array) {
 }
 
 static int refresh_inside(MmapArray *array) {
-    return mbapy_call(array, mba_refresh);
+    return mbapy_change_storage(array, mba_refresh);
 }
 
 static int shrink_to_fit_inside(MmapArray *array) {
-    return mbapy_call(array, mba_shrink_to_fit);
+    return mbapy_change_storage(array, mba_shrink_to_fit);
 }
 
-METHOD_DOING(flush_method, flush_inside)
-METHOD_DOING(refresh_method, refresh_inside)
-METHOD_DOING(shrink_to_fit_method, shrink_to_fit_inside)
+METHOD(flush_method, flush_inside)
+METHOD(refresh_method, refresh_inside)
+METHOD(shrink_to_fit_method, shrink_to_fit_inside)
 
 static int reserve_inside(MmapArray *array, size_t capacity) {
     if (mbapy_must_be_open(array) < 0)
@@ -32,7 +32,7 @@ static int reserve_inside(MmapArray *array, size_t capacity) {
         return 0;
     if (mbapy_may_change(array, false) < 0)
         return -1;
-    return mbapy_changed(array, mba_reserve(array->handle, capacity));
+    return mbapy_finish_change(array, mba_reserve(array->handle, capacity));
 }
 
 static PyObject *reserve_method(PyObject *self, PyObject *capacity) {

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static const Kind *of_code(const char *code, Py_ssize_t size) {
+static const ElementType *of_code(const char *code, Py_ssize_t size) {
     mba_type type;
     if (size == 1)
         type = code[0];
@@ -11,9 +11,9 @@ static const Kind *of_code(const char *code, Py_ssize_t size) {
         type = code[1] == 'f' ? 'F' : 'D'; /* as newer Pythons spell complex numbers */
     else
         return NULL;
-    for (int i = 0; i < mbapy_kind_count; i++)
-        if (mbapy_kinds[i].type == type)
-            return &mbapy_kinds[i];
+    for (int i = 0; i < mbapy_element_type_count; i++)
+        if (mbapy_element_types[i].type == type)
+            return &mbapy_element_types[i];
     return NULL;
 }
 
@@ -21,14 +21,14 @@ static const Kind *of_code(const char *code, Py_ssize_t size) {
 static void bad_typecode(PyObject *typecode) {
     char all[MOST_ELEMENT_TYPES * sizeof " or X"];
     char *end = all;
-    for (int i = 0; i < mbapy_kind_count; i++) {
-        const char *separator = i == 0 ? "" : i == mbapy_kind_count - 1 ? " or " : ", ";
-        end += sprintf(end, "%s%s", separator, mbapy_kinds[i].code);
+    for (int i = 0; i < mbapy_element_type_count; i++) {
+        const char *separator = i == 0 ? "" : i == mbapy_element_type_count - 1 ? " or " : ", ";
+        end += sprintf(end, "%s%s", separator, mbapy_element_types[i].code);
     }
     PyErr_Format(PyExc_ValueError, "bad typecode %R (must be %s)", typecode, all);
 }
 
-const Kind *mbapy_kind_of_object(PyObject *typecode) {
+const ElementType *mbapy_element_type_of_typecode(PyObject *typecode) {
     if (!PyUnicode_Check(typecode)) {
         PyErr_Format(PyExc_TypeError, "the typecode must be a str, not %R", Py_TYPE(typecode));
         return NULL;
@@ -37,9 +37,9 @@ const Kind *mbapy_kind_of_object(PyObject *typecode) {
     const char *code = PyUnicode_AsUTF8AndSize(typecode, &size);
     if (code == NULL)
         return NULL;
-    const Kind *kind = of_code(code, size);
-    if (kind != NULL)
-        return kind;
+    const ElementType *element_type = of_code(code, size);
+    if (element_type != NULL)
+        return element_type;
     if (PyUnicode_GetLength(typecode) != 1)
         PyErr_Format(PyExc_TypeError, "the typecode must be a single character, not %R", typecode);
     else
@@ -48,7 +48,7 @@ const Kind *mbapy_kind_of_object(PyObject *typecode) {
 }
 
 /* The class of elements that a format without its prefixes is of, in any of the ways in which exporters write it. */
-static bool class_of_format(const char *format, Class *class) {
+static bool class_of_format(const char *format, ElementClass *class) {
     bool complex = *format == 'Z';
     switch (complex ? *++format : *format) {
     case 'b': case 'h': case 'i': case 'l': case 'q': case 'n': *class = SIGNED; break;
@@ -63,8 +63,8 @@ static bool class_of_format(const char *format, Class *class) {
     return format[1] == '\0';
 }
 
-bool mbapy_format_is(const Kind *kind, const char *format, Py_ssize_t itemsize) {
-    if (itemsize != kind->size)
+bool mbapy_format_matches(const ElementType *element_type, const char *format, Py_ssize_t itemsize) {
+    if (itemsize != element_type->size)
         return false;
     if (format == NULL)
         format = "B";
@@ -77,15 +77,15 @@ bool mbapy_format_is(const Kind *kind, const char *format, Py_ssize_t itemsize) 
         format++;
     if (*format == '1')
         format++; /* as NumPy has it before characters */
-    if (strcmp(format, kind->format) == 0)
+    if (strcmp(format, element_type->format) == 0)
         return true;
-    Class class;
-    return class_of_format(format, &class) && class == kind->class;
+    ElementClass class;
+    return class_of_format(format, &class) && class == element_type->class;
 }
 
-const Kind *mbapy_kind_of_format(const char *format, Py_ssize_t itemsize) {
-    for (int i = 0; i < mbapy_kind_count; i++)
-        if (mbapy_format_is(&mbapy_kinds[i], format, itemsize))
-            return &mbapy_kinds[i];
+const ElementType *mbapy_element_type_of_format(const char *format, Py_ssize_t itemsize) {
+    for (int i = 0; i < mbapy_element_type_count; i++)
+        if (mbapy_format_matches(&mbapy_element_types[i], format, itemsize))
+            return &mbapy_element_types[i];
     return NULL;
 }
