@@ -13,7 +13,7 @@ typedef struct {
     PyObject *file_state_error;   /* FileStateError */
     PyObject *unsupported;        /* io.UnsupportedOperation */
     /* For each element type, an array.array of one element, None where this Python's array.array has no such type, and
-       NULL until somebody asks. */
+       NULL until it is needed. */
     PyObject *templates[MOST_ELEMENT_TYPES];
 } State;
 

@@ -44,14 +44,25 @@ PyObject *mbapy_template_of(State *state, const ElementType *element_type) {
 /* From so many bytes on, the call of a method costs less than storing every byte twice. */
 #define LARGE_SLICE 32768
 
+/* Compiled for each size of elements. */
+static inline void copy_each(char *to, const char *from, Py_ssize_t step, Py_ssize_t count, Py_ssize_t size) {
+    for (Py_ssize_t i = 0; i < count; i++)
+        memcpy(to + i * size, from + i * step * size, (size_t)size);
+}
+
 static void copy_steps(const ElementType *element_type, char *to, const char *from, Py_ssize_t step,
                        Py_ssize_t count) {
     if (step == 1) {
         memcpy(to, from, (size_t)count * element_type->size);
         return;
     }
-    for (Py_ssize_t i = 0; i < count; i++)
-        mbapy_copy_element(element_type, to + i * element_type->size, from + i * step * element_type->size);
+    switch (element_type->size) {
+    case 1: copy_each(to, from, step, count, 1); break;
+    case 2: copy_each(to, from, step, count, 2); break;
+    case 4: copy_each(to, from, step, count, 4); break;
+    case 8: copy_each(to, from, step, count, 8); break;
+    default: copy_each(to, from, step, count, 16); break;
+    }
 }
 
 PyObject *mbapy_standard_copy(MmapArray *array, PyObject *template, Py_ssize_t start, Py_ssize_t step,

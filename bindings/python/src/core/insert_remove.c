@@ -45,7 +45,7 @@ static PyObject *insert_method(PyObject *self, PyObject *const *arguments, Py_ss
     return mbapy_none_unless(result);
 }
 
-/* Takes the last element away where that needs no question; NULL without an exception where it does. */
+/* Takes the last element away where no further checks are needed; NULL without an exception where they are. */
 static PyObject *pop_last(MmapArray *array) {
     Item item;
     if (UNLIKELY(array->growable == NULL) || array->exports > 0 || array->exact)

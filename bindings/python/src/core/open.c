@@ -204,7 +204,7 @@ static PyObject *open_method(PyObject *type, PyObject *arguments, PyObject *keyw
     return array;
 }
 
-/* A name of shared memory, with the slash in front that the system wants. */
+/* A name of shared memory as bytes, with the slash in front that the system asks for. */
 static PyObject *system_name(PyObject *name) {
     if (!PyUnicode_Check(name)) {
         PyErr_Format(PyExc_TypeError, "the name must be a str, not %R", Py_TYPE(name));
