@@ -50,19 +50,23 @@ static inline void copy_each(char *to, const char *from, Py_ssize_t step, Py_ssi
         memcpy(to + i * size, from + i * step * size, (size_t)size);
 }
 
-static void copy_steps(const ElementType *element_type, char *to, const char *from, Py_ssize_t step,
-                       Py_ssize_t count) {
-    if (step == 1) {
-        memcpy(to, from, (size_t)count * element_type->size);
-        return;
-    }
-    switch (element_type->size) {
+static __attribute__((noinline)) void copy_steps(Py_ssize_t size, char *to, const char *from, Py_ssize_t step,
+                                                 Py_ssize_t count) {
+    switch (size) {
     case 1: copy_each(to, from, step, count, 1); break;
     case 2: copy_each(to, from, step, count, 2); break;
     case 4: copy_each(to, from, step, count, 4); break;
     case 8: copy_each(to, from, step, count, 8); break;
     default: copy_each(to, from, step, count, 16); break;
     }
+}
+
+static inline void copy_range(const ElementType *element_type, char *to, const char *from, Py_ssize_t step,
+                              Py_ssize_t count) {
+    if (LIKELY(step == 1))
+        memcpy(to, from, (size_t)count * element_type->size);
+    else
+        copy_steps(element_type->size, to, from, step, count);
 }
 
 PyObject *mbapy_standard_copy(MmapArray *array, PyObject *template, Py_ssize_t start, Py_ssize_t step,
@@ -85,7 +89,7 @@ PyObject *mbapy_standard_copy(MmapArray *array, PyObject *template, Py_ssize_t s
         Py_buffer view;
         result = PyObject_GetBuffer(copy, &view, PyBUF_WRITABLE);
         if (result == 0) {
-            copy_steps(array->element_type, view.buf, from, step, count);
+            copy_range(array->element_type, view.buf, from, step, count);
             PyBuffer_Release(&view);
         }
     }
@@ -104,7 +108,7 @@ static PyObject *mmaparray_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t s
         Py_DECREF((PyObject *)copy);
         return NULL;
     }
-    copy_steps(array->element_type, copy->data, array->data + start * array->element_type->size, step, count);
+    copy_range(array->element_type, copy->data, array->data + start * array->element_type->size, step, count);
     return (PyObject *)copy;
 }
 
