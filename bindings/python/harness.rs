@@ -6,6 +6,7 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -180,6 +181,52 @@ fn test_on(python: &Python, examples: &str) {
     let wheel = if python.has_gil() { usual_wheel().to_path_buf() } else { environment.wheel() };
     environment.install(&wheel);
     environment.test(examples, skip);
+}
+
+/// Calls between the C files go one way, in the order in which core.h lists them.
+#[test]
+fn a_c_file_uses_only_those_above_it_in_core_h() {
+    let directory = Path::new(PACKAGE).join("src/core");
+    let header = fs::read_to_string(directory.join("core.h")).unwrap();
+    let order: Vec<&str> = header
+        .lines()
+        .filter_map(|line| line.strip_prefix(" *     ")?.split_whitespace().next())
+        .filter(|name| name.ends_with(".c"))
+        .collect();
+    let mut listed = order.clone();
+    listed.sort_unstable();
+    let mut present: Vec<String> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".c"))
+        .collect();
+    present.sort_unstable();
+    assert_eq!(listed, present, "core.h lists each file once");
+
+    // Where a name is declared, each file has a section of its own.
+    let names = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| word.starts_with("mbapy_")).map(str::to_owned).collect()
+    };
+    let mut place_of = HashMap::new();
+    let mut section = 0;
+    for line in header.lines() {
+        let file = line.strip_prefix("/* ").and_then(|rest| rest.strip_suffix(" */"));
+        if let Some(place) = file.and_then(|file| order.iter().position(|other| *other == file)) {
+            assert!(place >= section, "the section of {} is out of order", order[place]);
+            section = place;
+        }
+        for name in names(line) {
+            place_of.entry(name).or_insert(section);
+        }
+    }
+    for (place, file) in order.iter().enumerate() {
+        for name in names(&fs::read_to_string(directory.join(file)).unwrap()) {
+            if let Some(&home) = place_of.get(&name) {
+                assert!(home <= place, "{file} uses {name}, which is in {}, below it", order[home]);
+            }
+        }
+    }
 }
 
 #[test]

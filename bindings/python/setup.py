@@ -85,7 +85,7 @@ class SourceDistribution(sdist):
 core = Extension(
     "mmap_backed_array._core",
     sources=sorted(str(path.relative_to(HERE)) for path in (HERE / "src/core").glob("*.c")),
-    depends=[str(HERE / "src/core/core.h"), str(CRATE / "include/mmap_backed_array.h")],
+    depends=sorted(map(str, (HERE / "src/core").glob("*.h"))) + [str(CRATE / "include/mmap_backed_array.h")],
     include_dirs=[str(CRATE / "include")],
     extra_objects=[str(target() / "release/libmmap_backed_array.a")],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],

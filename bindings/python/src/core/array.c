@@ -1,55 +1,9 @@
-/* The type: how arrays are made and end, and how others see their memory. */
+/* The type: its constructor, what an array says of itself, and the tables of all methods and properties. */
 #include "core.h"
 
-/* The making of it. */
-
-State *mbapy_state(PyTypeObject *type) {
-    /* A subclass made in Python has no module; its base has. */
-    while (type != NULL) {
-        PyObject *module = PyType_GetModule(type);
-        if (module != NULL) {
-            State *state = PyModule_GetState(module);
-            if (state != NULL && PyModule_GetDef(module) == &mbapy_module)
-                return state;
-        }
-        PyErr_Clear();
-        type = PyType_GetSlot(type, Py_tp_base);
-    }
-    PyErr_SetString(PyExc_TypeError, "not an mmaparray type");
-    return NULL;
-}
-
-MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const Kind *kind) {
-    allocfunc allocate = PyType_GetSlot(type, Py_tp_alloc);
-    MmapArray *array = (MmapArray *)allocate(type, 0);
-    if (array == NULL)
-        return NULL;
-    /* The allocator has zeroed the rest. */
-    array->kind = kind;
-    array->state = state;
-    array->count = -1;
-    array->mode = "r+";
-    return array;
-}
-
-static int open_anonymous(MmapArray *array) {
-    int code = mba_anon(array->kind->type, &array->handle);
-    if (code != MBA_OK)
-        return mbapy_fail(array, code);
-    mbapy_settle(array);
-    return 0;
-}
-
-MmapArray *mbapy_new_anonymous(State *state, const Kind *kind) {
-    MmapArray *array = mbapy_allocate(state->array_type, state, kind);
-    if (array != NULL && open_anonymous(array) < 0)
-        Py_CLEAR(array);
-    return array;
-}
-
-/* Newer Pythons warn of 'u'; whoever changes one import wants to hear it here too. */
-static int warn_of(const Kind *kind) {
-    if (kind->type != 'u' || Py_Version < 0x030D0000)
+/* Warns of 'u', where array.array does. */
+static int warn_of(const ElementType *element_type) {
+    if (element_type->type != 'u' || Py_Version < 0x030D0000)
         return 0;
     return PyErr_WarnEx(PyExc_DeprecationWarning,
                         "The 'u' type code is deprecated and will be removed in Python 3.16", 1);
@@ -80,101 +34,19 @@ static PyObject *new_array(PyTypeObject *type, PyObject *arguments, PyObject *ke
         return NULL;
     if (!PyArg_ParseTuple(arguments, "O|O:mmaparray", &typecode, &initializer))
         return NULL;
-    const Kind *kind = mbapy_kind_of_object(typecode);
-    if (kind == NULL || warn_of(kind) < 0)
+    const ElementType *element_type = mbapy_element_type_of_typecode(typecode);
+    if (element_type == NULL || warn_of(element_type) < 0)
         return NULL;
-    MmapArray *array = mbapy_allocate(type, state, kind);
+    MmapArray *array = mbapy_allocate(type, state, element_type);
     if (array == NULL)
         return NULL;
-    int result = mmap != NULL ? mbapy_adopt_mmap(array, mmap) : open_anonymous(array);
+    int result = mmap != NULL ? mbapy_use_mmap_object(array, mmap) : mbapy_open_anonymous(array);
     if (result == 0 && initializer != NULL)
         result = mbapy_initialize(array, initializer);
     if (result < 0)
         Py_CLEAR(array);
     return (PyObject *)array;
 }
-
-/* The end of it. */
-
-static int traverse(PyObject *self, visitproc visit, void *arg) {
-    MmapArray *array = (MmapArray *)self;
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(array->mmap);
-    Py_VISIT(array->mmap_view.obj); /* a second reference to it */
-    return 0;
-}
-
-static void deallocate(PyObject *self) {
-    MmapArray *array = (MmapArray *)self;
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    if (array->weak_references != NULL)
-        PyObject_ClearWeakRefs(self);
-    /* Views and capsules keep the object alive, so that there are none. */
-    PyObject *pending_type, *pending, *traceback;
-    PyErr_Fetch(&pending_type, &pending, &traceback);
-    mbapy_release(array, false);
-    PyErr_Restore(pending_type, pending, traceback);
-    Py_CLEAR(array->name);
-    if (array->turn != NULL)
-        PyThread_free_lock(array->turn);
-    freefunc release = PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
-}
-
-/* The buffer protocol. */
-
-static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
-    if (view == NULL) {
-        PyErr_SetString(PyExc_BufferError, "a view is required");
-        return -1;
-    }
-    view->obj = NULL;
-    bool readonly = false;
-    if (UNLIKELY(array->writable == NULL)) {
-        if (mbapy_must_be_open(array) < 0)
-            return -1;
-        readonly = mba_is_readonly(array->handle);
-        if (readonly && (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE) {
-            PyErr_SetString(PyExc_BufferError, "the array is read-only");
-            return -1;
-        }
-        if (!readonly && mbapy_may_write(array) < 0)
-            return -1;
-    }
-    Py_ssize_t count = mbapy_length(array);
-    view->buf = array->data;
-    view->len = count * array->kind->size;
-    view->readonly = readonly;
-    view->itemsize = array->kind->size;
-    view->ndim = 1;
-    view->format = (flags & PyBUF_FORMAT) == PyBUF_FORMAT ? (char *)array->kind->format : NULL;
-    /* Each view keeps the length it was made with, in the field that is the exporter's own. */
-    view->internal = (void *)count;
-    view->shape = (flags & PyBUF_ND) == PyBUF_ND ? (Py_ssize_t *)&view->internal : NULL;
-    view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? &view->itemsize : NULL;
-    view->suboffsets = NULL;
-    view->obj = Py_NewRef((PyObject *)array);
-    array->exports++;
-    return 0;
-}
-
-static int get_buffer(PyObject *self, Py_buffer *view, int flags) {
-    ENTER(self);
-    int result = get_buffer_inside((MmapArray *)self, view, flags);
-    LEAVE();
-    return result;
-}
-
-static void release_buffer(PyObject *self, Py_buffer *view) {
-    (void)view;
-    ENTER(self);
-    ((MmapArray *)self)->exports--;
-    LEAVE();
-}
-
-/* What it says of itself. */
 
 static PyObject *repr_inside(MmapArray *array) {
     PyObject *name = PyType_GetName(Py_TYPE((PyObject *)array));
@@ -188,19 +60,19 @@ static PyObject *repr_inside(MmapArray *array) {
     if (name == NULL) {
         return NULL;
     } else if (array->handle == NULL) {
-        text = PyUnicode_FromFormat("<closed %U('%s')>", name, array->kind->code);
+        text = PyUnicode_FromFormat("<closed %U('%s')>", name, array->element_type->code);
     } else if (mbapy_length(array) == 0) {
-        text = PyUnicode_FromFormat("%U('%s')", name, array->kind->code);
+        text = PyUnicode_FromFormat("%U('%s')", name, array->element_type->code);
     } else {
         PyObject *content;
-        if (array->kind->class == TEXT)
+        if (array->element_type->class == TEXT)
             content = mbapy_to_text(array);
-        else if (array->kind->class == BYTE)
+        else if (array->element_type->class == BYTE)
             content = PyBytes_FromStringAndSize(array->data, mbapy_length(array));
         else
             content = mbapy_to_list(array);
         if (content != NULL)
-            text = PyUnicode_FromFormat("%U('%s', %R)", name, array->kind->code, content);
+            text = PyUnicode_FromFormat("%U('%s', %R)", name, array->element_type->code, content);
         Py_XDECREF(content);
     }
     Py_DECREF(name);
@@ -216,12 +88,12 @@ static PyObject *repr(PyObject *self) {
 
 static PyObject *get_typecode(PyObject *self, void *closure) {
     (void)closure;
-    return PyUnicode_FromString(((MmapArray *)self)->kind->code);
+    return PyUnicode_FromString(((MmapArray *)self)->element_type->code);
 }
 
 static PyObject *get_itemsize(PyObject *self, void *closure) {
     (void)closure;
-    return PyLong_FromLong(((MmapArray *)self)->kind->size);
+    return PyLong_FromLong(((MmapArray *)self)->element_type->size);
 }
 
 static PyGetSetDef own_properties[] = {
@@ -230,12 +102,23 @@ static PyGetSetDef own_properties[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* The type wants each of these as one table; the files have one each. */
+static PyMethodDef own_methods[] = {
+    {"__class_getitem__", Py_GenericAlias, METH_CLASS | METH_O,
+     PyDoc_STR("__class_getitem__($type, item, /)\n--\n\nFor annotations, such as mmaparray[int].")},
+    {NULL, NULL, 0, NULL},
+};
+
+/* The type takes one table of methods and one of properties. They are joined from those of the files. */
 static PyMethodDef methods[64];
 static PyGetSetDef properties[16];
 
 static void join_methods(void) {
-    PyMethodDef *const tables[] = {mbapy_sequence_methods, mbapy_content_methods, mbapy_mapping_methods};
+    PyMethodDef *const tables[] = {
+        mbapy_growth_lock_methods,   mbapy_lifetime_methods, mbapy_copies_methods, mbapy_extend_methods,
+        mbapy_export_methods,        mbapy_search_methods,   mbapy_insert_remove_methods,
+        mbapy_in_place_methods,      mbapy_buffer_methods,   mbapy_capsule_methods,
+        mbapy_open_methods,          mbapy_storage_methods,  mbapy_pickle_methods, own_methods,
+    };
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (PyMethodDef *method = tables[i]; method->ml_name != NULL; method++)
@@ -243,7 +126,9 @@ static void join_methods(void) {
 }
 
 static void join_properties(void) {
-    PyGetSetDef *const tables[] = {own_properties, mbapy_mapping_properties};
+    PyGetSetDef *const tables[] = {
+        own_properties, mbapy_storage_properties, mbapy_growth_lock_properties, mbapy_lifetime_properties,
+    };
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (PyGetSetDef *property = tables[i]; property->name != NULL; property++)
@@ -279,8 +164,8 @@ PyDoc_STRVAR(documentation,
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)documentation},
     {Py_tp_new, new_array},
-    {Py_tp_dealloc, deallocate},
-    {Py_tp_traverse, traverse},
+    {Py_tp_dealloc, mbapy_deallocate},
+    {Py_tp_traverse, mbapy_traverse},
     {Py_tp_repr, repr},
     {Py_tp_hash, PyObject_HashNotImplemented},
     {Py_tp_iter, mbapy_iterate},
@@ -288,8 +173,8 @@ static PyType_Slot slots[] = {
     {Py_tp_members, members},
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},
-    {Py_bf_getbuffer, get_buffer},
-    {Py_bf_releasebuffer, release_buffer},
+    {Py_bf_getbuffer, mbapy_get_buffer},
+    {Py_bf_releasebuffer, mbapy_release_buffer},
     {Py_sq_length, mbapy_len},
     {Py_sq_item, mbapy_item},
     {Py_sq_ass_item, mbapy_assign_item},
@@ -300,7 +185,7 @@ static PyType_Slot slots[] = {
     {Py_sq_inplace_repeat, mbapy_inplace_repeat},
     {Py_mp_length, mbapy_len},
     {Py_mp_subscript, mbapy_subscript},
-    {Py_mp_ass_subscript, mbapy_assign},
+    {Py_mp_ass_subscript, mbapy_assign_subscript},
     {0, NULL},
 };
 

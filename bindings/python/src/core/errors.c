@@ -1,4 +1,4 @@
-/* What the library's codes are in Python. */
+/* Exceptions: what the library's codes are in Python. */
 #include "core.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ int mbapy_fail(MmapArray *array, int code) {
     return mbapy_raise(array->state, code, array->name);
 }
 
-int mbapy_changed(MmapArray *array, int code) {
+int mbapy_finish_change(MmapArray *array, int code) {
     mbapy_length_changed(array);
     return code == MBA_OK ? 0 : mbapy_fail(array, code);
 }

@@ -5,7 +5,7 @@ typedef struct {
     PyObject_HEAD
     MmapArray *array; /* NULL when it has come to the end, where it stays */
     Py_ssize_t index;
-    PyObject *(*load)(const char *data, Py_ssize_t index); /* of the array's kind */
+    PyObject *(*load)(const char *data, Py_ssize_t index); /* of the array's element type */
 } Iterator;
 
 PyObject *mbapy_iterate(PyObject *self) {
@@ -18,7 +18,7 @@ PyObject *mbapy_iterate(PyObject *self) {
         return NULL;
     iterator->array = (MmapArray *)Py_NewRef(self);
     iterator->index = 0;
-    iterator->load = array->kind->load;
+    iterator->load = array->element_type->load;
     PyObject_GC_Track((PyObject *)iterator);
     return (PyObject *)iterator;
 }
@@ -28,14 +28,14 @@ static PyObject *next_element(Iterator *iterator, MmapArray *array) {
     Py_ssize_t index = iterator->index;
     if (index < mbapy_length(array)) {
         iterator->index = index + 1;
-        return array->kind->load(array->data, index);
+        return array->element_type->load(array->data, index);
     }
     mbapy_must_be_open(array);
     return NULL;
 }
 
-/* The whole of it: the length may have to be asked for, and the end be kept. */
-static __attribute__((noinline)) PyObject *next_with_care(PyObject *self) {
+/* All cases: the library may have to be asked for the length, and the end is kept. */
+static __attribute__((noinline)) PyObject *next_in_any_case(PyObject *self) {
     Iterator *iterator = (Iterator *)self;
     PyObject *value = NULL;
     MmapArray *finished = NULL;
@@ -59,13 +59,13 @@ static __attribute__((noinline)) PyObject *next_with_care(PyObject *self) {
 
 static PyObject *next(PyObject *self) {
 #ifndef Py_GIL_DISABLED
-    /* The common case: the length is known, and was not reached. */
+    /* The common case: the length is known, and not reached. */
     Iterator *iterator = (Iterator *)self;
     MmapArray *array = iterator->array;
     if (LIKELY(array != NULL) && LIKELY(iterator->index < array->count))
         return iterator->load(array->data, iterator->index++);
 #endif
-    return next_with_care(self);
+    return next_in_any_case(self);
 }
 
 static int traverse(PyObject *self, visitproc visit, void *arg) {

@@ -1,4 +1,4 @@
-/* The module: its types, constants and the state they share. */
+/* The module: its types, functions and constants. */
 #include "core.h"
 
 static PyObject *attribute(const char *module_name, const char *name) {
@@ -14,9 +14,9 @@ PyDoc_STRVAR(file_state_error_documentation,
 "can't grow (EPARTIAL). errno is one of these numbers.");
 
 static int add_constants(PyObject *module) {
-    char codes[KINDS + 1] = {0};
-    for (int i = 0; i < KINDS; i++)
-        codes[i] = (char)mbapy_kinds[i].type;
+    char codes[MOST_ELEMENT_TYPES + 1] = {0};
+    for (int i = 0; i < mbapy_element_type_count; i++)
+        codes[i] = (char)mbapy_element_types[i].type;
     return PyModule_AddStringConstant(module, "typecodes", codes) < 0 ||
                    PyModule_AddIntConstant(module, "ECORRUPT", MBA_ECORRUPT) < 0 ||
                    PyModule_AddIntConstant(module, "ETRUNCATED", MBA_ETRUNCATED) < 0 ||
@@ -39,51 +39,13 @@ static int execute(PyObject *module) {
         PyModule_AddObjectRef(module, "FileStateError", state->file_state_error) < 0)
         return -1;
     state->iterator_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &mbapy_iterator_spec, NULL);
-    state->guard_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &mbapy_guard_spec, NULL);
+    state->growth_lock_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &mbapy_growth_lock_spec, NULL);
     state->array_type = mbapy_make_array_type(module);
-    if (state->iterator_type == NULL || state->guard_type == NULL || state->array_type == NULL)
+    if (state->iterator_type == NULL || state->growth_lock_type == NULL || state->array_type == NULL)
         return -1;
-    if (PyModule_AddType(module, state->array_type) < 0 || PyModule_AddType(module, state->guard_type) < 0)
+    if (PyModule_AddType(module, state->array_type) < 0 || PyModule_AddType(module, state->growth_lock_type) < 0)
         return -1;
     return add_constants(module);
-}
-
-static int visit_state(State *state, visitproc visit, void *arg) {
-    Py_VISIT((PyObject *)state->array_type);
-    Py_VISIT((PyObject *)state->iterator_type);
-    Py_VISIT((PyObject *)state->guard_type);
-    Py_VISIT((PyObject *)state->standard_array);
-    Py_VISIT((PyObject *)state->mmap_type);
-    Py_VISIT(state->file_state_error);
-    Py_VISIT(state->unsupported);
-    for (int i = 0; i < KINDS; i++)
-        Py_VISIT(state->ones[i]);
-    return 0;
-}
-
-static int traverse(PyObject *module, visitproc visit, void *arg) {
-    State *state = PyModule_GetState(module);
-    return state == NULL ? 0 : visit_state(state, visit, arg);
-}
-
-static int clear(PyObject *module) {
-    State *state = PyModule_GetState(module);
-    if (state == NULL)
-        return 0;
-    Py_CLEAR(state->array_type);
-    Py_CLEAR(state->iterator_type);
-    Py_CLEAR(state->guard_type);
-    Py_CLEAR(state->standard_array);
-    Py_CLEAR(state->mmap_type);
-    Py_CLEAR(state->file_state_error);
-    Py_CLEAR(state->unsupported);
-    for (int i = 0; i < KINDS; i++)
-        Py_CLEAR(state->ones[i]);
-    return 0;
-}
-
-static void release(void *module) {
-    clear(module);
 }
 
 static PyMethodDef functions[] = {
@@ -102,18 +64,8 @@ static PyModuleDef_Slot slots[] = {
     {0, NULL},
 };
 
-PyModuleDef mbapy_module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "mmap_backed_array._core",
-    .m_doc = "Arrays in mapped memory: the part written in C.",
-    .m_size = sizeof(State),
-    .m_methods = functions,
-    .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-    .m_free = release,
-};
-
 PyMODINIT_FUNC PyInit__core(void) {
+    mbapy_module.m_methods = functions;
+    mbapy_module.m_slots = slots;
     return PyModuleDef_Init(&mbapy_module);
 }

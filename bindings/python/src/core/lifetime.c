@@ -1,0 +1,119 @@
+/* How arrays begin and end: allocation, anonymous memory, close() and the with statement, deallocation. */
+#include "core.h"
+
+MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const ElementType *element_type) {
+    allocfunc allocate = PyType_GetSlot(type, Py_tp_alloc);
+    MmapArray *array = (MmapArray *)allocate(type, 0);
+    if (array == NULL)
+        return NULL;
+    /* The allocator has zeroed the rest. */
+    array->element_type = element_type;
+    array->state = state;
+    array->count = -1;
+    array->mode = "r+";
+    return array;
+}
+
+int mbapy_open_anonymous(MmapArray *array) {
+    int code = mba_anon(array->element_type->type, &array->handle);
+    if (code != MBA_OK)
+        return mbapy_fail(array, code);
+    mbapy_update_shortcuts(array);
+    return 0;
+}
+
+MmapArray *mbapy_new_anonymous(State *state, const ElementType *element_type) {
+    MmapArray *array = mbapy_allocate(state->array_type, state, element_type);
+    if (array != NULL && mbapy_open_anonymous(array) < 0)
+        Py_CLEAR(array);
+    return array;
+}
+
+/* Frees the handle and the memory. An error, if it is to be reported, means that something was lost. */
+static int release_memory(MmapArray *array, bool report) {
+    mba_array *handle = array->handle;
+    int code = MBA_OK;
+    if (array->mmap != NULL) {
+        /* Without a handle if its resize() is at work, or left nothing to hold. */
+        if (handle != NULL)
+            mbapy_detach_mmap_object(array);
+        Py_CLEAR(array->mmap);
+    } else if (handle != NULL) {
+        array->handle = NULL;
+        mbapy_update_shortcuts(array);
+        code = mba_close(handle);
+    }
+    array->lock_depth = 0;
+    return code == MBA_OK || !report ? 0 : mbapy_fail(array, code);
+}
+
+static int close_inside(MmapArray *array) {
+    if (array->handle != NULL && mbapy_may_change(array, true) < 0) {
+        if (array->handle != NULL)
+            return -1;
+        PyErr_Clear(); /* another thread has closed it while this one waited */
+    }
+    if (array->pins > 0) {
+        PyErr_SetString(PyExc_BufferError, "an array can't be made shorter or closed while views of it exist");
+        return -1;
+    }
+    return release_memory(array, true);
+}
+
+METHOD(close_method, close_inside)
+
+static PyObject *enter_method(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return mbapy_must_be_open((MmapArray *)self) < 0 ? NULL : Py_NewRef(self);
+}
+
+static PyObject *exit_method(PyObject *self, PyObject *arguments) {
+    (void)arguments;
+    return close_method(self, NULL);
+}
+
+int mbapy_traverse(PyObject *self, visitproc visit, void *arg) {
+    MmapArray *array = (MmapArray *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(array->mmap);
+    Py_VISIT(array->mmap_view.obj); /* a second reference to it */
+    return 0;
+}
+
+void mbapy_deallocate(PyObject *self) {
+    MmapArray *array = (MmapArray *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (array->weak_references != NULL)
+        PyObject_ClearWeakRefs(self);
+    /* Views and capsules keep the object alive, so that there are none. */
+    PyObject *pending_type, *pending, *traceback;
+    PyErr_Fetch(&pending_type, &pending, &traceback);
+    release_memory(array, false);
+    PyErr_Restore(pending_type, pending, traceback);
+    Py_CLEAR(array->name);
+    if (array->busy_lock != NULL)
+        PyThread_free_lock(array->busy_lock);
+    freefunc free_object = PyType_GetSlot(type, Py_tp_free);
+    free_object(self);
+    Py_DECREF(type);
+}
+
+PyMethodDef mbapy_lifetime_methods[] = {
+    {"close", close_method, METH_NOARGS,
+     PyDoc_STR("close($self, /)\n--\n\nClose the array, and cut the file to its elements unless another handle is "
+               "growing it. BufferError while there are views. A second close does nothing.")},
+    {"__enter__", enter_method, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nReturn the array.")},
+    {"__exit__", exit_method, METH_VARARGS, PyDoc_STR("__exit__($self, /, *exception)\n--\n\nClose the array.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *get_closed(PyObject *self, void *closure) {
+    (void)closure;
+    return PyBool_FromLong(((MmapArray *)self)->handle == NULL);
+}
+
+PyGetSetDef mbapy_lifetime_properties[] = {
+    {"closed", get_closed, NULL, "whether the array has been closed", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
