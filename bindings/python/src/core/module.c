@@ -13,6 +13,25 @@ PyDoc_STRVAR(file_state_error_documentation,
 "library (ETRUNCATED, ECORRUPT), its footer contradicts it (ECORRUPT), or it ends inside an element, so that it\n"
 "can't grow (EPARTIAL). errno is one of these numbers.");
 
+/* For pickles, which name a type by its class and size: the class of each typecode. */
+static int add_element_classes(PyObject *module) {
+    static const char *const names[] = {
+        [SIGNED] = "signed", [UNSIGNED] = "unsigned", [REAL] = "real", [COMPLEX] = "complex",
+        [TRUTH] = "bool",    [BYTE] = "char",         [TEXT] = "text",
+    };
+    PyObject *classes = PyDict_New();
+    int result = classes == NULL ? -1 : 0;
+    for (int i = 0; i < mbapy_element_type_count && result == 0; i++) {
+        PyObject *name = PyUnicode_FromString(names[mbapy_element_types[i].class]);
+        result = name == NULL ? -1 : PyDict_SetItemString(classes, mbapy_element_types[i].code, name);
+        Py_XDECREF(name);
+    }
+    if (result == 0)
+        result = PyModule_AddObjectRef(module, "_element_classes", classes);
+    Py_XDECREF(classes);
+    return result;
+}
+
 static int add_constants(PyObject *module) {
     char codes[MOST_ELEMENT_TYPES + 1] = {0};
     for (int i = 0; i < mbapy_element_type_count; i++)
@@ -45,7 +64,7 @@ static int execute(PyObject *module) {
         return -1;
     if (PyModule_AddType(module, state->array_type) < 0 || PyModule_AddType(module, state->growth_lock_type) < 0)
         return -1;
-    return add_constants(module);
+    return add_element_classes(module) < 0 ? -1 : add_constants(module);
 }
 
 static PyMethodDef functions[] = {

@@ -22,6 +22,7 @@ _T = TypeVar("_T", int, float, complex, str, bytes, bool)
 
 typecodes: Final[str]
 version: Final[int]
+_element_classes: Final[dict[str, str]]
 ECORRUPT: Final[int]
 ETRUNCATED: Final[int]
 EPARTIAL: Final[int]

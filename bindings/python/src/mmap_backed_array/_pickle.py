@@ -5,13 +5,14 @@ import os
 import sys
 from multiprocessing import reduction
 
+from ._core import _element_classes as element_classes
 from ._core import mmaparray
 
 # Pickles that lie about name `_array_reconstructor` and `_open_by_name`, and name them in the package itself, so that
 # this file can change.
 
 # Numbers of memory formats, as array.array's pickles have them, so that a pickle can be read on a machine of
-# another byte order. (kind, size) -> (number in little-endian order, in big-endian order)
+# another byte order. (class, size) -> (number in little-endian order, in big-endian order)
 _FORMATS = {
     ("unsigned", 1): (0, 0),
     ("signed", 1): (1, 1),
@@ -30,15 +31,6 @@ _FORMATS = {
     ("real", 2): (26, 27),
     ("bool", 1): (28, 28),
     ("char", 1): (29, 29),
-}
-_KINDS = {
-    **dict.fromkeys("bhilq", "signed"),
-    **dict.fromkeys("BHILQ", "unsigned"),
-    **dict.fromkeys("efd", "real"),
-    **dict.fromkeys("FD", "complex"),
-    **dict.fromkeys("uw", "text"),
-    "?": "bool",
-    "c": "char",
 }
 _BIG = sys.byteorder == "big"
 _BY_NUMBER = {
@@ -60,7 +52,7 @@ def _array_reconstructor(arraytype, typecode, format_number, items, /):
         raise ValueError("third argument must be a valid machine format code.")
     result = arraytype(typecode)
     kind, size, big = _BY_NUMBER[format_number]
-    own = _KINDS[result.typecode]
+    own = element_classes[result.typecode]
     if (kind, size) == (own, result.itemsize):
         result.frombytes(items)
         if big != _BIG:
@@ -111,7 +103,7 @@ def reduce(array, protocol):
         return by_name
     if protocol < 3:
         return type(array), (array.typecode, array.tolist()), _state(array)
-    number = _FORMATS[_KINDS[array.typecode], array.itemsize][_BIG]
+    number = _FORMATS[element_classes[array.typecode], array.itemsize][_BIG]
     return _array_reconstructor, (type(array), array.typecode, number, array.tobytes()), _state(array)
 
 
