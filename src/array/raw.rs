@@ -169,7 +169,8 @@ impl Array {
             copy::store(i, second.place(), size);
             copy::store(j, first.place(), size);
         }
-        Ok(())
+        // A flush beside this one may have seen to the file's time of change meanwhile.
+        storage.begin_store()
     }
 
     /// # Safety
@@ -318,6 +319,8 @@ impl Array {
                 let values = self.by_own_address(values, bytes, &mut copy)?;
                 core::ptr::copy(values, self.storage().element(start), bytes);
             }
+            // A flush beside this one may have seen to the file's time of change meanwhile.
+            self.storage().begin_store()?;
         }
         Ok(())
     }
@@ -360,7 +363,13 @@ impl Array {
         } else {
             // SAFETY: the range lies within the array; the caller promises the values.
             let alike = unsafe { self.will_look_like_footer(start, removed, values, count) };
-            storage.prepare_to_shorten(new, alike)?;
+            storage.prepare_to_shorten(alike)?;
+        }
+        let mut kept = Vec::new();
+        if storage.is_about_to_truncate() {
+            // SAFETY: the range lies within the array.
+            kept = unsafe { put_aside(storage.element(start), removed * itemsize) }
+                .inspect_err(|_| storage.stay_as_long())?;
         }
         if start < len {
             storage.leave_epoch();
@@ -368,15 +377,6 @@ impl Array {
         let rest = (len - start - removed) * itemsize;
         let (first, before, after) =
             (storage.element(start), storage.element(start + removed), storage.element(start + count));
-        let mut kept = Vec::new();
-        if storage.is_about_to_truncate() && kept.try_reserve_exact(removed * itemsize).is_ok() {
-            // Without memory for it a truncation that fails leaves the change half done: three failures at once.
-            // SAFETY: the range lies within the array, and the vector has room for it.
-            unsafe {
-                core::ptr::copy_nonoverlapping(first, kept.as_mut_ptr(), removed * itemsize);
-                kept.set_len(removed * itemsize);
-            }
-        }
         // SAFETY: old and new place of the elements behind the range lie within the room for the longer of
         // both lengths; so does the range itself; the values don't overlap the array.
         unsafe {
@@ -393,6 +393,7 @@ impl Array {
                         core::ptr::copy(after, before, rest);
                         core::ptr::copy_nonoverlapping(kept.as_ptr(), first, kept.len());
                     }
+                    storage.enter_epoch();
                 }
             });
         }

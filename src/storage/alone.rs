@@ -1,10 +1,13 @@
 //! Being alone: whether nobody else can have what is about to be truncated. See `presence.rs` for why the answer stays true.
 
-use std::os::fd::AsRawFd;
+use core::sync::atomic::Ordering::Relaxed;
+use std::os::fd::{IntoRawFd, RawFd};
 
+use super::fork;
 use super::lock::PRESENCE;
 use super::mapping::Mapping;
 use super::presence::{Presence, are_others};
+use super::registry::{CLOSED, Slot};
 use super::sys::{self, LockCall};
 use crate::error::{Error, Result};
 
@@ -30,12 +33,28 @@ impl Mapping {
 
     /// Puts a description of its own in the place of the one that is mapped, at the same address and by the same number.
     pub fn renew(&self) -> Result<()> {
-        let fresh = self.open_anew()?;
+        let place = &self.place;
+        // A child that is forked meanwhile finds and closes it.
+        let fresh = fork::unseen(|| {
+            Slot::close(&place.fresh);
+            let fresh = self.open_anew()?.into_raw_fd();
+            place.fresh.store(fresh, Relaxed);
+            Ok(fresh)
+        })?;
+        let renewed = self.map_fresh(fresh);
+        // The child of a fork that is under way may have the descriptor still, and must learn of it.
+        sys::close(fresh);
+        fork::let_pass();
+        place.fresh.store(CLOSED, Relaxed);
+        renewed
+    }
+
+    fn map_fresh(&self, fresh: RawFd) -> Result<()> {
         if self.presence == Presence::Held {
-            sys::lock(fresh.as_raw_fd(), PRESENCE, LockCall::Read)?;
+            sys::lock(fresh, PRESENCE, LockCall::Read)?;
         }
-        self.reservation.map_anew(fresh.as_raw_fd(), self.place.plain())?;
-        sys::replace(self.place.plain(), fresh)
+        self.reservation.map_anew(fresh, self.place.plain())?;
+        sys::replace_by(self.place.plain(), fresh)
     }
 
     /// If nobody else is present, keeps others from opening until [`Mapping::admit`]: they try again for a moment. For the

@@ -44,8 +44,8 @@ impl Backing {
         options.check(WRITE | CREATE | EXCLUSIVE | PRIVATE | EXACT)?;
         let mode = if options.mode == 0 { 0o666 } else { options.mode };
         // With O_CREAT the system refuses a directory with EISDIR, and a FIFO opens.
-        let fd = open_or_create(options, |flags| sys::open(path, flags, mode))?;
-        let mut backing = Backing::regular(fd, options, from_root(path)?)?;
+        let open = || open_or_create(options, |flags| sys::open(path, flags, mode));
+        let mut backing = Backing::regular(open, options, from_root(path)?)?;
         if options.has(CREATE) && backing.stat.size == 0 {
             backing.new_in = Some(Directory::of(backing.path.as_deref()));
         }
@@ -55,10 +55,10 @@ impl Backing {
     pub fn shared_memory(name: &CStr, options: &OpenOptions) -> Result<Backing> {
         options.check(WRITE | CREATE | EXCLUSIVE | PRIVATE | EXACT)?;
         let mode = if options.mode == 0 { 0o600 } else { options.mode };
-        let fd = open_or_create(options, |flags| sys::shm_open(name, flags, mode))?;
+        let open = || open_or_create(options, |flags| sys::shm_open(name, flags, mode));
         let bytes = name.to_bytes();
         let first = bytes.iter().position(|byte| *byte != b'/').unwrap_or(bytes.len());
-        Backing::regular(fd, options, Some(joined(SHARED_MEMORY, &bytes[first..])?))
+        Backing::regular(open, options, Some(joined(SHARED_MEMORY, &bytes[first..])?))
     }
 
     pub fn anonymous(options: &OpenOptions) -> Result<Backing> {
@@ -66,7 +66,7 @@ impl Backing {
         children::watch();
         let place = Place::take()?;
         // One description for all: to be mapped, to carry the lock, and to write through.
-        place.forks.store(fork::begun(), Relaxed);
+        place.forks.store(fork::now(), Relaxed);
         place.lock_fd.store(sys::memfd()?.into_raw_fd(), Relaxed);
         place.is_mapped_one.store(true, Relaxed);
         let stat = sys::stat(place.any())?;
@@ -87,19 +87,35 @@ impl Backing {
             return Err(Error::Os(libc::EACCES));
         }
         sys::regular_file(fd)?;
-        let own = match sys::reopen(fd, if options.has(WRITE) { libc::O_RDWR } else { libc::O_RDONLY }) {
+        let open = || match sys::reopen(fd, if options.has(WRITE) { libc::O_RDWR } else { libc::O_RDONLY }) {
             // The permission to open the file anew may be lacking, and /proc. A reader takes no lock for itself and
             // reads at offsets, so it may share the caller's description.
-            Err(_) if !options.has(WRITE) => sys::duplicate(fd)?,
-            own => own?,
+            Err(_) if !options.has(WRITE) => sys::duplicate(fd),
+            own => own,
         };
-        Backing::regular(own, options, None)
+        Backing::regular(open, options, None)
     }
 
-    fn regular(fd: Descriptor, options: &OpenOptions, path: Option<Box<CStr>>) -> Result<Backing> {
+    fn regular(
+        open: impl FnOnce() -> Result<Descriptor>,
+        options: &OpenOptions,
+        path: Option<Box<CStr>>,
+    ) -> Result<Backing> {
         children::watch();
         let place = Place::take()?;
-        place.fd.store(fd.into_raw_fd(), Relaxed);
+        let moment = fork::now();
+        place.fd.store(open()?.into_raw_fd(), Relaxed);
+        if fork::has_begun_since(moment) {
+            // A child may have this descriptor, and would keep its presence without knowing of it. To open the file anew can be
+            // forbidden; then that is so.
+            let _ = fork::unseen(|| {
+                let identity = sys::stat(place.plain())?.identity;
+                let flags = Access::of(options).open_flags();
+                let (own, _) = sys::open_anew(path.as_deref(), place.plain(), identity, flags)?;
+                sys::close(place.fd.swap(own.into_raw_fd(), Relaxed));
+                Ok(())
+            });
+        }
         let fd = place.plain();
         let mut presence = presence::take(fd);
         // What the size was before doesn't count: somebody may have truncated the file, who was alone then.

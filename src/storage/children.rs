@@ -6,11 +6,11 @@
 //! by `fork()`. Others, by `_Fork()` and `clone()`, close theirs when they first use the array.
 
 use core::ffi::c_void;
-use core::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed, Ordering::SeqCst};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::sync::Once;
 
-use super::registry::{self, CLOSED, Slot};
+use super::registry::{self, CLOSED, Gate, HANDED_OUT, Slot};
 use super::{fork, guard, sys, valgrind};
 use crate::error::{Error, Result};
 
@@ -53,23 +53,49 @@ pub(super) fn watch() {
 /// Lets go of the parent's locks in a forked child, where only calls that a signal handler may make are safe.
 fn disown_all() {
     for (slot, gate) in registry::all() {
+        if is_this_processs(gate) {
+            continue;
+        }
         // The system has done so already, unless it is too old.
         gate.room.store(0, Relaxed);
         gate.held.store(false, Relaxed);
         gate.own.store(false, Relaxed);
-        let fd = slot.lock_fd.load(Relaxed);
-        if !slot.is_mapped_one.load(Relaxed) {
-            // The parent was about to give the lock a description of its own.
-            let is_plain = fd == slot.plain();
-            if fd != CLOSED && (is_plain || slot.is_reused(fd)) {
-                slot.lock_fd.store(CLOSED, Relaxed);
-            }
-            Slot::close(&slot.lock_fd);
-        } else if slot.is_held_on_mapped_one.load(Relaxed) {
+        close_here(slot, &slot.fresh);
+        // Made or ended by another thread of the parent's at this moment: nobody in the child will.
+        let has_handle = !slot.storage.load(Relaxed).is_null();
+        if !slot.is_mapped_one.load(Relaxed) || !has_handle {
+            close_here(slot, &slot.lock_fd);
+        }
+        if !has_handle {
+            close_here(slot, &slot.fd);
+        }
+    }
+    // When descriptors have become free.
+    for (slot, gate) in registry::all() {
+        if slot.is_mapped_one.load(Relaxed)
+            && slot.is_held_on_mapped_one.load(Relaxed)
+            && !is_this_processs(gate)
+        {
             // Where that fails, for want of /proc, the parent's lock lives on until this child ends or uses the array.
             gate.own.store(slot.leave_parent().is_ok(), Relaxed);
         }
     }
+}
+
+/// Whether a handle has been used in this process already: by a handler of the program's that ran before.
+fn is_this_processs(gate: &Gate) -> bool {
+    registry::are_gates_wiped() && gate.own.load(Relaxed)
+}
+
+/// Closes a descriptor of the child's, and not what a number has come to be since.
+fn close_here(slot: &Slot, place: &AtomicI32) {
+    let fd = place.load(Relaxed);
+    // The parent was about to give the lock a description of its own, and the child needs the plain one.
+    let is_plain = fd == slot.plain() && !core::ptr::eq(place, &slot.fd);
+    if fd != CLOSED && (is_plain || slot.is_reused(fd & !HANDED_OUT)) {
+        place.store(CLOSED, Relaxed);
+    }
+    Slot::close(place);
 }
 
 /// No architecture that we build for has larger pages.
@@ -84,6 +110,7 @@ impl Slot {
         if former == CLOSED {
             return Err(Error::Os(libc::EBADF));
         }
+        let moment = fork::now();
         let own = sys::reopen(former, libc::O_RDWR)?;
         if bytes > 0 {
             let at = core::ptr::with_exposed_provenance_mut::<c_void>(base);
@@ -98,7 +125,7 @@ impl Slot {
                 valgrind::hide(base + end, bytes - end);
             }
         }
-        self.forks.store(fork::begun(), Relaxed);
+        self.forks.store(moment, Relaxed);
         self.lock_fd.store(own.into_raw_fd(), SeqCst);
         // The parent may have been about to make it the plain one. One that was handed out stays.
         if self.fd.load(SeqCst) == former {

@@ -54,9 +54,15 @@ pub(super) fn unseen<T>(mut make: impl FnMut() -> Result<T>) -> Result<T> {
     make()
 }
 
-/// How many forks have begun: whoever was there before can be in a child, if it is another number now.
-pub(super) fn begun() -> usize {
-    BEGUN.load(SeqCst)
+/// A moment, for [`has_begun_since`].
+pub(super) fn now() -> usize {
+    // One that is under way counts as one to come: it may not have copied anything yet.
+    ENDED.load(SeqCst)
+}
+
+/// Whether a fork was under way at that moment or has begun since: what was there then can be in a child.
+pub(super) fn has_begun_since(moment: usize) -> bool {
+    BEGUN.load(SeqCst) != moment
 }
 
 /// To be called before each fork.

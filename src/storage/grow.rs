@@ -89,7 +89,7 @@ impl Storage {
         let policy = if self.is_exact() { GrowthPolicy::Exact } else { policy };
         let old = state.size.get();
         // Others may take what lies before the reach for elements. A footer that can't be moved lies beyond that.
-        let need = match &*state.last_page.borrow() {
+        let need = match state.footer_in_last_page() {
             Some(_) => need,
             None => need.max(usize::try_from(state.reach.get()).map_err(|_| Error::Limit)?),
         };

@@ -72,13 +72,15 @@ pub fn enable() -> Result<()> {
         // Another signal's handler could jump away, or take its time.
         // SAFETY: fills the set that it is given.
         unsafe { libc::sigfillset(&raw mut ours.sa_mask) };
+        // Before, for a child that is forked in between.
+        FORMER[at].in_use.store(1, Relaxed);
         // SAFETY: the handler has the form that the flags say, and stays loaded.
         if unsafe { libc::sigaction(libc::SIGBUS, &raw const ours, &raw mut current) } != 0 {
+            FORMER[at].in_use.store(0, Relaxed);
             return Err(sys::last_error());
         }
         // Somebody may have been quicker.
         remember(&FORMER[at], &current);
-        FORMER[at].in_use.store(1, Relaxed);
     }
     ENABLED.fetch_add(1, Release);
     Ok(())

@@ -6,7 +6,7 @@
 //! | byte | who has it | what it keeps others from |
 //! | --- | --- | --- |
 //! | growth | for itself, the handle that changes the length | changing the length |
-//! | presence | shared, every handle, until it is unmapped | cutting what the handle can have seen |
+//! | presence | shared, every handle, until it is unmapped | truncating what the handle can have seen |
 //! | queue | shared, whoever waits for the growth lock | for a moment, locking again at once |
 //! | tidying | for itself, beside the growth lock, a handle that trims on leaving | nothing: an append waits for the moment |
 
@@ -153,24 +153,29 @@ const LOOKS: u32 = 3;
 /// Takes the lock as soon as those are done who have it only to trim the file; that takes no time worth an error.
 #[cold]
 fn outlast_tidying(fd: RawFd) -> Result<()> {
+    let start = Instant::now();
     let mut looks = 0;
-    let result = look(TIDYING_TIME, Duration::from_millis(1), || {
-        while looks < LOOKS {
-            if sys::is_locked_elsewhere(fd, TIDYING)? {
-                looks = 0;
-                return Ok(None);
+    loop {
+        let left = TIDYING_TIME.saturating_sub(start.elapsed());
+        let result = look(left, Duration::from_millis(1), || {
+            while looks < LOOKS {
+                if sys::is_locked_elsewhere(fd, TIDYING)? {
+                    looks = 0;
+                    return Ok(None);
+                }
+                looks += 1;
+                match sys::lock(fd, GROWTH, LockCall::Write) {
+                    Err(Error::Locked) => {}
+                    result => return Ok(Some(result)),
+                }
             }
-            looks += 1;
-            match sys::lock(fd, GROWTH, LockCall::Write) {
-                Err(Error::Locked) => {}
-                result => return Ok(Some(result)),
-            }
+            Ok(Some(Err(Error::Locked)))
+        });
+        match result {
+            // A signal is no reason to fail: this isn't a wait that the caller has asked for.
+            Err(Error::Os(libc::EINTR)) => {}
+            result => return result?.unwrap_or(Err(Error::Locked)),
         }
-        Ok(Some(Err(Error::Locked)))
-    });
-    match result {
-        Err(Error::Os(libc::EINTR)) => Err(Error::Locked),
-        result => result?.unwrap_or(Err(Error::Locked)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The lock state: what a handle knows of the file while it holds the growth lock.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicU32, AtomicU64, fence};
 use std::os::fd::{AsRawFd, RawFd};
@@ -35,10 +35,11 @@ pub(super) struct LockState {
     pub first_epoch: Cell<u64>,
     /// The footer's bell.
     pub bell: Cell<u32>,
-    /// Whether others are kept from opening the file, which is about to be truncated without a footer.
-    pub excludes: Cell<bool>,
-    /// The page with the footer, where it lies beyond the reservation and can't be moved.
-    pub last_page: RefCell<Option<LastPage>>,
+    /// Why there is no footer to publish a shorter length in, if the file is about to be truncated instead.
+    pub no_room: Cell<Option<Error>>,
+    /// The page with the footer, where it lies beyond the reservation and can't be moved. Not in a `RefCell`: a child that is forked
+    /// while it is looked at would find it borrowed for ever.
+    pub last_page: Cell<Option<LastPage>>,
     /// The size of the last step of growth.
     pub step: Cell<u64>,
     pub traits: Cell<Option<FileSystemTraits>>,
@@ -51,6 +52,14 @@ impl LockState {
     pub fn traits(&self) -> FileSystemTraits {
         self.traits.get().unwrap_or_default()
     }
+
+    /// Where the footer lies in a page of its own.
+    pub fn footer_in_last_page(&self) -> Option<*mut u8> {
+        let page = self.last_page.take();
+        let footer = page.as_ref().map(LastPage::footer);
+        self.last_page.set(page);
+        footer
+    }
 }
 
 impl Storage {
@@ -60,22 +69,23 @@ impl Storage {
         if file.is_held() {
             return Ok(());
         }
-        let mapping = &file.mapping;
-        if let Presence::Impossible(error) = mapping.presence {
+        if let Presence::Impossible(error) = file.mapping.presence {
             return Err(error);
         }
-        let place = &mapping.place;
-        // Before it is asked whether a fork has happened: a child that is forked in between lets go.
-        place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
-        let fd = mapping.lock_fd().inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
-        place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
-        mapping
-            .check(fd)
-            .and_then(|_| lock::take(fd, wait, mapping.led.get()))
-            .inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
+        let process = sys::process_id();
+        loop {
+            self.take_lock(file, wait)?;
+            // A signal handler of this thread's may have forked meanwhile, and have returned here in the child: that has nothing.
+            let gate = file.mapping.place.gate;
+            if gate.own.load(SeqCst) && process == sys::process_id() {
+                break;
+            }
+            gate.held.store(false, SeqCst);
+        }
+        let mapping = &file.mapping;
+        let fd = mapping.place.lock_fd.load(Relaxed);
         match self.reload(file, fd) {
             Ok(()) => {
-                mapping.place.gate.held.store(true, Relaxed);
                 mapping.led.set(true);
                 // What was found is about to change, by this handle itself.
                 file.known.set(Known::nothing());
@@ -85,9 +95,26 @@ impl Storage {
             Err(error) => {
                 self.close_room();
                 mapping.give_lock_back(fd);
+                mapping.place.gate.held.store(false, Relaxed);
                 Err(error)
             }
         }
+    }
+
+    /// Takes the growth lock, and nothing else.
+    fn take_lock(&self, file: &File, wait: Wait) -> Result<()> {
+        let mapping = &file.mapping;
+        let place = &mapping.place;
+        // Before it is asked whether a fork has happened: a child that is forked in between lets go.
+        place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
+        let fd = mapping.lock_fd().inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
+        place.is_held_on_mapped_one.store(place.is_mapped_one.load(Relaxed), SeqCst);
+        mapping
+            .check(fd)
+            .and_then(|_| lock::take(fd, wait, mapping.led.get()))
+            .inspect_err(|_| place.is_held_on_mapped_one.store(false, SeqCst))?;
+        place.gate.held.store(true, SeqCst);
+        Ok(())
     }
 
     /// Gives the lock back; the spare room stays for whoever takes it next. Keeps it if the file can't be left as
@@ -142,7 +169,7 @@ impl Storage {
         state.size.set(size);
         state.backed.set(size);
         state.step.set(0);
-        state.excludes.set(false);
+        state.no_room.set(None);
         state.footer.set(found.footer.is_some());
         // Nobody has seen more of a copy than it has.
         state.reach.set(found.footer.map_or(0, |footer| if is_copy { 0 } else { footer.reach }));
@@ -155,7 +182,7 @@ impl Storage {
         if found.footer.is_some() && sealed && !in_reach {
             // It can't be moved to where this handle's memory ends.
             let page = LastPage::map(file.mapping.open_anew()?.as_raw_fd(), size)?;
-            state.last_page.replace(Some(page));
+            state.last_page.set(Some(page));
         }
         self.take_up(file, &found)?;
         if let Some(footer) = found.footer {
@@ -169,6 +196,11 @@ impl Storage {
             }
             if !sealed && (self.is_exact() || !in_reach || !has_blocks) {
                 self.trim(file, fd, is_copy)?;
+            }
+            if is_copy && state.footer.get() {
+                // It says so no more: who opens it from now on counts.
+                let has_blocks = state.backed.get() >= size - GRAIN;
+                self.write_footer(file, fd, size, has_blocks)?;
             }
             self.sign(file);
         }
@@ -213,16 +245,16 @@ impl Storage {
         let reservation = &file.mapping.reservation;
         let end = state.backed.get().min(size.min(reservation.bytes()) - footer::SIZE);
         let capacity = self.layout.fitting(end).max(self.len());
-        let footer = match &*state.last_page.borrow() {
-            Some(page) => page.footer(),
+        let footer = match state.footer_in_last_page() {
+            Some(footer) => footer,
             None => reservation.base().wrapping_add((size - footer::SIZE) as usize),
         };
         self.publish.store(footer.wrapping_add(footer::LENGTH_AT as usize).cast(), Relaxed);
         self.capacity.store(capacity, Release);
         let room = &file.mapping.place.gate.room;
         room.store(if self.is_exact() { 0 } else { capacity }, SeqCst);
-        // The guard may have marked the handle while this was under way.
-        if self.state.load(SeqCst) != WORKS {
+        // The guard may have marked the handle while this was under way, or a signal handler have forked, and this be the child.
+        if self.state.load(SeqCst) != WORKS || !file.is_held() {
             room.store(0, Relaxed);
         }
     }

@@ -113,26 +113,26 @@ impl Mapping {
             gate.own.store(true, Relaxed);
             return Ok(place.lock_fd.load(Relaxed));
         }
-        if gate.held.load(Relaxed) || fork::begun() == place.forks.load(Relaxed) {
+        if gate.held.load(Relaxed) || !fork::has_begun_since(place.forks.load(Relaxed)) {
             return Ok(known);
         }
         let made = fork::unseen(|| {
-            let own = self.open_anew()?.into_raw_fd();
+            let own = self.open_anew()?;
             if !place.is_mapped_one.load(Relaxed) {
-                // A child that was forked meanwhile may have the one before.
-                sys::close(place.lock_fd.swap(own, SeqCst));
-                return Ok(());
+                // A child that was forked meanwhile may have the one before. The number stays, which another thread may be using.
+                return sys::replace(place.lock_fd.load(Relaxed), own);
             }
             // A child that is forked between any two of these finds a description that it has: the mapped one is the plain
             // one before it stops to be the one for the lock.
             let is_plain = place.fd.compare_exchange(CLOSED, known, SeqCst, SeqCst).is_ok();
             place.is_mapped_one.store(false, SeqCst);
-            place.lock_fd.store(own, SeqCst);
-            if !is_plain {
+            if is_plain {
+                place.lock_fd.store(own.into_raw_fd(), SeqCst);
+                Ok(())
+            } else {
                 // One was handed out, and is the plain one.
-                sys::close(known);
+                sys::replace(known, own)
             }
-            Ok(())
         });
         match made {
             // Without /proc, or without the right to look there, there is no other and never will be. A child by a fork keeps

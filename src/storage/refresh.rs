@@ -1,6 +1,8 @@
 //! Taking up what others have published: a look at the file, and what is known of it since the last one.
 
-use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, fence};
+use core::sync::atomic::{
+    Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst, compiler_fence, fence,
+};
 use std::os::fd::RawFd;
 
 use super::file_state::{State, read_state};
@@ -70,7 +72,12 @@ impl Storage {
         }
         // A file without a footer has nothing to say of its past: who was there has seen it.
         let epoch = match found.footer {
-            None | Some(Footer { epoch: 0, .. }) => self.epoch.load(Relaxed),
+            None | Some(Footer { epoch: 0, .. }) => match self.epoch.load(Relaxed) {
+                epoch if epoch.is_multiple_of(2) => epoch,
+                // In a child that was forked while its parent took elements away.
+                epoch if lock::is_taken(file.mapping.fd())? => epoch,
+                epoch => after_kill(epoch),
+            },
             Some(Footer { epoch, .. }) if epoch.is_multiple_of(2) => epoch,
             Some(Footer { epoch, .. }) if lock::is_taken(file.mapping.fd())? => epoch,
             // Who has left it odd was killed: nothing is being moved.
@@ -81,10 +88,12 @@ impl Storage {
             reservation.dump_nothing_without_a_name();
         }
         file.state.floor.set(file.state.floor.get().max(self.len()));
-        file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
         self.capacity.store(found.len, Relaxed);
         self.len.store(found.len, Release);
         self.epoch.store(epoch, Release);
+        // Last: what a child of this moment doesn't know it looks for again.
+        compiler_fence(SeqCst);
+        file.known.set(Known { stat: found.stat, bytes: found.bytes, has_footer: found.footer.is_some() });
         Ok(())
     }
 

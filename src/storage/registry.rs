@@ -49,7 +49,7 @@ pub(super) struct Slot {
     pub base: AtomicUsize,
     /// 0 while there is no mapping.
     pub bytes: AtomicUsize,
-    storage: AtomicPtr<Storage>,
+    pub storage: AtomicPtr<Storage>,
     /// Which file it is; zeros while that isn't known.
     dev: AtomicU64,
     ino: AtomicU64,
@@ -60,12 +60,14 @@ pub(super) struct Slot {
     /// The description that carries the lock, and that all writes go through: it belongs to this handle alone, is
     /// never handed out, and never mapped but in anonymous memory; in a forked child it is closed.
     pub lock_fd: AtomicI32,
+    /// A description that is about to take the place of the mapped one.
+    pub fresh: AtomicI32,
     /// Whether the description that carries the lock is the one that is mapped: of anonymous memory, as long as nobody
     /// else can have it.
     pub is_mapped_one: AtomicBool,
     /// Whether the lock may be held on a description that is mapped: then a forked child must let go of that at once.
     pub is_held_on_mapped_one: AtomicBool,
-    /// How many forks had begun before that description was made.
+    /// The moment at which that description was made, as forks count.
     pub forks: AtomicUsize,
     /// Of a free slot, the number of the next one and 1; 0 at the end of the list.
     next: AtomicU32,
@@ -90,6 +92,9 @@ static USED: AtomicU32 = AtomicU32::new(0);
 /// The list of slots to be used again: in the lower half the number of the first and 1, or 0; in the upper half how
 /// often it has changed, so that no change goes unseen because of another that took it back.
 static FREE: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the system clears all gates in children: it does unless it is very old.
+static ARE_WIPED: AtomicBool = AtomicBool::new(true);
 
 /// How many mappings there are of the files whose identities come to the same number: where it is 1, nobody else in this
 /// process has the file.
@@ -127,7 +132,9 @@ fn make_chunk(chunk: usize) -> Result<()> {
     let place = TABLE.get(chunk).ok_or(Error::NO_MEMORY)?;
     let count = (FIRST as usize) << chunk;
     if place.gates.load(Acquire).is_null() {
-        let gates = sys::map_wiped_on_fork(count * size_of::<Gate>())?.cast::<Gate>();
+        let (gates, is_wiped) = sys::map_wiped_on_fork(count * size_of::<Gate>())?;
+        ARE_WIPED.fetch_and(is_wiped, Relaxed);
+        let gates = gates.cast::<Gate>();
         // Another thread may be first: then this memory goes.
         if place.gates.compare_exchange(core::ptr::null_mut(), gates, Release, Relaxed).is_err() {
             sys::unmap(gates.cast::<c_void>(), count * size_of::<Gate>());
@@ -147,6 +154,7 @@ fn make_chunk(chunk: usize) -> Result<()> {
         ino: AtomicU64::new(0),
         fd: AtomicI32::new(CLOSED),
         lock_fd: AtomicI32::new(CLOSED),
+        fresh: AtomicI32::new(CLOSED),
         is_mapped_one: AtomicBool::new(false),
         is_held_on_mapped_one: AtomicBool::new(false),
         forks: AtomicUsize::new(0),
@@ -286,6 +294,7 @@ impl Drop for Place {
         self.slot.is_mapped_one.store(false, SeqCst);
         Slot::close(&self.slot.fd);
         Slot::close(&self.slot.lock_fd);
+        Slot::close(&self.slot.fresh);
         self.gate.room.store(0, Relaxed);
         self.gate.held.store(false, Relaxed);
         self.gate.own.store(false, Relaxed);
@@ -299,6 +308,11 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// Whether the system has cleared all gates in a child.
+pub(super) fn are_gates_wiped() -> bool {
+    ARE_WIPED.load(Relaxed)
 }
 
 /// All slots that have been in use, and their gates.

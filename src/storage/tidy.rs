@@ -1,14 +1,16 @@
 //! Giving back the spare room of a file that the caller hasn't mapped: what a close does when the memory is gone, and
 //! `mba_tidy` for a path.
 
-use std::os::fd::{AsRawFd, RawFd};
+use core::sync::atomic::Ordering::Relaxed;
+use std::os::fd::{IntoRawFd, RawFd};
 
 use super::file_state::read_state_alone;
 use super::filesystem::is_sealed;
 use super::footer::{self, Footer, GRAIN, seems_to_have_footer};
 use super::lock::{self, Tidying};
+use super::registry::{Place, Slot};
 use super::sys::Identity;
-use super::{Layout, presence, sys};
+use super::{Layout, children, fork, presence, sys};
 use crate::error::{Error, Result};
 
 /// What a file is to end with.
@@ -57,7 +59,9 @@ pub(super) fn trim_left_file(fd: RawFd, identity: Identity, layout: &Layout) -> 
     let reach = if may_truncate { 0 } else { footer.reach };
     match plan(fd, layout, state.len as u64, reach, may_truncate)? {
         End::Exact(end) => sys::ftruncate(fd, end)?,
-        End::Footer(size) if size < state.stat.size => {
+        // The footer of a copy says so no more: who opens it from now on counts.
+        End::Footer(size) if size < state.stat.size || state.is_copy() => {
+            let size = size.min(state.stat.size);
             let stamp = sys::fresh_number();
             let shorter = Footer { file_size: size, identity, stamp, reach, ..footer };
             sys::check_size_limit(size)?;
@@ -69,11 +73,27 @@ pub(super) fn trim_left_file(fd: RawFd, identity: Identity, layout: &Layout) -> 
     Ok(if may_truncate { Left::Nothing } else { Left::WhatOthersSaw })
 }
 
+/// Who tidies without a handle. Gives the locks back at the end.
+struct Tidier(Place);
+
+impl Drop for Tidier {
+    fn drop(&mut self) {
+        let _ = lock::release_all(self.0.lock_fd.load(Relaxed));
+    }
+}
+
 /// Does for a path what the close of the last handle would do; `layout` is `None` if any elements will do. With `force`
 /// also for a file whose footer is unsound.
 pub(crate) fn tidy(path: &core::ffi::CStr, layout: Option<&Layout>, force: bool) -> Result<()> {
-    let fd = sys::open(path, libc::O_RDWR, 0)?;
-    let fd = fd.as_raw_fd();
+    // A child that is forked meanwhile must not keep the lock alive: it finds and closes the descriptor.
+    children::watch();
+    let tidier = Tidier(Place::take()?);
+    let fd = fork::unseen(|| {
+        Slot::close(&tidier.0.lock_fd);
+        let fd = sys::open(path, libc::O_RDWR, 0)?.into_raw_fd();
+        tidier.0.lock_fd.store(fd, Relaxed);
+        Ok(fd)
+    })?;
     let stat = sys::regular_file(fd)?;
     if is_sealed(fd)? {
         return Ok(());

@@ -333,3 +333,39 @@ fn capacity_has_blocks_behind_it_also_without_fallocate() {
         }
     });
 }
+
+/// A file without spare room on a full file system is truncated when elements are taken away, and nobody may open it at that
+/// moment. The elements are moved before that: whoever opens meanwhile isn't kept waiting.
+#[test]
+fn others_open_a_file_while_elements_move_on_a_full_file_system() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    on_a_small_tmpfs("others_open_a_file_while_elements_move_on_a_full_file_system", |small| {
+        let path = small.path("array");
+        let len = SIZE as usize / 2;
+        std::fs::write(&path, vec![7u8; len]).unwrap();
+        leave(&small, 0);
+        let mut array = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    MmapArray::<u8>::open(&path).unwrap();
+                    // Alone again, at times.
+                    std::thread::yield_now();
+                }
+            });
+            let mut removed = 0;
+            for _ in 0..3000 {
+                match array.remove(0) {
+                    Ok(_) => removed += 1,
+                    // Somebody had it open at the last moment.
+                    Err(error) => assert_eq!(error, FULL),
+                }
+                assert_eq!(array.len(), len - removed);
+                assert_eq!((array.get(0), array.get(len - removed - 1)), (Some(7), Some(7)));
+            }
+            done.store(true, Relaxed);
+            assert!(removed > 0);
+        });
+    });
+}

@@ -312,3 +312,45 @@ fn a_record_that_is_read_torn_is_read_again() {
         }
     });
 }
+
+/// Somebody who only tidies is in nobody's way, also where signals end every sleep.
+#[test]
+fn an_append_beside_tidying_goes_through_whatever_signals_come() {
+    alone("an_append_beside_tidying_goes_through_whatever_signals_come", || {
+        extern "C" fn nothing(_: libc::c_int) {}
+        // SAFETY: the handler does nothing; the structures are only read. Without SA_RESTART each signal ends a sleep.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+            libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
+        }
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // The signals are for the other thread.
+                // SAFETY: the set is made before it is used.
+                unsafe {
+                    let mut alarm = std::mem::zeroed();
+                    libc::sigemptyset(&raw mut alarm);
+                    libc::sigaddset(&raw mut alarm, libc::SIGALRM);
+                    libc::pthread_sigmask(libc::SIG_BLOCK, &raw const alarm, std::ptr::null_mut());
+                }
+                while !done.load(Relaxed) {
+                    let _ = mmap_backed_array::tidy(&path, None, false);
+                }
+            });
+            let often = libc::timeval { tv_sec: 0, tv_usec: 100 };
+            let timer = libc::itimerval { it_interval: often, it_value: often };
+            // SAFETY: the structure is only read.
+            unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+            for value in 0..20_000 {
+                array.push(value).unwrap();
+                array.unlock().unwrap();
+            }
+            done.store(true, Relaxed);
+        });
+    });
+}

@@ -6,6 +6,7 @@ mod common;
 mod callers;
 mod errors;
 mod forks {
+    mod beside;
     mod idle;
     mod inherited;
 }

@@ -321,3 +321,33 @@ fn what_was_stored_shows_in_the_files_time_of_change() {
         assert!(is_old(&path), "{place:?}: nothing was stored");
     }
 }
+
+/// The elements of a copy that read as a footer have a true one behind them, of the file that was copied. Whoever changes the
+/// length makes it the copy's own: from then on it counts who has the copy open.
+#[test]
+fn a_copy_whose_elements_read_as_a_footer_has_one_of_its_own() {
+    for tidied in [false, true] {
+        let directory = Place::Disk.directory();
+        let (path, copy) = (directory.path().join("array"), directory.path().join("copy"));
+        let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
+        let mut bytes: Vec<u8> = (0..8192u32).map(|at| at as u8).collect();
+        bytes[8192 - 128..][..8].copy_from_slice(&MAGIC);
+        array.extend_from_slice(&bytes).unwrap();
+        array.close().unwrap();
+        assert_eq!(file_size(&path), 8192 + 4096, "or this test is about nothing");
+        std::fs::copy(&path, &copy).unwrap();
+        if tidied {
+            mmap_backed_array::tidy(&copy, None, false).unwrap();
+        }
+        let mut array = MmapArray::<u8>::open_with(&copy, &writable()).unwrap();
+        let mut reader = MmapArray::<u8>::open(&copy).unwrap();
+        assert_eq!(reader.to_vec(..).as_ref(), Ok(&bytes));
+        array.resize(548).unwrap();
+        array.close().unwrap();
+        assert_eq!(reader.get(8000), Some(bytes[8000]), "what a reader has seen stays");
+        let epoch = reader.epoch();
+        reader.refresh().unwrap();
+        assert_eq!(reader.len(), 548);
+        assert_ne!(reader.epoch(), epoch);
+    }
+}

@@ -150,8 +150,13 @@ pub fn duplicate(fd: RawFd) -> Result<Descriptor> {
 
 /// Puts a description behind a number in place of the one that is there, which is closed, in one step.
 pub fn replace(number: RawFd, by: Descriptor) -> Result<()> {
-    // SAFETY: no memory is passed. `number` is a descriptor of the caller's own.
-    retry(|| unsafe { libc::dup3(by.as_raw_fd(), number, libc::O_CLOEXEC) }).map(drop)
+    replace_by(number, by.as_raw_fd())
+}
+
+/// The same, where the new one stays open by its own number too.
+pub fn replace_by(number: RawFd, by: RawFd) -> Result<()> {
+    // SAFETY: no memory is passed.
+    retry(|| unsafe { libc::dup3(by, number, libc::O_CLOEXEC) }).map(drop)
 }
 
 /// Closes a descriptor by its number; a negative one is none.

@@ -20,19 +20,19 @@ pub unsafe fn map_over(at: *mut c_void, bytes: usize, protection: i32, fd: RawFd
     }
 }
 
-/// Memory of zeros that becomes zeros again in every kind of child process. A system that is too old for that leaves the
-/// memory as it is.
-pub fn map_wiped_on_fork(bytes: usize) -> Result<*mut c_void> {
+/// Memory of zeros that becomes zeros again in every kind of child process; and whether it does. A system that is too old for
+/// that leaves the memory as it is.
+pub fn map_wiped_on_fork(bytes: usize) -> Result<(*mut c_void, bool)> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping, where the system finds a place.
-    let at =
-        unsafe { libc::mmap(core::ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    let at = unsafe { libc::mmap(core::ptr::null_mut(), bytes, protection, flags, -1, 0) };
     if at == libc::MAP_FAILED {
         return Err(last_error());
     }
     // SAFETY: the range is the mapping just made.
-    unsafe { libc::madvise(at, bytes, libc::MADV_WIPEONFORK) };
-    Ok(at)
+    let is_wiped = unsafe { libc::madvise(at, bytes, libc::MADV_WIPEONFORK) } == 0;
+    Ok((at, is_wiped))
 }
 
 /// Memory that can't be used, where the system finds a place for it, or at an address; an older system takes that for a wish.
