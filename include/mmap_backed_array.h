@@ -71,8 +71,8 @@
  * child that exits or frees its copy leaves the parent's array alone. Descriptors are
  * close-on-exec, and never 0, 1 or 2. All that holds for children by _Fork() and clone() also, with
  * two exceptions. Such a child keeps its parent's lock alive until it ends or uses the array. If a
- * signal handler makes the child and it returns into an interrupted append, it publishes an old
- * length. A child is one of the others who have the file open.
+ * signal handler makes the child and it returns into an interrupted call that changes the length,
+ * it publishes an old one. A child is one of the others who have the file open.
  *
  * WHAT SURVIVES. Under kill -9 at any moment, append, extend, pop, resize, commit and clear have
  * happened wholly or not at all. After power loss the elements up to the last mba_flush() are
@@ -85,9 +85,10 @@
  * reflinked files, and on btrfs and ZFS can meet a full disk as SIGBUS. A program that doesn't use
  * the library and truncates the file makes the lost part fault (SIGBUS): for pointers into it, and
  * for calls that reach elements there. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that.
- * Anonymous arrays can't be truncated. If someone who doesn't hold the growth lock stores what looks like
- * a footer in the last 128 bytes of a file without spare room whose size is a multiple of 4096, the
- * library takes it for one. An application's fcntl(2) lock on the whole file blocks the library's
+ * Anonymous arrays can't be truncated. If the last 128 bytes of a file without spare room whose size
+ * is a multiple of 4096 come to be a sound footer for that size, as when the bytes of another
+ * array's file are copied into the array's elements, the library takes them for one: whoever holds
+ * the growth lock puts a true footer behind when it gives the lock up, and not before. An application's fcntl(2) lock on the whole file blocks the library's
  * locks (MBA_ELOCKED), and the reverse. Closing any descriptor of a file drops the process's own
  * fcntl(2) locks on it, and the library closes descriptors too. Writers that don't use the library
  * may collide with ours. The kernel's out-of-memory killer and network file systems are beyond us.
@@ -815,13 +816,14 @@ int mba_fill(struct mba_array *array, size_t start, size_t count, const void *va
  `MBA_EPARTIAL`; `MBA_ETYPE` and `MBA_ECORRUPT` if the file's footer has become another's;
  `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's
  size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of files) if there is no room; `EIO`; in a
- forked child also what open(2) says if the file can't be opened for a lock of its own, such as
- `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
+ forked child, and for anonymous memory after any fork, also what open(2) says if the file can't
+ be opened for a lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
 
  Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no
  room for an element either, unless the handle is `MBA_EXACT`.
  */
-int mba_append(struct mba_array *array, const void *value);
+int mba_append(struct mba_array *array,
+               const void *value);
 
 /*
  Takes the last element away, and copies it to `out` unless that is NULL.

@@ -12,8 +12,8 @@ use super::{MBA_OK, mba_array, source, sources, view, with};
 /// `MBA_EPARTIAL`; `MBA_ETYPE` and `MBA_ECORRUPT` if the file's footer has become another's;
 /// `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's
 /// size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of files) if there is no room; `EIO`; in a
-/// forked child also what open(2) says if the file can't be opened for a lock of its own, such as
-/// `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
+/// forked child, and for anonymous memory after any fork, also what open(2) says if the file can't
+/// be opened for a lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
 ///
 /// Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no
 /// room for an element either, unless the handle is `MBA_EXACT`.

@@ -334,12 +334,12 @@ fn capacity_has_blocks_behind_it_also_without_fallocate() {
     });
 }
 
-/// A file without spare room on a full file system is truncated when elements are taken away, and nobody may open it at that
-/// moment. The elements are moved before that: whoever opens meanwhile isn't kept waiting.
+/// A file without spare room on a full file system is truncated when elements are taken away, which nobody may have open then.
+/// The elements have moved before that, and move back if somebody has come meanwhile.
 #[test]
-fn others_open_a_file_while_elements_move_on_a_full_file_system() {
+fn elements_that_could_not_go_on_a_full_file_system_are_where_they_were() {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    on_a_small_tmpfs("others_open_a_file_while_elements_move_on_a_full_file_system", |small| {
+    on_a_small_tmpfs("elements_that_could_not_go_on_a_full_file_system_are_where_they_were", |small| {
         let path = small.path("array");
         let len = SIZE as usize / 2;
         std::fs::write(&path, vec![7u8; len]).unwrap();
