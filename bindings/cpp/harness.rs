@@ -8,13 +8,13 @@
 #[path = "../../tests/common/mod.rs"]
 mod common;
 #[allow(dead_code)]
-#[path = "../../ctests/harness/place.rs"]
+#[path = "../../ctests/helpers/place.rs"]
 mod place;
 #[allow(dead_code)]
-#[path = "../../ctests/harness/program.rs"]
+#[path = "../../ctests/helpers/program.rs"]
 mod program;
 #[allow(dead_code)]
-#[path = "../../ctests/harness/wire.rs"]
+#[path = "../../ctests/helpers/wire.rs"]
 mod wire;
 
 use std::ffi::OsString;

@@ -45,7 +45,7 @@ impl Program {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut cc = Command::new("cc");
         cc.args(["-std=gnu11", "-O1", "-g", "-pthread", "-Wall", "-Wextra", "-Werror"]);
-        for directory in ["include", "ctests"] {
+        for directory in ["include", "ctests/helpers"] {
             cc.arg("-I").arg(root.join(directory));
         }
         cc.arg("-o").arg(directory.path().join("children"));
