@@ -14,9 +14,9 @@ use mmap_backed_array::{Type, Wait};
 use tempfile::TempDir;
 
 use crate::campaign::{Cases, Fault, Forked};
-use crate::common::moments::GETS_IN;
-use crate::common::raw::Raw;
-use crate::common::{Place, binary_directory, output_of, writable};
+use crate::helpers::moments::GETS_IN;
+use crate::helpers::raw::Raw;
+use crate::helpers::{Place, binary_directory, output_of, writable};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

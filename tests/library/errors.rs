@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use crate::common::footer::{self, at};
-use crate::common::{Place, alone, fail_from, file_size, output_of, writable};
+use crate::helpers::footer::{self, at};
+use crate::helpers::{Place, alone, fail_from, file_size, output_of, writable};
 use mmap_backed_array::{Advice, Argument, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 #[test]

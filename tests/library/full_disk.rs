@@ -9,9 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::{io, ptr};
 
-use crate::common::footer;
-use crate::common::space::{self, Small, check, check_closed, number};
-use crate::common::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
+use crate::helpers::footer;
+use crate::helpers::space::{self, Small, check, check_closed, number};
+use crate::helpers::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 /// Bytes of the small file system.

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::common::footer::{self, MAGIC};
-use crate::common::{Place, alone, binary_directory, file_size, output_of, writable};
+use crate::helpers::footer::{self, MAGIC};
+use crate::helpers::{Place, alone, binary_directory, file_size, output_of, writable};
 use mmap_backed_array::MmapArray;
 
 // 1. A flat file is just its elements.

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-use crate::common::footer;
-use crate::common::trace::{Stop, Traced};
-use crate::common::{Numbers, Place, Process, Words, alone, arguments, file_size, output_of, part, writable};
+use crate::helpers::footer;
+use crate::helpers::trace::{Stop, Traced};
+use crate::helpers::{
+    Numbers, Place, Process, Words, alone, arguments, file_size, output_of, part, writable,
+};
 use mmap_backed_array::{Error, MmapArray, Wait};
 
 /// How often each writer takes its turn.

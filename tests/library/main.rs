@@ -1,7 +1,7 @@
 //! What the library does, a module for each topic: `cargo test --test library kills` runs one.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../helpers/mod.rs"]
+mod helpers;
 
 mod callers;
 mod errors;

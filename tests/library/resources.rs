@@ -2,7 +2,7 @@
 //!
 //! Each test runs in a process of its own, since it looks at or changes what a process has as a whole.
 
-use crate::common::{Place, alone};
+use crate::helpers::{Place, alone};
 use mmap_backed_array::{Array, Complex, Error, MmapArray, OpenOptions};
 
 fn open_descriptors() -> usize {
@@ -46,7 +46,7 @@ fn many_cycles_leak_nothing() {
 #[test]
 fn five_thousand_arrays_at_once_leave_room_for_everything_else() {
     alone("five_thousand_arrays_at_once_leave_room_for_everything_else", || {
-        crate::common::limits::many_at_once(5000);
+        crate::helpers::limits::many_at_once(5000);
     });
 }
 

@@ -4,9 +4,9 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use crate::common::footer::{self, Footer, MAGIC};
-use crate::common::raw::Raw;
-use crate::common::{Numbers, Place, alone, file_size, writable};
+use crate::helpers::footer::{self, Footer, MAGIC};
+use crate::helpers::raw::Raw;
+use crate::helpers::{Numbers, Place, alone, file_size, writable};
 use mmap_backed_array::capi::{MBA_CREATE, MBA_RDONLY, MBA_RDWR};
 use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, Wait};
 

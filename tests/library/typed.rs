@@ -1,6 +1,6 @@
 //! The typed face with elements of many sizes and alignments, against a plain vector; and with bytes that are no value.
 
-use crate::common::{Numbers, Place};
+use crate::helpers::{Numbers, Place};
 use mmap_backed_array::{Array, Element, Error, MmapArray, OpenOptions, Type};
 
 /// Elements of `N` bytes with the alignment of `A`, which is that of a type of no size.

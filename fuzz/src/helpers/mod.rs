@@ -1,12 +1,12 @@
-//! The part of the tests' common code that the targets need.
+//! Those of the tests' helpers that the targets need.
 
 #![allow(dead_code)]
 
-#[path = "../../../tests/common/footer.rs"]
+#[path = "../../../tests/helpers/footer.rs"]
 pub mod footer;
-#[path = "../../../tests/common/numbers.rs"]
+#[path = "../../../tests/helpers/numbers.rs"]
 mod numbers;
-#[path = "../../../tests/common/raw.rs"]
+#[path = "../../../tests/helpers/raw.rs"]
 pub mod raw;
 
 pub use numbers::Numbers;
