@@ -1,22 +1,23 @@
-//! What the library does, a module for each topic: `cargo test --test library kills` runs one.
+//! What the library does, a module for each topic: `cargo test --test library kills::` runs one. The C programs of a topic
+//! lie in `ctests` under the same word.
 
 #[path = "../helpers/mod.rs"]
 mod helpers;
 
 mod callers;
+mod elements;
 mod errors;
+mod files;
 mod forks {
     mod idle;
     mod inherited;
 }
 mod full_disk;
 mod guarantees;
-mod handoff;
 mod kills {
     mod at_each_call;
     mod at_random;
 }
+mod lock;
+mod memory;
 mod ordering;
-mod resources;
-mod trimming;
-mod typed;
