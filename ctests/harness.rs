@@ -1,6 +1,6 @@
-//! Builds and runs the C and C++ programs in this folder, each as a test of its name. They lie in folders by topic, which
-//! are modules here: `cargo test --test ctests forks::` runs those about forks. A topic of one program has no folder. In
-//! `helpers/` are no tests.
+//! Builds and runs the C and C++ programs in this folder, each as a test of its name. They lie in folders by topic,
+//! which are modules here: `cargo test --test ctests forks::` runs those about forks. A topic of one program has no
+//! folder. In `helpers/` are no tests.
 //!
 //! A program is compiled with all warnings as errors and linked against the shared library of this very build.
 //! It gets a scratch directory as its argument, and fails by saying where. Each runs twice, with its files on
@@ -208,7 +208,8 @@ mod lock {
             let path = scratch.path().join("shared.u32");
             let mut array = exchange::begin(MmapArray::open_or_create(&path));
             follower.run_with(scratch.path(), &[], |wire| exchange::lead(&mut array, &wire));
-            // Elements were taken away, and this process has seen them: the file may be longer as long as it has it open.
+            // Elements were taken away, and this process has seen them: the file may be longer as long as it
+            // has it open.
             let expected = scratch.path().join("expected.u32");
             fs::write(&expected, exchange::all_bytes()).unwrap();
             assert!(fs::read(&path).unwrap().starts_with(&exchange::all_bytes()));

@@ -1,14 +1,15 @@
-//! What a file is left as, in the cases where sizes and bytes look like something else than they are.
+//! A file is just its elements, also in the cases where sizes and bytes look like something else than they are. And
+//! how files and descriptors are opened and made.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
 use crate::helpers::footer::{self, Footer, MAGIC};
-use crate::helpers::raw::Raw;
-use crate::helpers::{Numbers, Place, alone, file_size, writable};
-use mmap_backed_array::capi::{MBA_CREATE, MBA_RDONLY, MBA_RDWR};
-use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, Wait};
+use crate::helpers::trace::{Stop, Traced};
+use crate::helpers::{Place, alone, file_size, output_of, writable};
+use mmap_backed_array::{Argument, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 /// The first step of growth takes a file to 64 KiB, so that a file which was so large to begin with seems to be as
 /// it was.
@@ -55,19 +56,6 @@ fn elements_set_to_what_reads_as_a_record_stay_elements() {
     }
 }
 
-#[test]
-fn an_exact_file_is_exact_after_a_commit_too() {
-    let directory = Place::Memory.directory();
-    let path = directory.path().join("array");
-    let mut array = MmapArray::<u8>::open_with(&path, writable().create(true).exact(true)).unwrap();
-    let mut bytes = vec![5; 4096];
-    bytes[4096 - footer::SIZE..][..8].copy_from_slice(&MAGIC);
-    array.extend_from_slice(&bytes).unwrap();
-    assert_eq!(file_size(&path), 8192, "these elements need a page behind them");
-    array.commit(4100).unwrap();
-    assert_eq!(file_size(&path), 4100);
-}
-
 /// Sealed memory can't be truncated, so that where it can't get a record either nothing may have moved.
 #[test]
 fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
@@ -94,81 +82,6 @@ fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
         assert_eq!(array.pop().map(drop), full);
         assert_eq!(array.to_vec(..), Ok(bytes));
     });
-}
-
-/// Sealed memory that another handle has made larger than this one's reservation: the footer lies beyond it.
-#[test]
-fn a_small_reservation_is_enough_for_few_elements_of_large_sealed_memory() {
-    let mut large = MmapArray::<u32>::anonymous().unwrap();
-    large.resize(1 << 20).unwrap();
-    large.resize(0).unwrap();
-    large.unlock().unwrap();
-    // SAFETY: the descriptor is the array's, which stays open.
-    let fd = unsafe { BorrowedFd::borrow_raw(large.fd().unwrap()) };
-    let mut small = MmapArray::<u32>::from_fd(fd, writable().reservation(1 << 16)).unwrap();
-    let most = small.reserved();
-    assert!((1 << 14..1 << 15).contains(&most), "{most} elements");
-    let mut numbers = Numbers::any();
-    let mut model: Vec<u32> = Vec::new();
-    for _ in 0..2000 {
-        let array = if numbers.below(2) == 0 { &mut small } else { &mut large };
-        let value = numbers.next() as u32;
-        match numbers.below(7) {
-            0 | 1 => {
-                let many = vec![value; numbers.below(3000) as usize];
-                if model.len() + many.len() <= most {
-                    array.extend_from_slice(&many).unwrap();
-                    model.extend(many);
-                }
-            }
-            2 => assert_eq!(array.pop(), Ok(model.pop())),
-            3 => {
-                let len = numbers.below(model.len() as u64 + 1) as usize;
-                array.resize(len).unwrap();
-                model.truncate(len);
-            }
-            4 if !model.is_empty() => {
-                let at = numbers.below(model.len() as u64) as usize;
-                array.refresh().unwrap();
-                array
-                    .insert(at, value)
-                    .unwrap_or_else(|error| assert_eq!((error, model.len()), (Error::Limit, most)));
-                if array.len() > model.len() {
-                    model.insert(at, value);
-                }
-            }
-            5 => array.shrink_to_fit().unwrap(),
-            _ if array.refresh().is_ok() && array.len() < most => {
-                array.push(value).unwrap();
-                model.push(value);
-            }
-            _ => {}
-        }
-        array.unlock().unwrap();
-        for array in [&mut small, &mut large] {
-            array.refresh().unwrap();
-            assert_eq!(array.to_vec(..).unwrap(), model);
-        }
-    }
-    small.resize(most).unwrap();
-    assert_eq!(small.push(1), Err(Error::Limit));
-    small.unlock().unwrap();
-    large.resize(2 * most).unwrap();
-    assert_eq!(small.refresh(), Err(Error::Limit), "the array has outgrown it");
-    assert_eq!(small.len(), most);
-}
-
-/// Two handles of one array have it at two addresses.
-#[test]
-fn a_value_in_another_mapping_is_inserted_as_it_was() {
-    let directory = Place::Memory.directory();
-    let path = directory.path().join("array");
-    let ty = Type::from_char('B').unwrap();
-    let array = Raw::open(&path, ty, MBA_RDWR | MBA_CREATE).unwrap();
-    array.extend(&(0..100).collect::<Vec<u8>>()).unwrap();
-    let other = Raw::open(&path, ty, MBA_RDONLY).unwrap();
-    array.insert_from_other(0, &other, 50).unwrap();
-    assert_eq!(array.get(0), Ok(vec![50]));
 }
 
 /// The files of sysfs say that they have a page, and give fewer bytes.
@@ -320,4 +233,267 @@ fn what_was_stored_shows_in_the_files_time_of_change() {
         MmapArray::<u64>::open(&path).unwrap().close().unwrap();
         assert!(is_old(&path), "{place:?}: nothing was stored");
     }
+}
+
+#[test]
+fn descriptors_are_opened_as_they_allow_and_stay_the_callers() {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("array");
+    std::fs::write(&path, [1; 8]).unwrap();
+    let read = std::fs::File::open(&path).unwrap();
+    let write = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let mut options = OpenOptions::new();
+    let access = Some(Error::Os(libc::EACCES));
+    assert_eq!(MmapArray::<u32>::from_fd(read.as_fd(), &writable()).err(), access);
+    assert_eq!(MmapArray::<u32>::from_fd(write.as_fd(), &options).err(), access);
+    let senseless = MmapArray::<u32>::from_fd(read.as_fd(), options.write(true).create(true));
+    assert_eq!(senseless.err(), Some(Error::Invalid(Argument::Flag)));
+    let (end, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    assert_eq!(MmapArray::<u32>::from_fd(end.as_fd(), &writable()).err(), Some(Error::Os(libc::ENODEV)));
+    let array = MmapArray::<u32>::from_fd(read.as_fd(), &OpenOptions::new()).unwrap();
+    assert_eq!(read.metadata().unwrap().len(), 8);
+    drop(read);
+    assert_eq!(array.to_vec(..), Ok(vec![0x0101_0101; 2]));
+
+    // The caller's O_APPEND doesn't bend where the library writes.
+    let both = std::fs::OpenOptions::new().read(true).append(true).open(&path).unwrap();
+    let mut array = MmapArray::<u32>::from_fd(both.as_fd(), &writable()).unwrap();
+    array.extend_from_slice(&[2; 50_000]).unwrap();
+    array.close().unwrap();
+    assert_eq!(file_size(&path), 8 + 200_000);
+    assert_eq!(both.metadata().unwrap().len(), file_size(&path), "the caller's descriptor is still open");
+}
+
+/// Files are as open(2) makes them; named memory is its owner's alone if nothing else is asked for.
+#[test]
+fn what_is_made_has_the_permissions_that_are_promised() {
+    alone("what_is_made_has_the_permissions_that_are_promised", || {
+        let directory = Place::Disk.directory();
+        let name = format!("mba-permissions-{}", std::process::id());
+        let shared = std::ffi::CString::new(format!("/{name}")).unwrap();
+        let ty = Type::from_char('I').unwrap();
+        let permissions = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
+        for (umask, asked, of_file, of_memory) in
+            [(0o022, 0, 0o644, 0o600), (0, 0, 0o666, 0o600), (0o027, 0o664, 0o640, 0o640)]
+        {
+            // SAFETY: no memory is passed.
+            unsafe { libc::umask(umask) };
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(asked);
+            let path = directory.path().join("array");
+            drop(Array::open(&path, ty, &options).unwrap());
+            assert_eq!(permissions(&path), of_file, "a file, umask {umask:o}, asked for {asked:o}");
+            std::fs::remove_file(&path).unwrap();
+            drop(Array::shm_open(&shared, ty, &options).unwrap());
+            let found = permissions(&Path::new("/dev/shm").join(&name));
+            Array::shm_unlink(&shared).unwrap();
+            assert_eq!(found, of_memory, "named memory, umask {umask:o}, asked for {asked:o}");
+        }
+    });
+}
+
+/// Whoever gets the lock next adopts the spare room of the one before, also of a file that was renamed; but a
+/// copy's spare room may have no blocks, so it is truncated first.
+#[test]
+fn a_copy_is_cut_to_its_elements_and_a_renamed_file_is_not() {
+    for place in [Place::Disk, Place::Memory] {
+        let directory = place.directory();
+        let [path, copy, renamed] = ["array", "copy", "renamed"].map(|name| directory.path().join(name));
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        array.extend_from_slice(&[1, 2, 3]).unwrap();
+        output_of(std::process::Command::new("cp").args([&path, &copy]), "coreutils");
+        std::fs::rename(&path, &renamed).unwrap();
+        let roomy = file_size(&copy);
+        assert!(roomy > 4096 && roomy == file_size(&renamed), "the copy has the spare room too");
+        array.unlock().unwrap();
+
+        let mut copied = MmapArray::<u32>::open_with(&copy, &writable()).unwrap();
+        assert_eq!(copied.to_vec(..), Ok(vec![1, 2, 3]));
+        copied.lock(Wait::No).unwrap();
+        assert_eq!(file_size(&copy), 12, "a copy is truncated by whoever takes its lock");
+        copied.push(5).unwrap();
+        copied.close().unwrap();
+        assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3, 5].map(u32::to_ne_bytes).concat());
+
+        let mut moved = MmapArray::<u32>::open_with(&renamed, &writable()).unwrap();
+        moved.lock(Wait::No).unwrap();
+        assert_eq!(file_size(&renamed), roomy, "the same file keeps its spare room for the next one");
+        moved.push(4).unwrap();
+        assert_eq!(file_size(&renamed), roomy);
+        array.refresh().unwrap();
+        assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3, 4]));
+        moved.close().unwrap();
+        array.close().unwrap();
+        assert_eq!(std::fs::read(&renamed).unwrap(), [1, 2, 3, 4].map(u32::to_ne_bytes).concat());
+    }
+}
+
+/// A copy that nobody appends to is brought back to its elements by the close of a handle that could.
+#[test]
+fn a_copy_that_is_only_opened_is_trimmed_too() {
+    // A child that another test is starting would have the file open for a moment longer.
+    alone("a_copy_that_is_only_opened_is_trimmed_too", || {
+        let directory = Place::Memory.directory();
+        let [path, copy] = ["array", "copy"].map(|name| directory.path().join(name));
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        array.extend_from_slice(&[1, 2, 3]).unwrap();
+        std::fs::copy(&path, &copy).unwrap();
+        let reader = MmapArray::<u32>::open(&copy).unwrap();
+        assert_eq!(reader.to_vec(..), Ok(vec![1, 2, 3]));
+        reader.close().unwrap();
+        assert!(file_size(&copy) > 12, "a reader leaves the file alone");
+        MmapArray::<u32>::open_with(&copy, &writable()).unwrap().close().unwrap();
+        assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3].map(u32::to_ne_bytes).concat());
+    });
+}
+
+/// The system may copy a record while another process, which has just made the file longer, stores elements where
+/// it was. Here it is made to seem so, in either of the two readings that must agree.
+#[test]
+fn a_record_that_is_read_torn_is_read_again() {
+    alone("a_record_that_is_read_torn_is_read_again", || {
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        array.extend_from_slice(&[7; 1000]).unwrap();
+        for torn in [0, 1] {
+            // All of the footer, its magic alone, and all but that.
+            for part in [0..footer::SIZE, 0..8, 8..footer::SIZE] {
+                let mut child = Traced::start(|| {
+                    let reader = MmapArray::<u64>::open(&path);
+                    assert_eq!(reader.map(|reader| reader.len()), Ok(1000));
+                });
+                let memory =
+                    std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/mem", child.id()));
+                let memory = memory.unwrap();
+                let mut readings = 0;
+                while let Some(stop) = child.next_stop() {
+                    let Stop::Entry { call: libc::SYS_pread64, arguments } = stop else { continue };
+                    assert_eq!(child.next_stop(), Some(Stop::Exit));
+                    if readings == torn {
+                        let elements = [7; footer::SIZE];
+                        memory
+                            .write_all_at(&elements[part.clone()], arguments[1] + part.start as u64)
+                            .unwrap();
+                    }
+                    readings += 1;
+                }
+                assert!(readings > 2, "torn in reading {torn}: {readings} readings");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_flat_file_is_just_its_elements() {
+    for place in [Place::Disk, Place::Memory] {
+        let directory = place.directory();
+        let path = directory.path().join("array");
+        let values: Vec<f64> = (0..100_000).map(|n| f64::from(n).sqrt()).collect();
+        let mut array = MmapArray::<f64>::open_or_create(&path).unwrap();
+        array.extend_from_slice(&values).unwrap();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        let open = std::fs::read(&path).unwrap();
+        assert!(
+            open.len() > bytes.len() && open[..bytes.len()] == bytes,
+            "element 0 is at byte 0 all the while"
+        );
+        array.shrink_to_fit().unwrap();
+        assert!(std::fs::read(&path).unwrap() == bytes, "exactly its elements once shrunk");
+        array.push(0.5).unwrap();
+        array.close().unwrap();
+        let closed = std::fs::read(&path).unwrap();
+        assert!(closed == [&bytes[..], &0.5f64.to_ne_bytes()].concat(), "exactly its elements once closed");
+    }
+}
+
+#[test]
+fn any_old_file_of_numbers_can_be_opened() {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("old");
+    // Also of sizes at which a footer could be, and none is.
+    for bytes in [0, 2, 4094, 4096, 8192, 12_290] {
+        let old: Vec<u8> = (0..bytes).map(|at| (at * 7) as u8).collect();
+        std::fs::write(&path, &old).unwrap();
+        let array = MmapArray::<u16>::open(&path).unwrap();
+        let read: Vec<u8> = array.iter().flat_map(u16::to_ne_bytes).collect();
+        assert!(read == old, "{bytes} bytes");
+        drop(array);
+        let mut array = MmapArray::<u16>::open_or_create(&path).unwrap();
+        array.push(0xabcd).unwrap();
+        array.close().unwrap();
+        assert!(
+            std::fs::read(&path).unwrap() == [old, 0xabcd_u16.to_ne_bytes().to_vec()].concat(),
+            "{bytes} bytes"
+        );
+    }
+}
+
+/// The one file whose elements would read as a record keeps a page of spare room, and loses nothing.
+#[test]
+fn elements_that_look_like_a_record_stay_elements() {
+    let directory = Place::Memory.directory();
+    let [path, copy] = ["array", "copy"].map(|name| directory.path().join(name));
+    let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
+    array.extend_from_slice(&[5; 1000]).unwrap();
+    // The true record of a file with spare room, now as elements at the end of a page.
+    let record = std::fs::read(&path).unwrap()[65_536 - footer::SIZE..].to_vec();
+    array.clear().unwrap();
+    array.extend_from_slice(&[5; 65_536 - footer::SIZE]).unwrap();
+    array.extend_from_slice(&record).unwrap();
+    array.close().unwrap();
+    let array = MmapArray::<u8>::open(&path).unwrap();
+    assert_eq!(array.len(), 65_536);
+    assert_eq!(array.to_vec(65_536 - footer::SIZE..), Ok(record.clone()));
+    std::fs::copy(&path, &copy).unwrap();
+    assert_eq!(MmapArray::<u8>::open(&copy).unwrap().len(), 65_536);
+    drop(array);
+    let mut array = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+    assert_eq!(array.pop().unwrap(), record.last().copied());
+    array.close().unwrap();
+    assert_eq!(file_size(&path), 65_535);
+}
+
+/// The same for whoever closes a file that another has left with spare room.
+#[test]
+fn elements_that_look_like_a_record_stay_elements_when_others_clean_up() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut elements = vec![5; 8192 - footer::SIZE];
+    elements.extend_from_slice(&MAGIC);
+    elements.resize(8192, 6);
+    let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
+    array.extend_from_slice(&elements).unwrap();
+    let other = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+    array.unlock().unwrap();
+    other.close().unwrap();
+    assert_eq!(MmapArray::<u8>::open(&path).unwrap().to_vec(..), Ok(elements.clone()));
+    array.refresh().unwrap();
+    array.close().unwrap();
+    let mut array = MmapArray::<u8>::open_with(&path, &writable()).unwrap();
+    assert_eq!(array.to_vec(..), Ok(elements));
+    array.push(7).unwrap();
+    array.close().unwrap();
+    assert_eq!(file_size(&path), 8193);
+}
+
+/// And for an exact file, whose elements come one by one.
+#[test]
+fn elements_that_look_like_a_record_stay_elements_in_an_exact_file() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let words = footer::SIZE as u64 / 8;
+    let magic = u64::from_ne_bytes(MAGIC);
+    let mut elements: Vec<u64> = (1..=512 - words).chain([magic]).chain(1..words).collect();
+    let mut array = MmapArray::<u64>::open_with(&path, writable().create(true).exact(true)).unwrap();
+    for element in &elements {
+        array.push(*element).unwrap();
+    }
+    assert_eq!(MmapArray::<u64>::open(&path).map(|reader| reader.len()), Ok(512));
+    assert_eq!(array.to_vec(..), Ok(elements.clone()));
+    array.push(8).unwrap();
+    elements.push(8);
+    assert_eq!(file_size(&path), 513 * 8, "exact again as soon as that can be");
+    array.close().unwrap();
+    assert_eq!(MmapArray::<u64>::open(&path).unwrap().to_vec(..), Ok(elements));
 }

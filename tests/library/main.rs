@@ -1,5 +1,5 @@
-//! What the library does, a module for each topic: `cargo test --test library kills::` runs one. The C programs of a topic
-//! lie in `ctests` under the same word.
+//! What the library does, a module for each topic: `cargo test --test library lock::` runs one. The C programs of a
+//! topic are in `ctests` under the same word.
 
 #[path = "../helpers/mod.rs"]
 mod helpers;
@@ -18,6 +18,7 @@ mod kills {
     mod at_each_call;
     mod at_random;
 }
+mod length;
 mod lock;
 mod memory;
 mod ordering;
