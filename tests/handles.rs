@@ -9,7 +9,7 @@
 //! MBA_HANDLES_SEED=7 cargo test --test handles -- several      one case again
 //! ```
 
-mod common;
+mod helpers;
 mod handles {
     pub mod at_once;
     pub mod board;
@@ -26,10 +26,10 @@ mod handles {
     pub mod worker;
 }
 
-use common::{arguments, part};
 use handles::at_once::Scene;
 use handles::campaign::{self, Stage};
 use handles::steps::Case;
+use helpers::{arguments, part};
 
 /// Runs a test in a process where nothing else happens, for as long as it takes.
 fn apart(test: &str, play: impl Fn(&Stage, u64)) {

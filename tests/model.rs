@@ -3,7 +3,7 @@
 //! Every element type, every backing, and three faces: the C functions, `Array`, `MmapArray<T>`. Lengths are
 //! drawn close to where pages, footers and capacities end. proptest makes a failing run short.
 
-mod common;
+mod helpers;
 mod model {
     pub mod backing;
     pub mod element;
@@ -14,7 +14,7 @@ mod model {
 
 use mmap_backed_array::{Array, Element, MmapArray, Type};
 
-use common::raw::Raw;
+use helpers::raw::Raw;
 use model::backing::Backing;
 use model::run::try_many;
 

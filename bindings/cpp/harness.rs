@@ -5,24 +5,24 @@
 //! UndefinedBehaviorSanitizer: three of the eight combinations as a rule, in which each of these occurs, and all with
 //! `MBA_CPP=all`. `MBA_SKIP=random` and so on skips one program, `MBA_SKIP=cpp` all.
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
+#[path = "../../tests/helpers/mod.rs"]
+mod helpers;
 #[allow(dead_code)]
-#[path = "../../ctests/harness/place.rs"]
+#[path = "../../ctests/helpers/place.rs"]
 mod place;
 #[allow(dead_code)]
-#[path = "../../ctests/harness/program.rs"]
+#[path = "../../ctests/helpers/program.rs"]
 mod program;
 #[allow(dead_code)]
-#[path = "../../ctests/harness/wire.rs"]
+#[path = "../../ctests/helpers/wire.rs"]
 mod wire;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::session::Session;
-use common::{output_of, skipped};
+use helpers::session::Session;
+use helpers::{output_of, skipped};
 use mmap_backed_array::{Element, MmapArray, Type};
 use place::Place;
 use tempfile::TempDir;

@@ -3,8 +3,8 @@
 //!
 //! What the tests need is installed in virtual environments in the target directory, the first time from PyPI.
 
-#[path = "../../tests/common/mod.rs"]
-mod common;
+#[path = "../../tests/helpers/mod.rs"]
+mod helpers;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
-use common::session::Session;
-use common::{output_of, skipped};
+use helpers::session::Session;
+use helpers::{output_of, skipped};
 
 const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bindings/python");
 

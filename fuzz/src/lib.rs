@@ -1,5 +1,5 @@
-//! What the targets run lies in `tests/fuzzed`, where the campaign of faults runs it too.
+//! What the targets run lies in `tests/helpers/fuzzed`, where the campaign of faults runs it too.
 
-mod common;
-#[path = "../../tests/fuzzed/mod.rs"]
+#[path = "../../tests/helpers/fuzzed/mod.rs"]
 pub mod fuzzed;
+mod helpers;

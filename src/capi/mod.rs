@@ -208,7 +208,7 @@ fn string<'a>(pointer: *const c_char) -> Result<&'a CStr> {
 /// The functions as a table, which the campaign of faults uses too.
 #[cfg(test)]
 #[allow(dead_code)]
-#[path = "../../tests/common/functions.rs"]
+#[path = "../../tests/helpers/functions.rs"]
 mod functions;
 
 #[cfg(test)]

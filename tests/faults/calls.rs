@@ -14,8 +14,8 @@ use mmap_backed_array::capi::*;
 use mmap_backed_array::{Array, Error, MmapArray, OpenOptions, Type};
 
 use crate::campaign::{Cases, Fault, ending, in_child};
-use crate::common::trace::{Stop, Traced, mark, pause_to_be_traced};
-use crate::common::{Place, writable};
+use crate::helpers::trace::{Stop, Traced, mark, pause_to_be_traced};
+use crate::helpers::{Place, writable};
 use crate::scene::{Allowed, Call, Ground, Play, Scene};
 
 pub const FAULTS: &[Fault] = &[

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::common::skipped;
+use crate::helpers::skipped;
 
 /// How much is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use mmap_backed_array::{Type, Wait};
 use tempfile::TempDir;
 
 use crate::campaign::{Cases, Fault, Forked};
-use crate::common::moments::GETS_IN;
-use crate::common::raw::Raw;
-use crate::common::{Place, binary_directory, output_of, writable};
+use crate::helpers::moments::GETS_IN;
+use crate::helpers::raw::Raw;
+use crate::helpers::{Place, binary_directory, output_of, writable};
 
 pub const FAULTS: &[Fault] = &[
     Fault {
@@ -45,7 +45,7 @@ impl Program {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut cc = Command::new("cc");
         cc.args(["-std=gnu11", "-O1", "-g", "-pthread", "-Wall", "-Wextra", "-Werror"]);
-        for directory in ["include", "ctests"] {
+        for directory in ["include", "ctests/helpers"] {
             cc.arg("-I").arg(root.join(directory));
         }
         cc.arg("-o").arg(directory.path().join("children"));

@@ -10,8 +10,8 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault, Forked};
-use crate::common::raw::Raw;
-use crate::common::{Numbers, Place, Words};
+use crate::helpers::raw::Raw;
+use crate::helpers::{Numbers, Place, Words};
 
 pub const FAULTS: &[Fault] = &[Fault {
     name: "joint closes of two and three processes",

@@ -12,8 +12,8 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault, in_child};
-use crate::common::raw::{Code, Raw, code};
-use crate::common::{Numbers, Place};
+use crate::helpers::raw::{Code, Raw, code};
+use crate::helpers::{Numbers, Place};
 use crate::names::{Name, WAYS, open_and_use, open_descriptors};
 
 pub const FAULTS: &[Fault] = &[

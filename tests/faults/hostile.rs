@@ -9,9 +9,9 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault, ending, in_child};
-use crate::common::footer::{self, Footer, PAGE, at};
-use crate::common::raw::{Code, Raw};
-use crate::common::{Numbers, Place};
+use crate::helpers::footer::{self, Footer, PAGE, at};
+use crate::helpers::raw::{Code, Raw};
+use crate::helpers::{Numbers, Place};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

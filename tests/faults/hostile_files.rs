@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::campaign::{Cases, Fault, ending, in_child};
-use crate::common::Numbers;
 use crate::fuzzed::{calls, open};
+use crate::helpers::Numbers;
 
 pub const FAULTS: &[Fault] = &[
     Fault {

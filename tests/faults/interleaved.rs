@@ -12,9 +12,9 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault, ending, in_child};
-use crate::common::raw::{Code, Raw};
-use crate::common::trace::{Traced, mark};
-use crate::common::{Numbers, Place};
+use crate::helpers::raw::{Code, Raw};
+use crate::helpers::trace::{Traced, mark};
+use crate::helpers::{Numbers, Place};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use mmap_backed_array::{Error, MmapArray, Wait};
 
 use crate::campaign::{Cases, Fault, Forked};
-use crate::common::moments::kill_at_system_calls;
-use crate::common::writer::{change_for_ever, pattern, round};
-use crate::common::{self, Numbers, Place, Words, writable};
 use crate::filesystem::Kind;
+use crate::helpers::moments::kill_at_system_calls;
+use crate::helpers::writer::{change_for_ever, pattern, round};
+use crate::helpers::{self, Numbers, Place, Words, writable};
 
 pub const FAULTS: &[Fault] = &[
     Fault {
@@ -62,7 +62,7 @@ const WRITER: &str = "writer";
 
 /// Plays the writer, until it is killed, if this process was started for that.
 pub fn write_if_told_to() {
-    if let Some(arguments) = common::arguments(WRITER) {
+    if let Some(arguments) = helpers::arguments(WRITER) {
         change_for_ever(&arguments);
     }
 }
@@ -152,7 +152,7 @@ fn one_waits(path: &Path, words: &Words, wait: Wait) {
         assert!(array.iter().zip(0..).all(|(found, at)| found == element(at)), "an element is another");
         array.push(element(len)).unwrap();
         array.close().unwrap();
-        assert_eq!(common::file_size(path), (len + 1) * 8);
+        assert_eq!(helpers::file_size(path), (len + 1) * 8);
     });
     come(WAITS, &grower);
     // The moment is what is random here.

@@ -6,9 +6,9 @@ use std::path::Path;
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 use crate::campaign::{Cases, Fault};
-use crate::common::Place;
-use crate::common::limits::{many_at_once, raise_descriptor_limit, set_limit, set_limit_of_this_process};
-use crate::common::space::{check, number};
+use crate::helpers::Place;
+use crate::helpers::limits::{many_at_once, raise_descriptor_limit, set_limit, set_limit_of_this_process};
+use crate::helpers::space::{check, number};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

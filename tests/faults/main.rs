@@ -14,12 +14,12 @@ mod calls;
 mod campaign;
 mod children;
 mod closing;
-#[path = "../common/mod.rs"]
-mod common;
 mod descriptors;
 mod filesystem;
-#[path = "../fuzzed/mod.rs"]
+#[path = "../helpers/fuzzed/mod.rs"]
 mod fuzzed;
+#[path = "../helpers/mod.rs"]
+mod helpers;
 mod hostile;
 mod hostile_files;
 mod interleaved;

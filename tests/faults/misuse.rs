@@ -1,6 +1,6 @@
 //! The C functions with what they must not be called with: NULL, wrong numbers, values that are their own.
 //!
-//! All of it goes through the table in `common/functions.rs`, which must be the header's.
+//! All of it goes through the table in `helpers/functions.rs`, which must be the header's.
 
 use std::ffi::CString;
 use std::fs;
@@ -11,8 +11,8 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault};
-use crate::common::functions::{Class, FUNCTIONS, Function, Goods, Parameter, UNTOUCHED, compare_with};
-use crate::common::{Numbers, Place};
+use crate::helpers::functions::{Class, FUNCTIONS, Function, Goods, Parameter, UNTOUCHED, compare_with};
+use crate::helpers::{Numbers, Place};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

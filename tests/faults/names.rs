@@ -12,10 +12,10 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault};
-use crate::common::footer;
-use crate::common::raw::Raw;
-use crate::common::trace::{Stop, Traced};
-use crate::common::{Place, output_of};
+use crate::helpers::footer;
+use crate::helpers::raw::Raw;
+use crate::helpers::trace::{Stop, Traced};
+use crate::helpers::{Place, output_of};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

@@ -12,9 +12,9 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault, Forked, in_child};
-use crate::common::Place;
-use crate::common::raw::{Code, Raw};
 use crate::filesystem::Overlay;
+use crate::helpers::Place;
+use crate::helpers::raw::{Code, Raw};
 use crate::limits::Settings;
 use crate::names::Name;
 

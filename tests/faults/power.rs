@@ -11,9 +11,9 @@ use std::time::Duration;
 use mmap_backed_array::{MmapArray, OpenOptions};
 
 use crate::campaign::{Cases, Fault};
-use crate::common::space::{Small, number};
-use crate::common::{Numbers, Place, Words, footer, writable};
 use crate::filesystem::{Kind, Mounted};
+use crate::helpers::space::{Small, number};
+use crate::helpers::{Numbers, Place, Words, footer, writable};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

@@ -11,9 +11,9 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault, Forked, in_child};
-use crate::common::limits::raise_descriptor_limit;
-use crate::common::raw::{Code, Raw};
-use crate::common::{Numbers, Place, fail_locks};
+use crate::helpers::limits::raise_descriptor_limit;
+use crate::helpers::raw::{Code, Raw};
+use crate::helpers::{Numbers, Place, fail_locks};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

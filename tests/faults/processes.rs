@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, Wait};
 
 use crate::campaign::{Cases, Fault, Forked, in_child};
-use crate::common::raw::Raw;
-use crate::common::space::{check_closed, number};
-use crate::common::trace::{Stop, Traced};
-use crate::common::{Numbers, Place, Words, file_size, writable};
+use crate::helpers::raw::Raw;
+use crate::helpers::space::{check_closed, number};
+use crate::helpers::trace::{Stop, Traced};
+use crate::helpers::{Numbers, Place, Words, file_size, writable};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
-use crate::common::footer;
-use crate::common::raw::{Code, Raw};
+use crate::helpers::footer;
+use crate::helpers::raw::{Code, Raw};
 
 /// What lies behind the array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use crate::campaign::{Cases, Fault};
-use crate::common::footer::{self, Reading};
-use crate::common::raw::Raw;
-use crate::common::trace::{Traced, mark};
-use crate::common::{Numbers, Place};
+use crate::helpers::footer::{self, Reading};
+use crate::helpers::raw::Raw;
+use crate::helpers::trace::{Traced, mark};
+use crate::helpers::{Numbers, Place};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 use crate::campaign::{Cases, Fault, Forked, ending, in_child};
-use crate::common::space::{Small, check, check_closed, fill, number};
-use crate::common::{Place, fail_always, fail_from, file_size, output_of, writable};
 use crate::filesystem::{Kind, Mounted};
+use crate::helpers::space::{Small, check, check_closed, fill, number};
+use crate::helpers::{Place, fail_always, fail_from, file_size, output_of, writable};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

@@ -10,9 +10,9 @@ use mmap_backed_array::capi::*;
 use mmap_backed_array::{Error, MmapArray, OpenOptions, Type, guard};
 
 use crate::campaign::{Cases, Fault};
-use crate::common::raw::Raw;
-use crate::common::{Numbers, Place, binary_directory, file_size, output_of, writable};
 use crate::filesystem::Kind;
+use crate::helpers::raw::Raw;
+use crate::helpers::{Numbers, Place, binary_directory, file_size, output_of, writable};
 
 pub const FAULTS: &[Fault] = &[
     Fault {

@@ -19,8 +19,8 @@ use super::footer;
 use super::ledger::{COUNTS, GATHERED, Ledger, MOST, STAGE, ZEROS, is_anybodys, is_word, name, word};
 use super::model::is_unsettled;
 use super::worker::ForkCall;
-use crate::common::raw::{Code, Raw};
-use crate::common::{Numbers, Place};
+use crate::helpers::raw::{Code, Raw};
+use crate::helpers::{Numbers, Place};
 
 /// What a seed determines.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::Release};
 use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
-use crate::common::raw::{Code, Raw, code};
+use crate::helpers::raw::{Code, Raw, code};
 
 /// What the library says of a file, in words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::lead::{Lead, ending};
 use super::steps::Case;
 use super::talk::Channel;
 use super::worker::PROCESSES;
-use crate::common::{Numbers, Place};
+use crate::helpers::{Numbers, Place};
 
 /// How long a test goes on.
 pub fn duration() -> Duration {

@@ -12,7 +12,7 @@ use super::model::{Checked, Holder, Taken, ensure, is_unsettled};
 use super::steps::Kind;
 use super::talk::{Order, What};
 use super::worker::{ANY, Row, SLOTS};
-use crate::common::raw::Raw;
+use crate::helpers::raw::Raw;
 
 /// The bytes that carry the growth lock and presence.
 const LOCK: i64 = i64::MAX - 1;

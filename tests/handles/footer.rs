@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 
 use mmap_backed_array::Type;
 
-use crate::common::footer::{self, has_magic};
-pub use crate::common::footer::{PAGE, SIZE as FOOTER};
+use crate::helpers::footer::{self, has_magic};
+pub use crate::helpers::footer::{PAGE, SIZE as FOOTER};
 
 /// What a file says of its array.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use super::model::{Checked, Handle, Holder, Look, Model, ensure};
 use super::steps::{Call, Case, Content, From, Kind, Step};
 use super::talk::{Answer, BY_DESCRIPTOR, BY_HANDLE, BY_PATH, Channel, Order, What};
 use super::worker::{ForkCall, PROCESSES, SLOTS, Worker};
-use crate::common::Numbers;
+use crate::helpers::Numbers;
 
 /// How many handles are open at once, those of children counted.
 const COPIES: usize = 16;
@@ -608,7 +608,7 @@ impl<'a> Lead<'a> {
         self.check()?;
         if self.reading.has_footer {
             let code =
-                crate::common::raw::Raw::open(&self.path, self.ty, MBA_RDWR).and_then(|raw| raw.close());
+                crate::helpers::raw::Raw::open(&self.path, self.ty, MBA_RDWR).and_then(|raw| raw.close());
             self.tell(&format!("a writer opens and closes = {code:?}"));
             ensure!(code == Ok(()), "opening and closing a writer says {code:?}");
             self.must_be_exact = true;

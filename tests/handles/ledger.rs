@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crate::common::Words;
+use crate::helpers::Words;
 
 /// The most elements.
 pub const MOST: usize = 1 << 15;

@@ -6,7 +6,7 @@ use mmap_backed_array::Type;
 use super::board::MOST;
 use super::footer::{FOOTER, PAGE};
 use super::worker::ForkCall;
-use crate::common::{Numbers, Place};
+use crate::helpers::{Numbers, Place};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

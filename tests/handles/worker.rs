@@ -15,7 +15,7 @@ use mmap_backed_array::capi::*;
 use super::board::{Board, GO, READY, TABLE};
 use super::calls;
 use super::talk::{Answer, BY_DESCRIPTOR, BY_HANDLE, BY_PATH, Channel, Order, What};
-use crate::common::raw::{Code, Raw, code};
+use crate::helpers::raw::{Code, Raw, code};
 
 /// The most handles of a process.
 pub const SLOTS: usize = 8;

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use crate::common::functions::{Class, FUNCTIONS, Function, Goods};
-use crate::common::{Place, alone};
+use crate::helpers::functions::{Class, FUNCTIONS, Function, Goods};
+use crate::helpers::{Place, alone};
 use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 

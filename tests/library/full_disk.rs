@@ -1,6 +1,7 @@
 //! A full file system is an error code: everything stays as it was, and works again once there is space.
 //!
-//! Each test runs in a process with a small tmpfs of its own, which nobody else sees.
+//! Each test runs in a process with a small tmpfs of its own, which nobody else sees; but the one of a limit on the
+//! size of files.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -9,9 +10,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::{io, ptr};
 
-use crate::common::footer;
-use crate::common::space::{self, Small, check, check_closed, number};
-use crate::common::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
+use crate::helpers::footer;
+use crate::helpers::limits::set_limit_of_this_process;
+use crate::helpers::space::{self, Small, check, check_closed, number};
+use crate::helpers::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 /// Bytes of the small file system.
@@ -330,6 +332,33 @@ fn capacity_has_blocks_behind_it_also_without_fallocate() {
             }
             array.close().unwrap();
             check_closed(&path, 50_000);
+        }
+    });
+}
+
+/// The system would send a signal, of which the process dies.
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error() {
+    alone("a_limit_on_the_size_of_files_is_an_error", || {
+        for exact in [false, true] {
+            // Also where the limit is in the midst of a page, of a record, of an element.
+            for limit in [100_000, 98_304, 98_304 - 32, 98_305, 4095, 10] {
+                let directory = Place::Disk.directory();
+                let path = directory.path().join("array");
+                let mut array =
+                    MmapArray::<u32>::open_with(&path, writable().create(true).exact(exact)).unwrap();
+                let unlimited = set_limit_of_this_process(libc::RLIMIT_FSIZE, limit);
+                let error = (0..).find_map(|at| array.push(at).err());
+                assert_eq!(error, Some(Error::Os(libc::EFBIG)));
+                let len = array.len();
+                assert_eq!(array.extend_from_slice(&vec![0; 30_000]), Err(Error::Os(libc::EFBIG)));
+                assert_eq!(array.reserve(30_000), if exact { Ok(()) } else { Err(Error::Os(libc::EFBIG)) });
+                assert!(array.iter().eq(0..len as u32), "limit {limit}");
+                set_limit_of_this_process(libc::RLIMIT_FSIZE, unlimited);
+                array.push(len as u32).unwrap();
+                array.close().unwrap();
+                assert_eq!(file_size(&path), 4 * len as u64 + 4);
+            }
         }
     });
 }

@@ -1,10 +1,13 @@
-//! What the library does, a module for each topic: `cargo test --test library kills` runs one.
+//! What the library does, a module for each topic: `cargo test --test library lock::` runs one. The C programs of a
+//! topic are in `ctests` under the same word.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../helpers/mod.rs"]
+mod helpers;
 
 mod callers;
+mod elements;
 mod errors;
+mod files;
 mod forks {
     mod beside;
     mod idle;
@@ -12,12 +15,11 @@ mod forks {
 }
 mod full_disk;
 mod guarantees;
-mod handoff;
 mod kills {
     mod at_each_call;
     mod at_random;
 }
+mod length;
+mod lock;
+mod memory;
 mod ordering;
-mod resources;
-mod trimming;
-mod typed;

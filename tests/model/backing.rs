@@ -10,7 +10,7 @@ use mmap_backed_array::capi::{MBA_CREATE, MBA_EXACT, MBA_PRIVATE, MBA_RDONLY, MB
 use tempfile::TempDir;
 
 use super::face::{Face, Source};
-use crate::common::Place;
+use crate::helpers::Place;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backing {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use mmap_backed_array::{Kind, Type};
 
-use crate::common::Numbers;
+use crate::helpers::Numbers;
 
 /// Calls a generic function with each Rust type that is an element.
 #[allow(unused_macros, reason = "the fuzzed programs know types by their codes only")]

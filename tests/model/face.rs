@@ -8,7 +8,7 @@ use std::path::Path;
 use mmap_backed_array::capi::*;
 use mmap_backed_array::{Array, Element, Error, MmapArray, OpenOptions, Result, Type, Wait};
 
-use crate::common::raw::{Code, Raw};
+use crate::helpers::raw::{Code, Raw};
 
 /// What to open.
 #[derive(Clone, Copy)]

@@ -11,8 +11,8 @@ use super::backing::{Backing, Home, anonymous};
 use super::element::{element, elements, order, part_size, same};
 use super::face::Face;
 use super::operation::{Length, Operation, Outside, operation};
-use crate::common::footer;
-use crate::common::raw::Code;
+use crate::helpers::footer;
+use crate::helpers::raw::Code;
 
 type Checked = Result<(), TestCaseError>;
 

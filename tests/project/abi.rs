@@ -21,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{Place, binary_directory, output_of};
+use crate::helpers::{Place, binary_directory, output_of};
 use interface::Interface;
 use mmap_backed_array::MmapArray;
 use version::{Lists, Verdict, Version, is_released, judge};
@@ -50,7 +50,7 @@ fn footer() -> String {
     let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
     array.push(1).unwrap();
     let bytes = fs::read(&path).unwrap();
-    let footer = &bytes[bytes.len() - crate::common::footer::SIZE..];
+    let footer = &bytes[bytes.len() - crate::helpers::footer::SIZE..];
     let version = u32::from_ne_bytes(footer[8..12].try_into().unwrap());
     format!("{}, version {version}", footer[..8].escape_ascii())
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::common::{Place, binary_directory, output_of};
+use crate::helpers::{Place, binary_directory, output_of};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -18,7 +18,7 @@ struct Checkout(TempDir);
 impl Checkout {
     /// `None` if the examples are skipped.
     fn with(examples: &[&str]) -> Option<Checkout> {
-        if crate::common::skipped("examples") {
+        if crate::helpers::skipped("examples") {
             return None;
         }
         let checkout = Checkout(Place::Disk.directory());

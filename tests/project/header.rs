@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{binary_directory, output_of, skipped};
+use crate::helpers::{binary_directory, output_of, skipped};
 
 const MEND: &str = "MBA_BLESS=1 cargo test --test project header";
 

@@ -12,13 +12,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::output_of;
+use crate::helpers::output_of;
 use consumer::{CLANG, Compiler, GCC, Project};
 use trees::{Installed, Trees};
 
 /// Whether `MBA_SKIP` says so.
 fn skipped() -> bool {
-    crate::common::skipped("install")
+    crate::helpers::skipped("install")
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn by_pkg_config() {
 }
 
 fn pkg_config(tree: &Installed, compiler: Compiler) {
-    let scratch = crate::common::Place::Disk.directory();
+    let scratch = crate::helpers::Place::Disk.directory();
     let words = |text: String| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
     let libdir = tree.pkg_config(&["--variable=libdir"]).trim().to_owned();
     let mut shared = words(tree.pkg_config(&["--libs"]));
@@ -119,7 +119,7 @@ fn by_find_package() {
         return;
     }
     let trees = Trees::get();
-    let scratch = crate::common::Place::Disk.directory();
+    let scratch = crate::helpers::Place::Disk.directory();
     let blank = trees.moved.copy(&scratch.path().join("with a blank"), |_| true);
     for (tree, compiler, generator) in
         [(&trees.plain, GCC, "Unix Makefiles"), (&trees.moved, CLANG, "Ninja"), (&blank, GCC, "Ninja")]
@@ -151,7 +151,7 @@ fn which_library_is_a_choice() {
         project.build();
         consumer::check(&project.program("c_mmap_backed_array"), kind);
     }
-    let scratch = crate::common::Place::Disk.directory();
+    let scratch = crate::helpers::Place::Disk.directory();
     let only = trees.plain.copy(&scratch.path().join("static only"), |name| !name.contains(".so"));
     let project = Project::new("find_package", GCC, "Ninja");
     project.configure(&[only.for_cmake(), "-DCOMPONENTS=static".to_owned()]);
@@ -176,7 +176,7 @@ fn another_version_is_refused() {
     if skipped() {
         return;
     }
-    let scratch = crate::common::Place::Disk.directory();
+    let scratch = crate::helpers::Place::Disk.directory();
     let tree = &Trees::get().plain;
     // A tree per version, by its header alone: what CMake says depends on nothing else.
     let cases: [(&str, &[&str], &[&str]); 3] = [
@@ -252,7 +252,7 @@ fn a_project_installs_the_library_beside_its_program() {
         settings.push("-DCMAKE_INSTALL_LIBDIR=lib".to_owned());
         project.configure(&settings);
         project.build();
-        let scratch = crate::common::Place::Disk.directory();
+        let scratch = crate::helpers::Place::Disk.directory();
         let staged = scratch.path().join("staged");
         output_of(
             Command::new("cmake").arg("--install").arg(project.directory()).arg("--prefix").arg(&staged),
@@ -270,7 +270,7 @@ fn a_change_in_the_sources_is_built() {
     if skipped() {
         return;
     }
-    let scratch = crate::common::Place::Disk.directory();
+    let scratch = crate::helpers::Place::Disk.directory();
     let sources = scratch.path().join("sources");
     trees::copy(&Trees::get().sources, &sources, &|_| true);
     for generator in ["Ninja", "Unix Makefiles"] {

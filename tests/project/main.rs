@@ -1,7 +1,7 @@
 //! What isn't the library itself: its header and ABI, installing it, the pages and the examples.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../helpers/mod.rs"]
+mod helpers;
 
 mod abi;
 mod examples;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::session::Session;
-use crate::common::{Numbers, Place, writable};
+use crate::helpers::session::Session;
+use crate::helpers::{Numbers, Place, writable};
 use mmap_backed_array::MmapArray;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -15,7 +15,7 @@ const FORMAT: &str = include_str!("../../docs/file-format.md");
 
 /// Runs a page's commands; what they need is named by MBA_SKIP or there.
 fn run(page: &str, needs_cargo_c: bool) -> Option<String> {
-    if crate::common::skipped("pages") {
+    if crate::helpers::skipped("pages") {
         return None;
     }
     for (program, package) in [
@@ -32,7 +32,7 @@ fn run(page: &str, needs_cargo_c: bool) -> Option<String> {
         assert!(found.is_ok(), "the pages need {program}: apt-get install {package}, or MBA_SKIP=pages");
     }
     if needs_cargo_c {
-        crate::common::need_cargo_c("pages");
+        crate::helpers::need_cargo_c("pages");
     }
     let text = fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
     let session = Session::of(page, &text).unwrap();
@@ -290,7 +290,7 @@ fn the_program_of_the_format_page_mixes_nothing() {
 fn pages() -> Vec<String> {
     let mut command = Command::new("git");
     command.args(["ls-files", "--cached", "--others", "--exclude-standard", "*.md"]).current_dir(ROOT);
-    crate::common::output_of(&mut command, "git").lines().map(str::to_owned).collect()
+    crate::helpers::output_of(&mut command, "git").lines().map(str::to_owned).collect()
 }
 
 /// The name by which a heading can be linked to.

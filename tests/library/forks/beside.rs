@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use crate::common::{Place, alone, file_size, writable};
+use crate::helpers::{Place, alone, file_size, writable};
 use mmap_backed_array::capi::{
     MBA_UINT32, mba_anon, mba_append, mba_array_info, mba_free, mba_status, mba_unlock,
 };

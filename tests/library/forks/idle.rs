@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use crate::common::{Place, Process, alone, arguments, part, writable};
+use crate::helpers::{Place, Process, alone, arguments, part, writable};
 use mmap_backed_array::{Error, MmapArray, Wait};
 
 /// Forks a child that holds what it has inherited until `end` is closed, tries to append then if it is told a

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
 
-use crate::common::{Place, alone, file_size, writable};
+use crate::helpers::{Place, alone, file_size, writable};
 use mmap_backed_array::capi::{
     MBA_CREATE, MBA_RDWR, MBA_UINT32, mba_anon, mba_array, mba_fd, mba_free, mba_lock, mba_open, mba_refresh,
 };

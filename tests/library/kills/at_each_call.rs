@@ -8,9 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::ptr;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
-use crate::common::moments::{kill_at_system_calls, options};
-use crate::common::trace::{Stop, Traced};
-use crate::common::{Place, Words, alone, fail_always, writable};
+use crate::helpers::moments::{kill_at_system_calls, options};
+use crate::helpers::trace::{Stop, Traced};
+use crate::helpers::{Place, Words, alone, fail_always, writable};
 use mmap_backed_array::capi::*;
 use mmap_backed_array::{Array, MmapArray, OpenOptions, Type, Wait};
 

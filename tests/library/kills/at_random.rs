@@ -1,9 +1,9 @@
 //! `kill -9` at any moment: append, extend, pop, resize, commit and clear have happened wholly or not at all.
 //!
-//! See `common/writer.rs` for how that is seen.
+//! See `helpers/writer.rs` for how that is seen.
 
-use crate::common::writer::{change_for_ever, pattern, round};
-use crate::common::{Numbers, Place, alone, arguments};
+use crate::helpers::writer::{change_for_ever, pattern, round};
+use crate::helpers::{Numbers, Place, alone, arguments};
 
 const ROUNDS: u64 = 200;
 

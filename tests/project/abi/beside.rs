@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{Place, binary_directory, output_of};
+use crate::helpers::{Place, binary_directory, output_of};
 
 /// Uses what has global state or runs when a program starts: threads, panics, arguments, allocation.
 const OTHER: &str = r#"

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::interface::{Interface, Layout};
-use crate::common::{Place, output_of};
+use crate::helpers::{Place, output_of};
 
 /// What macros with parameters are tried on.
 const SAMPLES: [u32; 6] = [0, 1, 255, 65_535, 16_777_215, 16_777_216];

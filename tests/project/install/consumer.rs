@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::trees::Installed;
-use crate::common::{Place, output_of};
+use crate::helpers::{Place, output_of};
 
 pub const WARNINGS: [&str; 3] = ["-Wall", "-Wextra", "-Werror"];
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use crate::common::{need_cargo_c, output_of};
+use crate::helpers::{need_cargo_c, output_of};
 
 pub struct Trees {
     /// The package, unpacked.

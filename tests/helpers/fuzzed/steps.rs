@@ -8,8 +8,8 @@ use super::bytes::Bytes;
 use super::element::{element, elements};
 use super::home::How;
 use super::world::{MOST, SLOTS, World};
-use crate::common::footer::{self, PAGE};
-use crate::common::raw::Code;
+use crate::helpers::footer::{self, PAGE};
+use crate::helpers::raw::Code;
 
 impl World {
     /// Calls until the input is used up.

@@ -1,8 +1,11 @@
-//! A handle gives back what it takes, and takes no more than its share.
+//! A handle gives back what it takes, takes no more than its share, and nobody takes its memory away.
 //!
-//! Each test runs in a process of its own, since it looks at or changes what a process has as a whole.
+//! Most tests run in a process of their own, since they look at or change what a process has as a whole.
 
-use crate::common::{Place, alone};
+use std::os::fd::BorrowedFd;
+
+use crate::helpers::limits::set_limit;
+use crate::helpers::{Place, alone, writable};
 use mmap_backed_array::{Array, Complex, Error, MmapArray, OpenOptions};
 
 fn open_descriptors() -> usize {
@@ -46,7 +49,7 @@ fn many_cycles_leak_nothing() {
 #[test]
 fn five_thousand_arrays_at_once_leave_room_for_everything_else() {
     alone("five_thousand_arrays_at_once_leave_room_for_everything_else", || {
-        crate::common::limits::many_at_once(5000);
+        crate::helpers::limits::many_at_once(5000);
     });
 }
 
@@ -134,4 +137,36 @@ fn a_core_dump_takes_no_reservation_of_a_file_that_has_lost_its_name() {
         Array::shm_unlink(&name).unwrap();
         check_dump(&array, false);
     });
+}
+
+#[test]
+fn little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error() {
+    alone("little_address_space_makes_a_default_reservation_smaller_and_a_wish_an_error", || {
+        set_limit(libc::RLIMIT_AS, 2 << 30);
+        let directory = Place::Memory.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
+        assert!((1 << 20..2 << 27).contains(&array.reserved()), "{}", array.reserved());
+        array.resize(1 << 20).unwrap();
+        drop(array);
+        let wish = MmapArray::<u64>::open_with(&path, writable().reservation(4 << 30));
+        assert_eq!(wish.err(), Some(Error::Os(libc::ENOMEM)));
+    });
+}
+
+/// Whoever gets the descriptor of anonymous memory could truncate it, and make a pointer fault, if it weren't sealed.
+#[test]
+fn nobody_can_make_anonymous_memory_shorter() {
+    let mut array = MmapArray::<u64>::anonymous().unwrap();
+    array.extend_from_slice(&[7; 3000]).unwrap();
+    // SAFETY: the descriptor is the handle's, which exists.
+    let fd = unsafe { BorrowedFd::borrow_raw(array.fd().unwrap()) };
+    let file = std::fs::File::from(fd.try_clone_to_owned().unwrap());
+    let size = file.metadata().unwrap().len();
+    for shorter in [0, 4096, size - 1] {
+        assert_eq!(file.set_len(shorter).unwrap_err().raw_os_error(), Some(libc::EPERM));
+    }
+    assert_eq!(file.metadata().unwrap().len(), size);
+    array.push(8).unwrap();
+    assert_eq!((array.len(), array.count(7), array.last()), (3001, 3000, Some(8)));
 }

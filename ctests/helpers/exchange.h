@@ -1,6 +1,6 @@
 /*
  * Two processes with handles on one array of uint32_t, each in its role. They tell each other over the wire
- * when to look; what they look at is the array alone. harness.rs plays the leading role too.
+ * when to look; what they look at is the array alone. exchange.rs plays the leading role too.
  *
  * The array begins with 10 elements, none of the handles has the lock; it ends with LAST elements.
  * Element i is 7 * i, but where they play with it.

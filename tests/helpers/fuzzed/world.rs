@@ -10,8 +10,8 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use super::home::{Home, How};
-use crate::common::footer::{self, PAGE};
-use crate::common::raw::{Code, Raw};
+use crate::helpers::footer::{self, PAGE};
+use crate::helpers::raw::{Code, Raw};
 
 /// The model stays below about this many bytes.
 pub(super) const MOST: usize = 100_000;

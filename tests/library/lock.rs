@@ -1,13 +1,15 @@
-//! Processes that take turns growing one file lose nothing of each other's, and readers follow.
+//! The growth lock: who has it, and how others wait for it. Processes that take turns growing one file lose nothing
+//! of each other's, and readers follow.
 
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::time::Duration;
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+use std::time::{Duration, Instant};
 
-use crate::common::footer;
-use crate::common::trace::{Stop, Traced};
-use crate::common::{Numbers, Place, Process, Words, alone, arguments, file_size, output_of, part, writable};
+use crate::helpers::{Numbers, Place, Process, Words, alone, arguments, file_size, part, writable};
 use mmap_backed_array::{Error, MmapArray, Wait};
 
 /// How often each writer takes its turn.
@@ -186,80 +188,6 @@ fn three_processes_in_memory() {
     take_turns("three_processes_in_memory", Place::Memory, 3);
 }
 
-/// Whoever gets the lock next adopts the spare room of the one before, also of a file that was renamed; but a
-/// copy's spare room may have no blocks, so it is truncated first.
-#[test]
-fn a_copy_is_cut_to_its_elements_and_a_renamed_file_is_not() {
-    for place in [Place::Disk, Place::Memory] {
-        let directory = place.directory();
-        let [path, copy, renamed] = ["array", "copy", "renamed"].map(|name| directory.path().join(name));
-        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
-        array.extend_from_slice(&[1, 2, 3]).unwrap();
-        output_of(std::process::Command::new("cp").args([&path, &copy]), "coreutils");
-        std::fs::rename(&path, &renamed).unwrap();
-        let roomy = file_size(&copy);
-        assert!(roomy > 4096 && roomy == file_size(&renamed), "the copy has the spare room too");
-        array.unlock().unwrap();
-
-        let mut copied = MmapArray::<u32>::open_with(&copy, &writable()).unwrap();
-        assert_eq!(copied.to_vec(..), Ok(vec![1, 2, 3]));
-        copied.lock(Wait::No).unwrap();
-        assert_eq!(file_size(&copy), 12, "a copy is truncated by whoever takes its lock");
-        copied.push(5).unwrap();
-        copied.close().unwrap();
-        assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3, 5].map(u32::to_ne_bytes).concat());
-
-        let mut moved = MmapArray::<u32>::open_with(&renamed, &writable()).unwrap();
-        moved.lock(Wait::No).unwrap();
-        assert_eq!(file_size(&renamed), roomy, "the same file keeps its spare room for the next one");
-        moved.push(4).unwrap();
-        assert_eq!(file_size(&renamed), roomy);
-        array.refresh().unwrap();
-        assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3, 4]));
-        moved.close().unwrap();
-        array.close().unwrap();
-        assert_eq!(std::fs::read(&renamed).unwrap(), [1, 2, 3, 4].map(u32::to_ne_bytes).concat());
-    }
-}
-
-/// A copy that nobody appends to is brought back to its elements by the close of a handle that could.
-#[test]
-fn a_copy_that_is_only_opened_is_trimmed_too() {
-    // A child that another test is starting would have the file open for a moment longer.
-    alone("a_copy_that_is_only_opened_is_trimmed_too", || {
-        let directory = Place::Memory.directory();
-        let [path, copy] = ["array", "copy"].map(|name| directory.path().join(name));
-        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
-        array.extend_from_slice(&[1, 2, 3]).unwrap();
-        std::fs::copy(&path, &copy).unwrap();
-        let reader = MmapArray::<u32>::open(&copy).unwrap();
-        assert_eq!(reader.to_vec(..), Ok(vec![1, 2, 3]));
-        reader.close().unwrap();
-        assert!(file_size(&copy) > 12, "a reader leaves the file alone");
-        MmapArray::<u32>::open_with(&copy, &writable()).unwrap().close().unwrap();
-        assert_eq!(std::fs::read(&copy).unwrap(), [1, 2, 3].map(u32::to_ne_bytes).concat());
-    });
-}
-
-/// Whoever wants no spare room gives back what others have left, as soon as the file is its to change.
-#[test]
-fn an_exact_handle_cuts_the_file_when_it_takes_the_lock() {
-    let directory = Place::Memory.directory();
-    let path = directory.path().join("array");
-    let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
-    array.extend_from_slice(&[1, 2]).unwrap();
-    let mut exact = MmapArray::<u32>::open_with(&path, writable().exact(true)).unwrap();
-    assert_eq!(exact.lock(Wait::No), Err(Error::Locked));
-    array.push(3).unwrap();
-    array.unlock().unwrap();
-    exact.lock(Wait::No).unwrap();
-    assert_eq!((exact.len(), file_size(&path)), (3, 12));
-    exact.push(4).unwrap();
-    exact.unlock().unwrap();
-    array.push(5).unwrap();
-    assert_eq!(array.to_vec(..), Ok(vec![1, 2, 3, 4, 5]));
-}
-
 #[test]
 fn closing_a_handle_leaves_the_spare_room_of_the_one_that_has_the_lock() {
     for place in [Place::Disk, Place::Memory] {
@@ -276,40 +204,123 @@ fn closing_a_handle_leaves_the_spare_room_of_the_one_that_has_the_lock() {
     }
 }
 
-/// The system may copy a record while another process, which has just made the file longer, stores elements where
-/// it was. Here it is made to seem so, in either of the two readings that must agree.
 #[test]
-fn a_record_that_is_read_torn_is_read_again() {
-    alone("a_record_that_is_read_torn_is_read_again", || {
-        let directory = Place::Memory.directory();
-        let path = directory.path().join("array");
-        let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
-        array.extend_from_slice(&[7; 1000]).unwrap();
-        for torn in [0, 1] {
-            // All of the footer, its magic alone, and all but that.
-            for part in [0..footer::SIZE, 0..8, 8..footer::SIZE] {
-                let mut child = Traced::start(|| {
-                    let reader = MmapArray::<u64>::open(&path);
-                    assert_eq!(reader.map(|reader| reader.len()), Ok(1000));
+fn a_file_that_cannot_be_grown_is_no_ones_to_lock() {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("partial");
+    std::fs::write(&path, [1; 4099]).unwrap();
+    let mut first = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+    let mut second = MmapArray::<u32>::open_with(&path, &writable()).unwrap();
+    assert_eq!(first.push(2), Err(Error::Partial));
+    assert_eq!(second.push(2), Err(Error::Partial), "the first one has not kept the lock");
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(4096).unwrap();
+    second.push(2).unwrap();
+    assert_eq!(first.push(2), Err(Error::Locked));
+    assert_eq!((second.len(), second.last()), (1025, Some(2)));
+}
+
+#[test]
+fn a_second_grower_is_told_so_however_long_it_waits() {
+    let directory = Place::Memory.directory();
+    let path = directory.path().join("array");
+    let mut first = MmapArray::<u32>::open_or_create(&path).unwrap();
+    let mut second = MmapArray::<u32>::open_or_create(&path).unwrap();
+    first.push(1).unwrap();
+    assert_eq!(second.push(2), Err(Error::Locked));
+    assert_eq!(second.lock(Wait::No), Err(Error::Locked));
+    let limit = Duration::from_millis(30);
+    let start = Instant::now();
+    assert_eq!(second.lock(Wait::For(limit)), Err(Error::Os(libc::ETIMEDOUT)));
+    assert!(start.elapsed() >= limit);
+    assert_eq!(first.lock(Wait::Forever), Ok(()), "who has it needn't wait");
+    // Waiting ends when the other one unlocks.
+    let waiting = std::thread::spawn(move || {
+        second.lock(Wait::Forever).unwrap();
+        second.push(2).unwrap();
+    });
+    first.unlock().unwrap();
+    waiting.join().unwrap();
+    first.refresh().unwrap();
+    assert_eq!(first.to_vec(..), Ok(vec![1, 2]));
+}
+
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_signal(_: i32) {
+    SIGNALS.fetch_add(1, SeqCst);
+}
+
+/// A program may have timers whose signals interrupt system calls: a handler that was installed with `SA_RESTART` lets
+/// a wait go on, and any other one ends it.
+#[test]
+fn a_signal_ends_waiting_for_the_lock_if_its_handler_says_so() {
+    alone("a_signal_ends_waiting_for_the_lock_if_its_handler_says_so", || {
+        for wait in [Wait::Forever, Wait::For(Duration::from_secs(60))] {
+            for flags in [0, libc::SA_RESTART] {
+                // SAFETY: the action has no field that mustn't be zero, and its handler does what handlers may. The
+                // thread is this one.
+                let thread = unsafe {
+                    let mut action: libc::sigaction = std::mem::zeroed();
+                    action.sa_sigaction = count_signal as *const () as usize;
+                    action.sa_flags = flags;
+                    assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+                    libc::pthread_self()
+                };
+                SIGNALS.store(0, SeqCst);
+                let directory = Place::Memory.directory();
+                let path = directory.path().join("array");
+                let mut first = MmapArray::<u64>::open_or_create(&path).unwrap();
+                let mut second = MmapArray::<u64>::open_or_create(&path).unwrap();
+                first.push(1).unwrap();
+                std::thread::scope(|scope| {
+                    scope.spawn(move || {
+                        while SIGNALS.load(SeqCst) < 50 {
+                            // SAFETY: the thread outlives this one.
+                            unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
+                            std::thread::sleep(Duration::from_micros(100));
+                        }
+                        first.unlock().unwrap();
+                    });
+                    let mut waits = 1;
+                    let result = loop {
+                        match second.lock(wait) {
+                            Err(Error::Os(libc::EINTR)) => waits += 1,
+                            result => break result,
+                        }
+                    };
+                    assert_eq!(result, Ok(()));
+                    assert_eq!(waits > 1, flags == 0, "{waits} waits, {wait:?}, flags {flags}");
                 });
-                let memory =
-                    std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/mem", child.id()));
-                let memory = memory.unwrap();
-                let mut readings = 0;
-                while let Some(stop) = child.next_stop() {
-                    let Stop::Entry { call: libc::SYS_pread64, arguments } = stop else { continue };
-                    assert_eq!(child.next_stop(), Some(Stop::Exit));
-                    if readings == torn {
-                        let elements = [7; footer::SIZE];
-                        memory
-                            .write_all_at(&elements[part.clone()], arguments[1] + part.start as u64)
-                            .unwrap();
-                    }
-                    readings += 1;
-                }
-                assert!(readings > 2, "torn in reading {torn}: {readings} readings");
+                assert!(SIGNALS.load(SeqCst) >= 50);
+                second.push(2).unwrap();
+                assert_eq!(second.to_vec(..), Ok(vec![1, 2]));
             }
         }
+    });
+}
+
+/// What is handed out or taken in by descriptor shares no lock with it, so that neither a holder of the one keeps
+/// the other's lock nor two handles of one descriptor take each other's for their own.
+#[test]
+fn a_descriptor_carries_no_lock() {
+    // A process that another test is just starting would have the closed handle's lock for a moment.
+    alone("a_descriptor_carries_no_lock", || {
+        let directory = Place::Disk.directory();
+        let path = directory.path().join("array");
+        let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+        // SAFETY: the descriptor is the handle's, which exists.
+        let fd = unsafe { BorrowedFd::borrow_raw(array.fd().unwrap()) };
+        let handed = fd.try_clone_to_owned().unwrap();
+        array.push(1).unwrap();
+        let mut first = MmapArray::<u32>::from_fd(handed.as_fd(), &writable()).unwrap();
+        let mut second = MmapArray::<u32>::from_fd(handed.as_fd(), &writable()).unwrap();
+        assert_eq!(first.push(2), Err(Error::Locked));
+        array.close().unwrap();
+        first.push(2).unwrap();
+        assert_eq!(second.push(3), Err(Error::Locked));
+        first.close().unwrap();
+        second.push(3).unwrap();
+        assert_eq!(second.to_vec(..), Ok(vec![1, 2, 3]));
     });
 }
 

@@ -9,8 +9,8 @@ use mmap_backed_array::Type;
 use mmap_backed_array::capi::*;
 
 use super::bytes::Bytes;
-use crate::common::footer::{self, Footer, PAGE};
-use crate::common::raw::{Code, Raw};
+use crate::helpers::footer::{self, Footer, PAGE};
+use crate::helpers::raw::{Code, Raw};
 
 /// How a handle is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 /*
  * An array of anonymous memory handed over by fork and by descriptor, and a named one found by name.
  * Without a second argument both processes are of this program. With one, the other is in Rust, in
- * harness.rs, at the other end of the socket on descriptor 0: "give" and "take" hand a descriptor over,
+ * exchange.rs, at the other end of the socket on descriptor 0: "give" and "take" hand a descriptor over,
  * "named" opens the name that follows.
  */
 #include "exchange.h"

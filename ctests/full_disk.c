@@ -25,8 +25,8 @@ static void write_text(const char *path, const char *text)
     int fd = open(path, O_WRONLY);
     if (fd == -1 || write(fd, text, strlen(text)) == -1) {
         check_fail(__FILE__, __LINE__,
-                   "%s: %s; run this as root or allow user namespaces, or set MBA_SKIP=full", path,
-                   strerror(errno));
+                   "%s: %s; run this as root or allow user namespaces, or set MBA_SKIP=full_disk",
+                   path, strerror(errno));
     }
     close(fd);
 }
@@ -40,8 +40,8 @@ static void mount_disk(void)
     SYS(mkdir(directory, 0777));
     if (unshare(CLONE_NEWNS) == -1) {
         if (unshare(CLONE_NEWNS | CLONE_NEWUSER) == -1) {
-            check_fail(__FILE__, __LINE__, "unshare: %s; run this as root or set MBA_SKIP=full",
-                       strerror(errno));
+            check_fail(__FILE__, __LINE__,
+                       "unshare: %s; run this as root or set MBA_SKIP=full_disk", strerror(errno));
         }
         write_text("/proc/self/setgroups", "deny");
         snprintf(map, sizeof map, "0 %u 1", user);

@@ -4,7 +4,7 @@
 
 mod bytes;
 pub mod calls;
-#[path = "../model/element.rs"]
+#[path = "../../model/element.rs"]
 mod element;
 mod growing;
 mod home;

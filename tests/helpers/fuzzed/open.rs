@@ -8,7 +8,7 @@ use mmap_backed_array::capi::*;
 use super::bytes::Bytes;
 use super::home::{Home, How};
 use super::world::World;
-use crate::common::footer::{self, PAGE};
+use crate::helpers::footer::{self, PAGE};
 
 /// The input says the type, how to open the file, which calls follow, and what the file holds: bytes as they are,
 /// or with a footer behind them some fields of which are wrong under a checksum that is right.

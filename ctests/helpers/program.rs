@@ -66,9 +66,11 @@ impl Program {
     /// Compiles and links a source file of `ctests/`.
     pub fn build(source: &str, link: Link) -> Program {
         let directory = Place::Disk.scratch();
-        let program = Program { name: source.replace('.', "_"), link, directory };
+        let program = Program { name: source.replace(['/', '.'], "_"), link, directory };
         let path = program.path();
+        let folder = Path::new(ROOT).join("ctests");
         let mut arguments = vec!["-pthread".into(), "-o".into(), path.into_os_string()];
+        arguments.extend(["-I".into(), folder.join("helpers").into_os_string()]);
         match link {
             Link::Shared => arguments.extend(shared_library(program.directory.path())),
             Link::Static => {
@@ -84,7 +86,7 @@ impl Program {
             Link::Nothing => {}
         }
         let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
-        compile(Language::of(source), &Path::new(ROOT).join("ctests").join(source), &arguments);
+        compile(Language::of(source), &folder.join(source), &arguments);
         program
     }
 

@@ -1,4 +1,4 @@
-//! What the tests of this folder share: places for files, other processes, and memory to talk to them.
+//! What the tests share: places for files, other processes, and memory to talk to them.
 
 // Every test file compiles this one, and uses its part of it.
 #![allow(dead_code, unused_imports)]

@@ -1,7 +1,8 @@
-//! The typed face with elements of many sizes and alignments, against a plain vector; and with bytes that are no value.
+//! The typed face with elements of many sizes and alignments, against a plain vector; bytes that are no value; and
+//! advice, which leaves elements alone.
 
-use crate::common::{Numbers, Place};
-use mmap_backed_array::{Array, Element, Error, MmapArray, OpenOptions, Type};
+use crate::helpers::{Numbers, Place, writable};
+use mmap_backed_array::{Advice, Array, Element, Error, MmapArray, OpenOptions, Type};
 
 /// Elements of `N` bytes with the alignment of `A`, which is that of a type of no size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,4 +183,37 @@ fn bytes_that_are_no_value_are_read_as_one() {
     let last = letters.len() - 1;
     assert_eq!(letters.pop(), Ok(Some(letter(last).unwrap_or(char::REPLACEMENT_CHARACTER))));
     assert_eq!(letters.remove(5), Ok(letter(5).unwrap_or(char::REPLACEMENT_CHARACTER)));
+}
+
+/// The system drops the pages that won't be needed; in a private copy those are the only ones with the elements.
+#[test]
+fn no_advice_changes_an_element() {
+    let directory = Place::Disk.directory();
+    let path = directory.path().join("array");
+    std::fs::write(&path, [1; 400_000]).unwrap();
+    let ty = Type::from_char('I').unwrap();
+    let mut memory = vec![0u32; 100_000];
+    // SAFETY: the memory outlives the handle, and nobody else uses it meanwhile.
+    let callers = unsafe { Array::from_memory(memory.as_mut_ptr().cast(), 400_000, ty, &writable()) };
+    let anonymous = Array::anonymous(ty).unwrap();
+    anonymous.resize(100_000).unwrap();
+    for array in [
+        Array::open(&path, ty, OpenOptions::new().private(true)).unwrap(),
+        Array::open(&path, ty, &writable()).unwrap(),
+        callers.unwrap(),
+        anonymous,
+    ] {
+        let values: Vec<u8> = (0..100_000u32).flat_map(u32::to_ne_bytes).collect();
+        array.write(0, &values).unwrap();
+        for advise in [Advice::DontNeed, Advice::WillNeed, Advice::Random, Advice::Sequential, Advice::Normal]
+        {
+            for (start, count) in [(0, 100_000), (1024, 2048), (3, 5000), (100_000, 0)] {
+                array.advise(start, count, advise).unwrap_or_else(|error| panic!("{advise:?}: {error}"));
+            }
+            assert_eq!(array.advise(0, 100_001, advise), Err(Error::Index));
+            let mut found = vec![0; values.len()];
+            array.read(0, &mut found).unwrap();
+            assert!(found == values, "{array:?} after {advise:?}");
+        }
+    }
 }

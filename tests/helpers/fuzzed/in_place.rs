@@ -6,7 +6,7 @@ use mmap_backed_array::capi::*;
 use super::bytes::Bytes;
 use super::element::{order, part_size, same};
 use super::world::{MOST, World};
-use crate::common::raw::{Code, Raw, code};
+use crate::helpers::raw::{Code, Raw, code};
 
 impl World {
     /// Calls that leave the length alone.

@@ -1,5 +1,5 @@
 /*
- * One half of two processes that hold a file mapped at once; the other half, in Rust, is in harness.rs, and
+ * One half of two processes that hold a file mapped at once; the other half, in Rust, is in exchange.rs, and
  * is at the other end of the socket on descriptor 0.
  */
 #include "exchange.h"

@@ -5,7 +5,7 @@ use mmap_backed_array::capi::*;
 use super::bytes::Bytes;
 use super::element::element;
 use super::world::{MOST, SLOTS, World};
-use crate::common::raw::Code;
+use crate::helpers::raw::Code;
 
 impl World {
     /// Calls that change the length.

@@ -7,8 +7,8 @@ use mmap_backed_array::capi::*;
 use super::bytes::Bytes;
 use super::home::How;
 use super::world::World;
-use crate::common::footer::{self, PAGE};
-use crate::common::raw::{Code, code};
+use crate::helpers::footer::{self, PAGE};
+use crate::helpers::raw::{Code, code};
 
 impl World {
     /// The lock, spare room, other handles.
