@@ -5,7 +5,7 @@ _:
 
 # What must hold before each commit
 check:
-    cargo fmt --check
+    cargo fmt --all --check
     cargo clippy --all-targets -- -D warnings
     cargo test
 

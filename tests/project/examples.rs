@@ -126,7 +126,7 @@ fn every_example_is_warning_free() {
     assert!(number >= 4, "only {number} examples");
     let mut compiler = Command::new("cc");
     compiler.args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Iinclude", "-fsyntax-only"]);
-    output_of(compiler.arg("examples/quickstart.c").current_dir(ROOT), "gcc");
+    output_of(compiler.arg("examples/quickstart/quickstart.c").current_dir(ROOT), "gcc");
 }
 
 #[test]

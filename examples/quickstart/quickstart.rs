@@ -136,18 +136,18 @@ fn sieve() -> Vec<bool> {
 
 /// Compiles the C process into `directory`, linked to the shared library of this very build.
 fn compile(directory: &Path) -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = directory.join("quickstart");
     // Cargo gives the library no name with a version; the loader wants the one that the library calls itself.
-    let library = directory.join(env!("MBA_SONAME"));
+    let library = directory.join(soname());
     symlink(shared_library()?, &library)?;
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let mut words = compiler.split_whitespace();
     let status = Command::new(words.next().unwrap_or("cc"))
         .args(words)
         .args(["-std=c99", "-O2", "-Wall", "-Wextra", "-I"])
-        .arg(root.join("include"))
-        .arg(root.join("examples/quickstart.c"))
+        .arg(here.join("../../include"))
+        .arg(here.join("quickstart.c"))
         .arg(&library)
         .arg(format!("-Wl,-rpath,{}", directory.display()))
         .arg("-o")
@@ -155,7 +155,7 @@ fn compile(directory: &Path) -> Result<PathBuf> {
         .status()
         .map_err(|error| missing(&format!("the C compiler {compiler}"), "gcc libc6-dev", error))?;
     if !status.success() {
-        return Err(format!("{compiler} could not compile examples/quickstart.c").into());
+        return Err(format!("{compiler} could not compile quickstart.c").into());
     }
     Ok(program)
 }
@@ -172,6 +172,15 @@ fn shared_library() -> Result<PathBuf> {
         return Err(format!("no {path}: run me by cargo run --release --example quickstart").into());
     }
     Ok(library)
+}
+
+/// The name that the library calls itself: with the major version, or with both while that is 0.
+fn soname() -> String {
+    let version = mmap_backed_array::capi::mba_version();
+    match (version >> 16, version >> 8 & 0xff) {
+        (0, minor) => format!("libmmap_backed_array.so.0.{minor}"),
+        (major, _) => format!("libmmap_backed_array.so.{major}"),
+    }
 }
 
 fn missing(what: &str, packages: &str, error: std::io::Error) -> String {

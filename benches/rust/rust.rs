@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use mmap_backed_array::MmapArray;
 
+#[path = "../table/mod.rs"]
 mod table;
 
 use table::{Row, print};
