@@ -11,7 +11,7 @@ check:
 
 # Format Rust, and C and C++ but for the Python package
 format:
-    cargo fmt
+    cargo fmt --all
     cargo fmt --manifest-path fuzz/Cargo.toml
     .ci/format
 

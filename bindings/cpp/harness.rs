@@ -18,6 +18,7 @@ mod program;
 mod wire;
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -112,6 +113,29 @@ impl Program {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr),
         );
+    }
+}
+
+/// What the class can't be compiled with is one error, which says so, and no hundred that follow from it.
+#[test]
+fn an_older_standard_is_one_error() {
+    if skipped("an_older_standard_is_one_error") || skipped("cpp") {
+        return;
+    }
+    let directory = Place::Disk.scratch();
+    let source = directory.path().join("program.cpp");
+    fs::write(&source, "#include \"mmap_backed_array.hpp\"\n").unwrap();
+    for compiler in ["g++", "clang++"] {
+        for (flag, complaint) in
+            [("-std=c++14", "is for C++17 and later"), ("-DMBA_NO_INLINE", "MBA_NO_INLINE")]
+        {
+            let mut command = Command::new(compiler);
+            command.args(["-std=c++17", flag, "-fsyntax-only"]).arg(&source);
+            command.arg(format!("-I{FOLDER}")).arg(format!("-I{ROOT}/include"));
+            let told = String::from_utf8_lossy(&command.output().unwrap().stderr).into_owned();
+            assert!(told.contains(complaint), "{compiler} {flag}: {told}");
+            assert_eq!(told.matches("error:").count(), 1, "{compiler} {flag}: {told}");
+        }
     }
 }
 

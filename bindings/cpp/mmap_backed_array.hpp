@@ -79,13 +79,13 @@
 #ifndef MMAP_BACKED_ARRAY_HPP
 #define MMAP_BACKED_ARRAY_HPP
 
+/* One error, and none that follows from it. */
 #if __cplusplus < 201703L
 #error "mmap_backed_array.hpp is for C++17 and later: compile with -std=c++17"
-#endif
-
-#ifdef MBA_NO_INLINE
+#elif defined(MBA_NO_INLINE)
 #error "mmap_backed_array.hpp needs the inline functions that MBA_NO_INLINE leaves out"
-#endif
+#else
+
 #include "mmap_backed_array.h"
 
 #include <algorithm>
@@ -1977,5 +1977,7 @@ private:
 };
 
 } // namespace mba
+
+#endif // C++17
 
 #endif
