@@ -9,7 +9,7 @@ use super::{NULL, mba_array, source, target, view, with};
 /// records.
 pub const MBA_UNORDERED: i32 = 2;
 
-/// Finds the first element from `start` up to but without `stop` that equals the value, and stores
+/// Finds the first element at `start` or later, and before `stop`, that equals the value, and stores
 /// its index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
 ///
 /// Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of
@@ -50,9 +50,9 @@ pub unsafe extern "C" fn mba_count(
     })
 }
 
-/// Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or
-/// greater: by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that
-/// pair has no order, as records never have.
+/// Compares two arrays as sequences, and stores -1, 0 or 1 in `*order`: the first is less than, equal
+/// to or greater than the second. The first pair of elements that differs decides, or else the
+/// lengths. `*order` is `MBA_UNORDERED` if that pair has no order, as records never have.
 ///
 /// Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -85,10 +85,10 @@ pub unsafe extern "C" fn mba_equal(a: *const mba_array, b: *const mba_array, equ
     })
 }
 
-/// Turns the order of the elements around, in place. A kill may leave it half done.
+/// Reverses the order of the elements, in place. A kill may leave it half done.
 ///
-/// It goes by the length that the handle has. If others have made the array shorter since, it brings
-/// elements to places beyond the end, where they are lost: take the growth lock first, or refresh.
+/// It goes by the length that the handle has. If others have made the array shorter since, it moves
+/// elements beyond the end, where they are lost: take the growth lock first, or refresh.
 ///
 /// Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn mba_reverse(array: *mut mba_array) -> c_int {
     with(array, |array| array.reverse())
 }
 
-/// Turns the bytes of every element around, in place; of both parts of a complex one. A kill may
+/// Reverses the bytes of every element, in place; in a complex number, those of each part. A kill may
 /// leave it half done.
 ///
 /// Errors: `MBA_EREADONLY`; `MBA_ETYPE` for records; `EINVAL` for NULL.

@@ -72,8 +72,8 @@ pub const MBA_EPARTIAL: i32 = -108;
 /// The file's footer contradicts the file, or someone who doesn't use the library made the
 /// file longer while this handle was growing it.
 pub const MBA_ECORRUPT: i32 = -109;
-/// Someone who doesn't use the library made the file shorter while this handle was growing it; or
-/// someone made it shorter, and the guard (`mba_guard_enable`) has put zeros in the place of elements
+/// Someone who doesn't use the library truncated the file while this handle was growing it; or
+/// someone truncated it, and the guard (`mba_guard_enable`) has put zeros in the place of elements
 /// that this handle had.
 pub const MBA_ETRUNCATED: i32 = -110;
 /// This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs.
@@ -95,9 +95,9 @@ pub const MBA_EXCL: u32 = 4;
 /// opened for reading only; `MBA_RDWR | MBA_PRIVATE` means the same.
 pub const MBA_PRIVATE: u32 = 8;
 /// No spare room: the file's size follows the length at every call, at the price of system calls each
-/// time; with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare
-/// room until the handle is alone, and pop can say `ENOSPC`. (Where the last elements themselves
-/// would read as a footer, a page of spare room stays.)
+/// time; with `MBA_RDWR` only. While others have the file open, elements that are taken away stay as
+/// spare room until no other has it open, and pop can fail with `ENOSPC`. (Where the last elements
+/// themselves would read as a footer, a page of spare room stays.)
 pub const MBA_EXACT: u32 = 16;
 
 const _: () = {

@@ -11,8 +11,8 @@ pub unsafe extern "C" fn mba_len(array: *const mba_array) -> usize {
     ask(array, 0, |array| array.len())
 }
 
-/// How many elements fit before the file must grow; the length, while the handle doesn't hold the
-/// growth lock. 0 for NULL.
+/// How many elements fit before the file must grow. While the handle doesn't hold the growth lock,
+/// that is the length. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_capacity(array: *const mba_array) -> usize {
     ask(array, 0, |array| array.capacity())
@@ -24,8 +24,7 @@ pub unsafe extern "C" fn mba_itemsize(array: *const mba_array) -> usize {
     ask(array, 0, |array| array.itemsize())
 }
 
-/// The most elements that the array can come to have through this handle: its reservation. 0 for
-/// NULL.
+/// The most elements that the array can ever have through this handle: its reservation. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_reserved(array: *const mba_array) -> usize {
     ask(array, 0, |array| array.reserved())
@@ -47,9 +46,9 @@ pub unsafe extern "C" fn mba_is_readonly(array: *const mba_array) -> c_int {
 /// it is freed, however much the array grows; elements lie there up to the length. NULL for NULL.
 ///
 /// What is stored through it is seen by everybody at once. Stores through the pointer of a read-only
-/// handle are a SIGSEGV; see the top of this file for when a SIGBUS is possible. Elements beyond the
-/// length, up to the capacity, may be stored by who holds the growth lock, and published by
-/// `mba_commit`.
+/// handle are a SIGSEGV; see the top of this file for when a SIGBUS is possible. While this handle
+/// holds the growth lock, elements may also be stored beyond the length, up to the capacity;
+/// `mba_commit` publishes them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_data_ptr(array: *const mba_array) -> *mut c_void {
     ask(array, core::ptr::null_mut(), |array| array.as_ptr().cast())
@@ -64,8 +63,8 @@ pub unsafe extern "C" fn mba_get(array: *const mba_array, index: usize, out: *mu
     with(array, |array| unsafe { array.get_to(index, target(out)?.cast()) })
 }
 
-/// Exchanges the elements at `i` and `j`. Whoever looks meanwhile can find one of them in both
-/// places. Stands with `mba_set` in the thread rules.
+/// Exchanges the elements at `i` and `j`. A reader can meanwhile find one of them in both places, and
+/// a kill may leave it half done. The rules for threads are those of `mba_set`.
 ///
 /// Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `ENOMEM` for elements of more than 64 bytes; `EINVAL` for
 /// NULL.
@@ -74,8 +73,8 @@ pub unsafe extern "C" fn mba_swap(array: *mut mba_array, i: usize, j: usize) -> 
     with(array, |array| array.swap(i, j))
 }
 
-/// Replaces the element at `index`. May run beside any other call on the handle but those that end it
-/// or truncated the file.
+/// Replaces the element at `index`. May run beside any other call on the handle, except those that
+/// give pages back: see THREADS at the top of this file.
 ///
 /// Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `EINVAL` for NULL.
 #[unsafe(no_mangle)]

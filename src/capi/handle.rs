@@ -11,41 +11,41 @@ use crate::mapping::Mapping;
 use crate::options::OpenOptions;
 use crate::types::Type;
 
-/// What `mba_open_with` can be told beyond flags. Zeros mean defaults, so that
-/// `mba_options options = {0}; options.size = sizeof options;` asks for nothing special.
+/// Options of `mba_open_with` and its like. Zeros mean defaults, so that `mba_options options = {0};
+/// options.size = sizeof options;` asks for nothing special.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct mba_options {
-    /// `sizeof(mba_options)` as the caller knows it. Smaller sizes, of older headers, are
-    /// accepted; of larger ones the bytes that this library doesn't know must be zero.
+    /// `sizeof(mba_options)` as the caller knows it. Smaller sizes, of older headers, are accepted.
+    /// In larger ones, the bytes that this library doesn't know must be zero.
     pub size: u32,
     /// Permission bits of a file that is created, such as 0600; the umask applies. A file that exists
     /// keeps its own. 0: the default, 0666 for files and 0600 for named shared memory.
     pub mode: u32,
-    /// How many bytes of elements must fit, at least, when the array has grown. Room for the footer
-    /// is added, and the sum is rounded up to whole pages; `mba_reserved` tells the result. It costs
-    /// address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
-    /// process has little address space left. A size asked for is never made smaller. A private copy
-    /// takes the file's size only, whatever is asked for.
+    /// How many bytes of elements the array must be able to hold when it has grown. Room for the
+    /// footer is added, and the sum is rounded up to whole pages; `mba_reserved` tells the result. It
+    /// costs address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
+    /// process has little address space left. A size asked for is never made smaller. A handle with
+    /// `MBA_PRIVATE` takes only the file's size, whatever is asked for.
     pub reservation: u64,
 }
 
-/// Opens a file of elements; makes it if it is told to.
+/// Opens a file of elements; makes it if the flags say so.
 ///
 /// `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
-/// `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call
-/// later fails. If another process has a lease on the file, the call waits. The length is the one
-/// published in the file; if it ends inside an element, it is the number of whole ones.
+/// `MBA_PRIVATE`. The call never truncates a file. A file that it has created remains if it fails
+/// later. If another process has a lease on the file, the call waits. The length is the one published
+/// in the file; if the file ends inside an element, it is the number of whole ones.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
 /// Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory,
-/// `ENODEV` for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and
-/// NULL; `MBA_ETYPE` for an unknown type, or if the file's footer names another; `MBA_ECORRUPT` for a
-/// footer that contradicts the file; `MBA_ELOCKED` if somebody who doesn't use the library keeps a
-/// lock on the whole file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address
-/// space.
+/// `ENODEV` for a FIFO, a socket or a device; `EINVAL` for unknown flags, flags that don't go
+/// together, and NULL; `MBA_ETYPE` for an unknown type, or if the file's footer names another;
+/// `MBA_ECORRUPT` for a footer that contradicts the file; `MBA_ELOCKED` if somebody who doesn't use
+/// the library keeps a lock on the whole file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM`
+/// without address space.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_open(
     path: *const c_char,
@@ -122,8 +122,8 @@ unsafe fn read_options(options: *const mba_options) -> Result<mba_options> {
 }
 
 /// Makes an empty array in anonymous shared memory. Forked children inherit it; other processes get
-/// it by `mba_fd`, a socket and `mba_from_fd`. It can't be made shorter under anybody's feet: it is
-/// sealed against shrinking. It ends with the last handle, mapping and descriptor.
+/// it by `mba_fd`, a socket and `mba_from_fd`. The memory is sealed against shrinking, so nobody can
+/// truncate it. It ends with the last handle, mapping and descriptor.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
@@ -194,12 +194,11 @@ pub unsafe extern "C" fn mba_shm_unlink(name: *const c_char) -> c_int {
 }
 
 /// Opens the array in the file or memory behind a descriptor, for instance one that another process
-/// got by `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at
-/// once.
-/// `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
+/// got by `mba_fd` and sent over a socket. The descriptor stays the caller's; it may be closed at
+/// once. `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
 ///
 /// The file is opened anew through /proc. Where that fails, a handle for reading shares the caller's
-/// description; with `MBA_RDWR` it is an error.
+/// open file description; with `MBA_RDWR` it is an error.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
@@ -233,8 +232,9 @@ pub unsafe extern "C" fn mba_from_fd_with(
 }
 
 /// Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must
-/// outlive the handle. If it is another array's, mapped at several addresses, calls don't notice
-/// where values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
+/// outlive the handle. If it belongs to another array that is mapped at several addresses, calls
+/// don't notice when values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty
+/// array.
 ///
 /// On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 ///
@@ -257,25 +257,25 @@ pub unsafe extern "C" fn mba_from_memory(
     })
 }
 
-/// Releases a handle; NULL is allowed. All pointers into the array end. As `mba_close`, without the
-/// answer.
+/// Releases a handle as `mba_close` does, but returns nothing. NULL is allowed. All pointers into the
+/// array become invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_free(array: *mut mba_array) {
     // SAFETY: the caller passes NULL or a handle, and gives it up.
     let _ = unsafe { mba_close(array) };
 }
 
-/// Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone
-/// in any case, all pointers into the array end, and nothing is lost: `mba_tidy` tries again, and so
-/// does the next handle that closes after changing the length, or as the only one, if it is
-/// `MBA_RDWR`.
+/// Releases a handle, and tells whether giving back the file's spare room failed. In any case the
+/// handle is gone, all pointers into the array become invalid, and no element is lost. What has
+/// failed is tried again by `mba_tidy`, by the next handle that closes after changing the length, and
+/// by the next `MBA_RDWR` handle that closes while no other has the file open.
 ///
 /// A handle that has held the growth lock gives back the file's spare room, unless another one holds
-/// the lock now: an array that was only appended to is then exactly its elements. Where elements were
-/// taken away, the file keeps as much as others who have it open may have seen; it is exactly its
-/// elements when the last handle closes, if that one is `MBA_RDWR`. In a forked child a handle that
-/// hasn't changed the length there leaves the file alone. Data is not forced to the disk; `mba_flush`
-/// does that.
+/// the lock now: the file of an array that was only appended to is then exactly its elements. If
+/// elements were taken away, the file keeps what others who have it open may have seen. It is exactly
+/// its elements when the last handle closes, if that one is `MBA_RDWR`. In a forked child a handle
+/// that hasn't changed the length there leaves the file alone. Data is not forced to the disk;
+/// `mba_flush` does that.
 ///
 /// Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and
 /// `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's size.
@@ -287,15 +287,15 @@ pub unsafe extern "C" fn mba_close(array: *mut mba_array) -> c_int {
     if code == MBA_EPANIC { MBA_OK } else { code }
 }
 
-/// Releases a handle as `mba_close` does, and keeps the memory at its address until
+/// Releases a handle as `mba_close` does, but keeps the memory at its address until
 /// `mba_mapping_free`: for languages whose views outlive a close. Ask for the pointer and the length
 /// before. The growth lock and spare room are given back at once. What the handle had seen as
-/// elements stays mapped, and stores through the pointer still reach the file. Until it is freed, the
-/// mapping counts as one that has the file open. Freeing it trims the file as a close would, if the
-/// handle was `MBA_RDWR`.
+/// elements stays mapped, and stores through the pointer still reach the file. Until the mapping is
+/// freed, the file counts as open. Freeing it trims the file as a close would, if the handle was
+/// `MBA_RDWR`.
 ///
-/// Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is
-/// the mapping in any case, and the codes are those of `mba_close`.
+/// Errors: `EINVAL` for NULL, and the handle stays as it is. With any other code (they are those of
+/// `mba_close`), the handle is gone and `*out` is the mapping.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_detach(array: *mut mba_array, out: *mut *mut mba_mapping) -> c_int {
     let (Some(array), false) = (view(array), out.is_null()) else { return run(|| Err(NULL)) };
@@ -308,7 +308,8 @@ pub unsafe extern "C" fn mba_detach(array: *mut mba_array, out: *mut *mut mba_ma
     if code == MBA_EPANIC { MBA_OK } else { code }
 }
 
-/// Ends the memory that a detached handle has left; NULL is allowed. All pointers into the array end.
+/// Releases the memory that a detached handle has left; NULL is allowed. All pointers into the array
+/// become invalid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_mapping_free(mapping: *mut mba_mapping) {
     let Some(raw) = core::ptr::NonNull::new(mapping) else { return };

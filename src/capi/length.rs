@@ -9,14 +9,15 @@ use super::{MBA_OK, mba_array, source, sources, view, with};
 ///
 /// Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`;
 /// `MBA_ELOCKED` if another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation;
-/// `MBA_EPARTIAL`; `MBA_ETYPE` and `MBA_ECORRUPT` if the file's footer has become another's;
-/// `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's
-/// size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of files) if there is no room; `EIO`; in a
-/// forked child, and for anonymous memory after any fork, also what open(2) says if the file can't
-/// be opened for a lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
+/// `MBA_EPARTIAL`; `MBA_ETYPE` and `MBA_ECORRUPT` if the file's footer now names another type, or
+/// contradicts the file; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who doesn't use the library
+/// has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of files) if there
+/// is no room; `EIO`; in a forked child, and for anonymous memory after any fork, also what open(2)
+/// says if the file can't be opened for a lock of its own, such as `EACCES` and `EMFILE`; `EINVAL`
+/// for NULL. The array is then as it was.
 ///
-/// Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no
-/// room for an element either, unless the handle is `MBA_EXACT`.
+/// Spare room comes in whole pages of 4096 bytes. So a disk with less than a page left has no room
+/// for an element either, unless the handle is `MBA_EXACT`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mba_append(array: *mut mba_array, value: *const c_void) -> c_int {
     // The quick way first, which needs nobody to catch a panic.
@@ -80,8 +81,8 @@ pub unsafe extern "C" fn mba_extend(array: *mut mba_array, values: *const c_void
 }
 
 /// Replaces `removed` elements from `start` on by `count` others, and moves those behind them.
-/// `values` may point into the array itself, also as another handle has it. A kill may leave it half
-/// done. With as many values as it removes it is `mba_write`, which needs no lock.
+/// `values` may point into the array itself, also through another handle. A kill may leave it half
+/// done. If it removes as many elements as it puts there, it is `mba_write`, which needs no lock.
 ///
 /// Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array
 /// can't be put aside; as `mba_append`; `(NULL, 0)` is allowed.
@@ -125,10 +126,10 @@ pub unsafe extern "C" fn mba_reserve(array: *mut mba_array, capacity: usize) -> 
     with(array, |array| array.reserve(capacity))
 }
 
-/// Gives spare room back, so that the file is exactly its elements; anonymous memory gives back
-/// memory and keeps its size. If elements were taken away and others have the file open, it gives
-/// back only what they can't have seen, and returns `MBA_OK` all the same. No other call may run on
-/// this handle meanwhile.
+/// Gives spare room back, so that the file is exactly its elements. Anonymous memory keeps its size,
+/// but the memory of its spare room is given back. If elements were taken away and others have the
+/// file open, it gives back only what they can't have seen, and returns `MBA_OK` all the same. No
+/// other call may run on this handle meanwhile.
 ///
 /// Errors: as `mba_append`.
 #[unsafe(no_mangle)]
@@ -137,9 +138,9 @@ pub unsafe extern "C" fn mba_shrink_to_fit(array: *mut mba_array) -> c_int {
 }
 
 /// Publishes elements that were stored through `mba_data_ptr` behind the last one: the length becomes
-/// `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce. Store
-/// only while this handle holds the growth lock: the call takes it if it must, and publishes what
-/// lies there then.
+/// `len`. The fastest way to produce is `mba_reserve`, many stores, and one commit for them all.
+/// Store only while this handle holds the growth lock: else the call takes the lock, and publishes
+/// whatever lies there then.
 ///
 /// Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity, as they are under
 /// the lock; as `mba_append`.

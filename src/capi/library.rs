@@ -26,20 +26,20 @@ pub extern "C" fn mba_version() -> u32 {
     MBA_VERSION
 }
 
-/// The text for any code that a function returns: one of ours, an `errno`, or `MBA_OK`. The string is
-/// static, in English, and may be used from any thread. Never NULL.
+/// The text for any code that a function returns: one of `MBA_E...`, an `errno`, or `MBA_OK`. The
+/// string is static, in English, and may be used from any thread. Never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn mba_strerror(code: c_int) -> *const c_char {
     error::text(code).as_ptr()
 }
 
-/// Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has
-/// happened, and what the file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the
-/// process that has the growth lock, or that has locked the whole file by fcntl(2); for `MBA_ETYPE`
-/// the type that the file has; all that as far as the file says. For `EINVAL` it says what is wrong
-/// with the arguments, if that call was the last one of this thread to fail. `path` may be NULL;
-/// `mba_path` tells a handle's; that of named shared memory is /dev/shm and the name. `buffer` must
-/// not overlap it.
+/// Puts a message for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has
+/// happened, and what the file tells about it, as far as it does. For `MBA_ELOCKED` and `ETIMEDOUT`
+/// that is the process that has the growth lock, or that has locked the whole file by fcntl(2); for
+/// `MBA_ETYPE` it is the type that the file has. For `EINVAL` the message says what is wrong with the
+/// arguments, if the call was the last one of this thread to fail. `path` may be NULL; `mba_path`
+/// tells a handle's; for named shared memory it is /dev/shm and the name. `buffer` must not overlap
+/// `path`.
 ///
 /// For `MBA_ELOCKED`, `ETIMEDOUT` and `MBA_ETYPE` it opens the file for reading and closes it again:
 /// as with any close, the process then loses its own fcntl(2) locks on this file. Never call it in a

@@ -50,7 +50,7 @@ use crate::array::Array;
 use crate::error::{Argument, Error, Result};
 use crate::storage::Storage;
 
-/// One process's view of an array. Opaque.
+/// A handle: one opening of an array. Opaque.
 #[allow(non_camel_case_types)]
 #[derive(Debug)]
 pub struct mba_array {
@@ -64,9 +64,9 @@ pub struct mba_mapping {
     _opaque: [u8; 0],
 }
 
-/// What every handle begins with, so that appending in the common case needs no call: see `mba_push`,
-/// which is made of it. Reach it by `mba_head_of`. It may be read, and the length changed by
-/// `mba_head_publish`; all else about a handle is opaque.
+/// The beginning of every handle. With it `mba_push` can append in the common case without a call.
+/// `mba_head_of` gives it. It may be read, and `mba_head_publish` may change the length; all else
+/// about a handle is opaque.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Debug)]
@@ -76,8 +76,8 @@ pub struct mba_head {
     /// The number of elements, as this handle knows it. Written by the thread that changes the
     /// length, atomically.
     pub len: c_ulonglong,
-    /// Up to which length elements may be appended without a call. It becomes 0 at any time, also by
-    /// other threads and by signals: where the lock was given back, in every kind of child process,
+    /// Up to which length elements may be appended without a call. It can become 0 at any time, also
+    /// by other threads and by signals: when the lock is given back, in every kind of child process,
     /// and when the handle refuses work. The address never changes.
     pub room: *const c_ulonglong,
     /// The length that other processes see: valid while `*room` isn't 0.
@@ -93,7 +93,8 @@ const _: () = {
     assert!(itemsize == offset_of!(mba_head, itemsize));
 };
 
-/// The number of an element type: its typecode's character, such as `'I'`, or that of `MBA_RECORD`.
+/// The number of an element type: its typecode, a character such as `'I'`, or what `MBA_RECORD`
+/// gives.
 #[allow(non_camel_case_types)]
 pub type mba_type = i32;
 

@@ -7,7 +7,7 @@ use crate::error::{Argument, Error, Result};
 use crate::status::{Status, info_c, tidy_c};
 use crate::types::Type;
 
-/// With `mba_tidy`: make the file of an unsound footer usable again, too.
+/// For `mba_tidy`: also make a file whose footer is unsound usable again.
 pub const MBA_TIDY_FORCE: u32 = 1;
 
 /// The most bytes of a format that `mba_status` has room for, with the NUL at its end.
@@ -23,12 +23,12 @@ pub struct mba_status {
     /// `sizeof(mba_status)` as the caller knows it.
     pub size: u32,
     /// The element type. A file without a footer doesn't tell it: 0, unless a handle was asked. Types
-    /// that are alike, such as `MBA_LONG` and `MBA_INT64`, are one to a file.
+    /// that are alike, such as `MBA_LONG` and `MBA_INT64`, are the same to a file.
     pub r#type: mba_type,
     /// Bytes in an element; 0 if the type isn't known.
     pub itemsize: u64,
-    /// The number of elements; 0 if the type isn't known: it is `file_size` divided by your item size
-    /// then.
+    /// The number of elements; 0 if the type isn't known: then it is `file_size` divided by your item
+    /// size.
     pub len: u64,
     /// The file's size in bytes.
     pub file_size: u64,
@@ -45,8 +45,8 @@ pub struct mba_status {
     /// 1 if a handle holds the growth lock, or a program has locked the whole file, else 0.
     pub is_locked: u32,
     /// 1 if a handle has the file open, else 0; 1 also if a program has locked the whole file by
-    /// fcntl. `mba_array_info` means handles other than this one, and doesn't see children and
-    /// duplicates of this handle's own descriptor. Of anonymous memory it means nothing.
+    /// fcntl. `mba_array_info` tells of handles other than this one; it doesn't see children, nor
+    /// duplicates of this handle's own descriptor. For anonymous memory it means nothing.
     pub is_shared: u32,
     /// 0.
     pub reserved: u32,
@@ -136,13 +136,13 @@ pub unsafe extern "C" fn mba_array_info(array: *const mba_array, out: *mut mba_s
     })
 }
 
-/// Puts a file in order that a process has left which ended without closing: gives its spare room
-/// back. If others have the file open, it gives back what they can't have seen, and returns `MBA_OK`;
-/// call it again when they have closed. If the file has a footer, that must name `type`, or any type
-/// if that is 0. A file without a footer has nothing to put in order.
+/// Tidies a file that a process has left without closing it: gives its spare room back. If others
+/// have the file open, it gives back what they can't have seen, and returns `MBA_OK`; call it again
+/// when they have closed. If the file has a footer, that must name `type`; a `type` of 0 allows any.
+/// A file without a footer has nothing to give back.
 ///
-/// `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its
-/// length is then the footer's if it fits, else all that lies before the footer, spare room too.
+/// `flags`: 0 or `MBA_TIDY_FORCE`, which also makes a file whose footer is unsound usable again: its
+/// length is then the footer's if that fits, else all that lies before the footer, spare room too.
 /// Make a copy first. As with any close, the process then loses its own fcntl(2) locks on this file.
 ///
 /// Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or
