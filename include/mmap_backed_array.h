@@ -18,92 +18,96 @@
  * NULL where it isn't allowed is EINVAL; a pair (NULL, 0) of values and count is allowed. No call
  * crashes on bad numbers; pointers must point to what the function asks for.
  *
- * VALUES. Elements travel as pointers to mba_itemsize() bytes, which need not be aligned, in the
- * machine's own byte order. Structures can be elements too: see MBA_RECORD.
+ * VALUES. Elements are passed by pointers to mba_itemsize() bytes, which need not be aligned, in
+ * the machine's own byte order. Structures can be elements too: see MBA_RECORD.
  *
  * FILES. A closed file is just its elements: byte 0 is element 0, and the size is length times item
- * size. While a handle grows it, spare room follows the elements, and the last 128 bytes of the
- * file, the footer, hold the true length. Any file of numbers can be opened. End every handle by
- * mba_close() or mba_free(): a process that ends without it leaves the spare room in the file.
+ * size. A handle, mba_array *, is one opening of an array. While a handle makes the array longer,
+ * spare room follows the elements, and the last 128 bytes of the file, the footer, hold the true
+ * length. Any file of numbers can be opened. End every handle by mba_close() or mba_free(): a
+ * process that ends without it leaves the spare room in the file.
  *
- * LENGTH. Each handle has its own view of the length. mba_refresh() takes up what others have
- * published; every call that changes the length does so too. One handle at a time can change the
- * length: the first such call takes the growth lock, without waiting (MBA_ELOCKED), and keeps it
- * until mba_unlock(), the handle's end or the process's end, be it by kill -9. Setting elements and
- * reading need no lock.
+ * LENGTH. Each handle has its own view of the length. mba_refresh() takes up (adopts) what others
+ * have published; every call that changes the length does so too. One handle at a time can change
+ * the length: the first such call takes the growth lock, without waiting (MBA_ELOCKED), and keeps
+ * it until mba_unlock(), the handle's end or the process's end, be it by kill -9. Setting elements
+ * and reading need no lock.
  *
  * OTHERS. No handle can hurt another by calls of this library, whatever its length. What an open
  * handle has ever seen as an element stays mapped for it, also when others make the array shorter.
  * A call with an old length reads and stores at its index: if the array was made shorter and grew
- * again, or elements were moved, that is another element. Beyond the present length, what is read
- * means nothing, and what is stored is lost. mba_epoch() tells a follower that elements were taken
- * away or moved.
+ * again, or elements were moved, another element is there now. Beyond the present length, what is
+ * read means nothing, and what is stored is lost. mba_epoch() tells a reader that elements were
+ * taken away or moved.
  *
- * If elements were only ever appended, the file is exactly its elements when a handle that has
- * changed the length closes and no other one holds the growth lock; others may still have it open.
- * If elements were taken away or moved, the file keeps what others may have seen as long as they
- * have it open, and its footer. It is exactly its elements when the last handle closes, if that one
- * is MBA_RDWR; else the footer stays. A file without spare room that is made shorter while others
- * have it open needs room for a footer, or the call fails with ENOSPC.
+ * If elements were only ever appended, the file is exactly its elements after a handle closes that
+ * has changed the length, unless another one holds the growth lock. Others may still have it open.
+ * If elements were taken away or moved, the file keeps its footer, and what others may have seen,
+ * as long as they have it open. It is exactly its elements when the last handle closes, if that one
+ * is MBA_RDWR; else the footer stays. To make a file without spare room shorter while others have
+ * it open, there must be room for a footer, or the call fails with ENOSPC.
  *
- * A process that ends without closing leaves footer and spare room. They go by mba_tidy(), or when
- * a handle closes that has changed the length, or an MBA_RDWR handle while no other has the file
- * open.
+ * A process that ends without closing leaves footer and spare room. They are removed by mba_tidy(),
+ * when a handle closes that has changed the length, or when an MBA_RDWR handle closes while no
+ * other has the file open.
  *
  * POINTERS. mba_data_ptr() is the same from opening to freeing, however much the array grows. The
  * library never keeps a pointer of the caller's after the call, except the one given to
  * mba_from_memory().
  *
  * THREADS. Functions that take const mba_array *, and mba_set(), mba_swap() and mba_write(), may
- * run beside any call on the same handle but mba_free(), mba_close(), mba_detach() and
- * mba_shrink_to_fit(), and, with MBA_EXACT or on a disk that is too full for a footer, those that
- * make the array shorter, since these give pages back. One thread at a time may make the calls that
- * take a non-const handle, which change the length or the lock. Different handles, also of the same
- * array, are independent. An element of 1, 2, 4 or 8 bytes is read and set whole; mba_read() and
- * mba_write() beside a writer of the same elements can mix old and new ones. mba_strerror() and
- * what takes no handle may be called from any thread. No call is a point where pthread_cancel(3)
- * ends a thread: a request waits until the call has returned (unless the thread has made its
- * cancellation asynchronous). 16 KiB of stack are enough for every call. Signal handlers may use
- * mba_data_ptr() and mba_len(), and store to elements; all other calls are not for them.
+ * run beside any call on the same handle, except calls that give pages back: mba_free(),
+ * mba_close(), mba_detach(), mba_shrink_to_fit(), and, with MBA_EXACT or on a disk that is too full
+ * for a footer, those that make the array shorter. The other calls take a non-const handle: one
+ * thread at a time may make them. Different handles, also of the same array, are independent. An
+ * element of 1, 2, 4 or 8 bytes is read and set whole; mba_read() and mba_write() beside a writer
+ * of the same elements can mix old and new ones. Functions that take no handle may be called from
+ * any thread. pthread_cancel(3) ends no thread inside a call: the request waits until the call has
+ * returned (unless the thread has made its cancellation asynchronous). 16 KiB of stack are enough
+ * for every call. Signal handlers may use mba_data_ptr() and mba_len(), and store to elements; all
+ * other calls are not for them.
  *
- * FORK. A child keeps its parent's handles with their pointers, and neither the growth lock nor the
- * right to trim: its first change of the length takes the lock for itself, or says MBA_ELOCKED. A
- * child that exits or frees its copy leaves the parent's array alone. Descriptors are
- * close-on-exec, and never 0, 1 or 2. All that holds for children by _Fork() and clone() also, with
- * two exceptions. Such a child keeps its parent's lock alive until it ends or uses the array. If a
- * signal handler makes the child and it returns into an interrupted call that changes the length,
- * it publishes an old one. A child is one of the others who have the file open.
+ * FORK. A child has its parent's handles with their pointers, but neither the growth lock nor the
+ * right to give back spare room: its first change of the length takes the lock for itself, or fails
+ * with MBA_ELOCKED. A child that exits or frees its copy leaves the parent's array alone.
+ * Descriptors are close-on-exec, and never 0, 1 or 2. All that holds for children by _Fork() and
+ * clone() too, except that such a child keeps its parent's lock alive until it ends or uses the
+ * array. A child that a signal handler makes, and that returns into an interrupted call that
+ * changes the length, publishes an old length. A child is one of the others who have the file open.
  *
  * WHAT SURVIVES. Under kill -9 at any moment, append, extend, pop, resize, commit and clear have
  * happened wholly or not at all. After power loss the elements up to the last mba_flush() are
- * intact, while the length may be larger; what is behind them is then zero, what was stored there
- * at some time, or what is left of a footer. A full disk is ENOSPC where fallocate(2) reserves
- * blocks for good (ext4, xfs, tmpfs): never a signal, and the array stays as it was.
+ * intact, but the length may be larger; what is behind them is then zero, what was stored there at
+ * some time, or what is left of a footer. Where fallocate(2) reserves blocks for good (ext4, xfs,
+ * tmpfs), a full disk is ENOSPC and never a signal, and the array stays as it was.
  *
  * WHAT IS NOT PROMISED. Calls that move or rewrite elements (insert, remove, splice, reverse,
- * byteswap, fill, write) can be half done after a kill. Stores into holes of a sparse file, into
- * reflinked files, and on btrfs and ZFS can meet a full disk as SIGBUS. A program that doesn't use
- * the library and truncates the file makes the lost part fault (SIGBUS): for pointers into it, and
- * for calls that reach elements there. mba_guard_enable() makes zeros and MBA_ETRUNCATED of that.
- * Anonymous arrays can't be truncated. If the last 128 bytes of a file without spare room whose size
- * is a multiple of 4096 come to be a sound footer for that size, as when the bytes of another
- * array's file are copied into the array's elements, the library takes them for one: whoever holds
- * the growth lock puts a true footer behind when it gives the lock up, and not before. An application's fcntl(2) lock on the whole file blocks the library's
- * locks (MBA_ELOCKED), and the reverse. Closing any descriptor of a file drops the process's own
- * fcntl(2) locks on it, and the library closes descriptors too. Writers that don't use the library
- * may collide with ours. The kernel's out-of-memory killer and network file systems are beyond us.
- * Elements of 16 bytes, and records whose size isn't 1, 2, 4 or 8, can be read half written.
+ * byteswap, fill, write, swap) can be half done after a kill. Stores into holes of a sparse file,
+ * into reflinked files, and on btrfs and ZFS can meet a full disk as SIGBUS. If a program that
+ * doesn't use the library truncates the file, the lost part faults (SIGBUS): for pointers into it,
+ * and for calls that reach elements there. With mba_guard_enable() that gives zeros and
+ * MBA_ETRUNCATED instead. Anonymous arrays can't be truncated. An application's fcntl(2) lock on
+ * the whole file blocks the library's locks (MBA_ELOCKED), and the reverse. Closing any descriptor
+ * of a file drops the process's own fcntl(2) locks on it, and the library closes descriptors too.
+ * Programs that write to the file without the library may collide with it. The kernel's
+ * out-of-memory killer and network file systems are beyond the library. Elements of 16 bytes, and
+ * records whose size isn't 1, 2, 4 or 8, can be read half written.
+ *
+ * If the elements of a file without spare room, whose size is a multiple of 4096, come to end in
+ * 128 bytes that are a sound footer for that size, the library takes these for its footer. That can
+ * happen when the bytes of another array's file are copied into the elements. A handle that holds
+ * the growth lock puts a true footer behind them when it gives the lock up, and not before.
  *
  * ABI. A program goes on working with every later library of the same soname. That is
  * libmmap_backed_array.so.1 for all 1.x; while the major version is 0 each minor version has one of
- * its own, libmmap_backed_array.so.0.1 and so on. Functions, constants, the layouts of mba_options,
- * which may grow at its end, and of mba_head, and the footer are part of that. mba_version() tells
- * the library's version, which is to be compared with MBA_VERSION where something was added that
- * the program uses.
+ * its own, libmmap_backed_array.so.0.1 and so on. The ABI is: functions, constants, the layouts of
+ * mba_options and mba_status, which may grow at their ends, and of mba_head, and the footer. A
+ * program that uses what was added later compares mba_version(), the library's version, with
+ * MBA_VERSION, the header's.
  *
  * MACROS to define before this header is included:
  * - MBA_NO_INLINE leaves out the inline functions at its end, mba_push() and those around it: for
- *   code that must call only what the library exports, and not know how a handle is laid out.
+ *   code that must call only what the library exports, and must not know how a handle is laid out.
  * - MBA_NO_INCLUDES leaves out #include lines and the inline functions, for parsers that want
  *   declarations only: cc -E -P -DMBA_NO_INCLUDES mmap_backed_array.h
  */
@@ -119,15 +123,15 @@
 /*
  The type of a record of `size` bytes, from 1 to MBA_RECORD_MAX; for any other size -1, which every
  call refuses with MBA_ETYPE. With it a structure can be an element: MBA_RECORD(sizeof(struct
- point)). A file's footer, and so the check when it is opened, knows the size and nothing else of
- it.
+ point)). A file's footer knows only the size of a record, so only that is checked when the file is
+ opened.
 
  Records are found, counted and compared by their bytes, those of padding between members too: clear
- a structure by memset before its members are set. They have no order, which is MBA_UNORDERED, and
- aren't byteswapped, which is MBA_ETYPE. They lie one behind the other, so that each is aligned as
- its structure wants if its size is a multiple of its alignment, as sizeof is, and the alignment at
- most 4096. ENOMEM is an error of pop, insert, remove and fill too, if a record of more than 64
- bytes has to be put aside.
+ a structure by memset before its members are set. Records have no order: comparing different ones
+ gives MBA_UNORDERED. They can't be byteswapped: that is MBA_ETYPE. They lie one behind the other.
+ So each is aligned as its structure wants, if its size is a multiple of its alignment, as sizeof
+ is, and the alignment is at most 4096. Pop, insert, remove and fill can fail with ENOMEM too, if a
+ record of more than 64 bytes has to be put aside.
  */
 #define MBA_RECORD(size) \
     ((size) >= 1 && (size) <= MBA_RECORD_MAX ? MBA_CAST_(static_cast, mba_type, 0x52000000ull + (size)) : -1)
@@ -293,8 +297,8 @@
 #define MBA_ECORRUPT (-109)
 
 /*
- Someone who doesn't use the library made the file shorter while this handle was growing it; or
- someone made it shorter, and the guard (`mba_guard_enable`) has put zeros in the place of elements
+ Someone who doesn't use the library truncated the file while this handle was growing it; or
+ someone truncated it, and the guard (`mba_guard_enable`) has put zeros in the place of elements
  that this handle had.
  */
 #define MBA_ETRUNCATED (-110)
@@ -337,9 +341,9 @@
 
 /*
  No spare room: the file's size follows the length at every call, at the price of system calls each
- time; with `MBA_RDWR` only. While others have the file open, what is made shorter stays as spare
- room until the handle is alone, and pop can say `ENOSPC`. (Where the last elements themselves
- would read as a footer, a page of spare room stays.)
+ time; with `MBA_RDWR` only. While others have the file open, elements that are taken away stay as
+ spare room until no other has it open, and pop can fail with `ENOSPC`. (Where the last elements
+ themselves would read as a footer, a page of spare room stays.)
  */
 #define MBA_EXACT 16
 
@@ -370,7 +374,7 @@
 #define MBA_ADVICE_DONTNEED 4
 
 /*
- With `mba_tidy`: make the file of an unsound footer usable again, too.
+ For `mba_tidy`: also make a file whose footer is unsound usable again.
  */
 #define MBA_TIDY_FORCE 1
 
@@ -406,7 +410,7 @@
 #define MBA_VERSION (((MBA_VERSION_MAJOR << 16) | (MBA_VERSION_MINOR << 8)) | MBA_VERSION_PATCH)
 
 /*
- One process's view of an array. Opaque.
+ A handle: one opening of an array. Opaque.
  */
 typedef struct mba_array mba_array;
 
@@ -416,18 +420,19 @@ typedef struct mba_array mba_array;
 typedef struct mba_mapping mba_mapping;
 
 /*
- The number of an element type: its typecode's character, such as `'I'`, or that of `MBA_RECORD`.
+ The number of an element type: its typecode, a character such as `'I'`, or what `MBA_RECORD`
+ gives.
  */
 typedef int32_t mba_type;
 
 /*
- What `mba_open_with` can be told beyond flags. Zeros mean defaults, so that
- `mba_options options = {0}; options.size = sizeof options;` asks for nothing special.
+ Options of `mba_open_with` and its like. Zeros mean defaults, so that `mba_options options = {0};
+ options.size = sizeof options;` asks for nothing special.
  */
 typedef struct mba_options {
     /*
-     `sizeof(mba_options)` as the caller knows it. Smaller sizes, of older headers, are
-     accepted; of larger ones the bytes that this library doesn't know must be zero.
+     `sizeof(mba_options)` as the caller knows it. Smaller sizes, of older headers, are accepted.
+     In larger ones, the bytes that this library doesn't know must be zero.
      */
     uint32_t size;
     /*
@@ -436,11 +441,11 @@ typedef struct mba_options {
      */
     uint32_t mode;
     /*
-     How many bytes of elements must fit, at least, when the array has grown. Room for the footer
-     is added, and the sum is rounded up to whole pages; `mba_reserved` tells the result. It costs
-     address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
-     process has little address space left. A size asked for is never made smaller. A private copy
-     takes the file's size only, whatever is asked for.
+     How many bytes of elements the array must be able to hold when it has grown. Room for the
+     footer is added, and the sum is rounded up to whole pages; `mba_reserved` tells the result. It
+     costs address space, not memory. 0: the default, 64 GiB or twice the file, and less where the
+     process has little address space left. A size asked for is never made smaller. A handle with
+     `MBA_PRIVATE` takes only the file's size, whatever is asked for.
      */
     uint64_t reservation;
 } mba_options;
@@ -457,7 +462,7 @@ typedef struct mba_status {
     uint32_t size;
     /*
      The element type. A file without a footer doesn't tell it: 0, unless a handle was asked. Types
-     that are alike, such as `MBA_LONG` and `MBA_INT64`, are one to a file.
+     that are alike, such as `MBA_LONG` and `MBA_INT64`, are the same to a file.
      */
     mba_type type;
     /*
@@ -465,8 +470,8 @@ typedef struct mba_status {
      */
     uint64_t itemsize;
     /*
-     The number of elements; 0 if the type isn't known: it is `file_size` divided by your item size
-     then.
+     The number of elements; 0 if the type isn't known: then it is `file_size` divided by your item
+     size.
      */
     uint64_t len;
     /*
@@ -497,8 +502,8 @@ typedef struct mba_status {
     uint32_t is_locked;
     /*
      1 if a handle has the file open, else 0; 1 also if a program has locked the whole file by
-     fcntl. `mba_array_info` means handles other than this one, and doesn't see children and
-     duplicates of this handle's own descriptor. Of anonymous memory it means nothing.
+     fcntl. `mba_array_info` tells of handles other than this one; it doesn't see children, nor
+     duplicates of this handle's own descriptor. For anonymous memory it means nothing.
      */
     uint32_t is_shared;
     /*
@@ -513,9 +518,9 @@ typedef struct mba_status {
 } mba_status;
 
 /*
- What every handle begins with, so that appending in the common case needs no call: see `mba_push`,
- which is made of it. Reach it by `mba_head_of`. It may be read, and the length changed by
- `mba_head_publish`; all else about a handle is opaque.
+ The beginning of every handle. With it `mba_push` can append in the common case without a call.
+ `mba_head_of` gives it. It may be read, and `mba_head_publish` may change the length; all else
+ about a handle is opaque.
  */
 typedef struct mba_head {
     /*
@@ -528,8 +533,8 @@ typedef struct mba_head {
      */
     unsigned long long len;
     /*
-     Up to which length elements may be appended without a call. It becomes 0 at any time, also by
-     other threads and by signals: where the lock was given back, in every kind of child process,
+     Up to which length elements may be appended without a call. It can become 0 at any time, also
+     by other threads and by signals: when the lock is given back, in every kind of child process,
      and when the handle refuses work. The address never changes.
      */
     const unsigned long long *room;
@@ -548,21 +553,21 @@ extern "C" {
 #endif // __cplusplus
 
 /*
- Opens a file of elements; makes it if it is told to.
+ Opens a file of elements; makes it if the flags say so.
 
  `flags`: `MBA_RDONLY`, or `MBA_RDWR` with `MBA_CREATE`, `MBA_EXCL` and `MBA_EXACT` as needed, or
- `MBA_PRIVATE`. A file is never truncated here, and a file that it created remains if the call
- later fails. If another process has a lease on the file, the call waits. The length is the one
- published in the file; if it ends inside an element, it is the number of whole ones.
+ `MBA_PRIVATE`. The call never truncates a file. A file that it has created remains if it fails
+ later. If another process has a lease on the file, the call waits. The length is the one published
+ in the file; if the file ends inside an element, it is the number of whole ones.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
  Errors: those of open(2), among them `ENOENT`, `EACCES` and `EEXIST`; `EISDIR` for a directory,
- `ENODEV` for a FIFO, a socket or a device; `EINVAL` for unknown flags, pairs without sense, and
- NULL; `MBA_ETYPE` for an unknown type, or if the file's footer names another; `MBA_ECORRUPT` for a
- footer that contradicts the file; `MBA_ELOCKED` if somebody who doesn't use the library keeps a
- lock on the whole file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM` without address
- space.
+ `ENODEV` for a FIFO, a socket or a device; `EINVAL` for unknown flags, flags that don't go
+ together, and NULL; `MBA_ETYPE` for an unknown type, or if the file's footer names another;
+ `MBA_ECORRUPT` for a footer that contradicts the file; `MBA_ELOCKED` if somebody who doesn't use
+ the library keeps a lock on the whole file; `MBA_EFIXED` for an empty file on hugetlbfs; `ENOMEM`
+ without address space.
  */
 int mba_open(const char *path, mba_type type, uint32_t flags, struct mba_array **out);
 
@@ -581,8 +586,8 @@ int mba_open_with(const char *path,
 
 /*
  Makes an empty array in anonymous shared memory. Forked children inherit it; other processes get
- it by `mba_fd`, a socket and `mba_from_fd`. It can't be made shorter under anybody's feet: it is
- sealed against shrinking. It ends with the last handle, mapping and descriptor.
+ it by `mba_fd`, a socket and `mba_from_fd`. The memory is sealed against shrinking, so nobody can
+ truncate it. It ends with the last handle, mapping and descriptor.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
@@ -631,12 +636,11 @@ int mba_shm_unlink(const char *name);
 
 /*
  Opens the array in the file or memory behind a descriptor, for instance one that another process
- got by `mba_fd` and sent over a socket. The descriptor stays the caller's, who may close it at
- once.
- `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
+ got by `mba_fd` and sent over a socket. The descriptor stays the caller's; it may be closed at
+ once. `flags`: `MBA_RDONLY`, `MBA_RDWR`, `MBA_RDWR | MBA_EXACT`, `MBA_PRIVATE`.
 
  The file is opened anew through /proc. Where that fails, a handle for reading shares the caller's
- description; with `MBA_RDWR` it is an error.
+ open file description; with `MBA_RDWR` it is an error.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
@@ -658,8 +662,9 @@ int mba_from_fd_with(int fd,
 
 /*
  Views memory of the caller's as an array of fixed length. The memory stays the caller's, and must
- outlive the handle. If it is another array's, mapped at several addresses, calls don't notice
- where values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty array.
+ outlive the handle. If it belongs to another array that is mapped at several addresses, calls
+ don't notice when values overlap it. `flags`: `MBA_RDONLY` or `MBA_RDWR`. `(NULL, 0)` is an empty
+ array.
 
  On success `*out` is a handle to be released by `mba_free` or `mba_close`.
 
@@ -674,23 +679,23 @@ int mba_from_memory(void *data,
                     struct mba_array **out);
 
 /*
- Releases a handle; NULL is allowed. All pointers into the array end. As `mba_close`, without the
- answer.
+ Releases a handle as `mba_close` does, but returns nothing. NULL is allowed. All pointers into the
+ array become invalid.
  */
 void mba_free(struct mba_array *array);
 
 /*
- Releases a handle, and tells whether giving back the file's spare room failed. The handle is gone
- in any case, all pointers into the array end, and nothing is lost: `mba_tidy` tries again, and so
- does the next handle that closes after changing the length, or as the only one, if it is
- `MBA_RDWR`.
+ Releases a handle, and tells whether giving back the file's spare room failed. In any case the
+ handle is gone, all pointers into the array become invalid, and no element is lost. What has
+ failed is tried again by `mba_tidy`, by the next handle that closes after changing the length, and
+ by the next `MBA_RDWR` handle that closes while no other has the file open.
 
  A handle that has held the growth lock gives back the file's spare room, unless another one holds
- the lock now: an array that was only appended to is then exactly its elements. Where elements were
- taken away, the file keeps as much as others who have it open may have seen; it is exactly its
- elements when the last handle closes, if that one is `MBA_RDWR`. In a forked child a handle that
- hasn't changed the length there leaves the file alone. Data is not forced to the disk; `mba_flush`
- does that.
+ the lock now: the file of an array that was only appended to is then exactly its elements. If
+ elements were taken away, the file keeps what others who have it open may have seen. It is exactly
+ its elements when the last handle closes, if that one is `MBA_RDWR`. In a forked child a handle
+ that hasn't changed the length there leaves the file alone. Data is not forced to the disk;
+ `mba_flush` does that.
 
  Errors: `EINVAL` for NULL; those of ftruncate(2), such as `EIO`; `MBA_ETRUNCATED` and
  `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's size.
@@ -698,20 +703,21 @@ void mba_free(struct mba_array *array);
 int mba_close(struct mba_array *array);
 
 /*
- Releases a handle as `mba_close` does, and keeps the memory at its address until
+ Releases a handle as `mba_close` does, but keeps the memory at its address until
  `mba_mapping_free`: for languages whose views outlive a close. Ask for the pointer and the length
  before. The growth lock and spare room are given back at once. What the handle had seen as
- elements stays mapped, and stores through the pointer still reach the file. Until it is freed, the
- mapping counts as one that has the file open. Freeing it trims the file as a close would, if the
- handle was `MBA_RDWR`.
+ elements stays mapped, and stores through the pointer still reach the file. Until the mapping is
+ freed, the file counts as open. Freeing it trims the file as a close would, if the handle was
+ `MBA_RDWR`.
 
- Errors: `EINVAL` for NULL, and the handle stays as it is. Else the handle is gone and `*out` is
- the mapping in any case, and the codes are those of `mba_close`.
+ Errors: `EINVAL` for NULL, and the handle stays as it is. With any other code (they are those of
+ `mba_close`), the handle is gone and `*out` is the mapping.
  */
 int mba_detach(struct mba_array *array, struct mba_mapping **out);
 
 /*
- Ends the memory that a detached handle has left; NULL is allowed. All pointers into the array end.
+ Releases the memory that a detached handle has left; NULL is allowed. All pointers into the array
+ become invalid.
  */
 void mba_mapping_free(struct mba_mapping *mapping);
 
@@ -722,8 +728,8 @@ void mba_mapping_free(struct mba_mapping *mapping);
 size_t mba_len(const struct mba_array *array);
 
 /*
- How many elements fit before the file must grow; the length, while the handle doesn't hold the
- growth lock. 0 for NULL.
+ How many elements fit before the file must grow. While the handle doesn't hold the growth lock,
+ that is the length. 0 for NULL.
  */
 size_t mba_capacity(const struct mba_array *array);
 
@@ -733,8 +739,7 @@ size_t mba_capacity(const struct mba_array *array);
 size_t mba_itemsize(const struct mba_array *array);
 
 /*
- The most elements that the array can come to have through this handle: its reservation. 0 for
- NULL.
+ The most elements that the array can ever have through this handle: its reservation. 0 for NULL.
  */
 size_t mba_reserved(const struct mba_array *array);
 
@@ -753,9 +758,9 @@ int mba_is_readonly(const struct mba_array *array);
  it is freed, however much the array grows; elements lie there up to the length. NULL for NULL.
 
  What is stored through it is seen by everybody at once. Stores through the pointer of a read-only
- handle are a SIGSEGV; see the top of this file for when a SIGBUS is possible. Elements beyond the
- length, up to the capacity, may be stored by who holds the growth lock, and published by
- `mba_commit`.
+ handle are a SIGSEGV; see the top of this file for when a SIGBUS is possible. While this handle
+ holds the growth lock, elements may also be stored beyond the length, up to the capacity;
+ `mba_commit` publishes them.
  */
 void *mba_data_ptr(const struct mba_array *array);
 
@@ -767,8 +772,8 @@ void *mba_data_ptr(const struct mba_array *array);
 int mba_get(const struct mba_array *array, size_t index, void *out);
 
 /*
- Exchanges the elements at `i` and `j`. Whoever looks meanwhile can find one of them in both
- places. Stands with `mba_set` in the thread rules.
+ Exchanges the elements at `i` and `j`. A reader can meanwhile find one of them in both places, and
+ a kill may leave it half done. The rules for threads are those of `mba_set`.
 
  Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `ENOMEM` for elements of more than 64 bytes; `EINVAL` for
  NULL.
@@ -776,8 +781,8 @@ int mba_get(const struct mba_array *array, size_t index, void *out);
 int mba_swap(struct mba_array *array, size_t i, size_t j);
 
 /*
- Replaces the element at `index`. May run beside any other call on the handle but those that end it
- or truncated the file.
+ Replaces the element at `index`. May run beside any other call on the handle, except those that
+ give pages back: see THREADS at the top of this file.
 
  Errors: `MBA_EREADONLY`, `MBA_EINDEX`; `EINVAL` for NULL.
  */
@@ -813,17 +818,17 @@ int mba_fill(struct mba_array *array, size_t start, size_t count, const void *va
 
  Errors, which all calls that change the length can give: `MBA_EREADONLY`; `MBA_EFIXED`;
  `MBA_ELOCKED` if another handle holds the growth lock; `MBA_ELIMIT` beyond the reservation;
- `MBA_EPARTIAL`; `MBA_ETYPE` and `MBA_ECORRUPT` if the file's footer has become another's;
- `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who doesn't use the library has changed the file's
- size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of files) if there is no room; `EIO`; in a
- forked child, and for anonymous memory after any fork, also what open(2) says if the file can't
- be opened for a lock of its own, such as `EACCES` and `EMFILE`; `EINVAL` for NULL. The array is then as it was.
+ `MBA_EPARTIAL`; `MBA_ETYPE` and `MBA_ECORRUPT` if the file's footer now names another type, or
+ contradicts the file; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if someone who doesn't use the library
+ has changed the file's size; `ENOSPC`, `EDQUOT`, `EFBIG` (a limit on the size of files) if there
+ is no room; `EIO`; in a forked child, and for anonymous memory after any fork, also what open(2)
+ says if the file can't be opened for a lock of its own, such as `EACCES` and `EMFILE`; `EINVAL`
+ for NULL. The array is then as it was.
 
- Spare room comes by whole pages of 4096 bytes, so that a disk with less than a page left has no
- room for an element either, unless the handle is `MBA_EXACT`.
+ Spare room comes in whole pages of 4096 bytes. So a disk with less than a page left has no room
+ for an element either, unless the handle is `MBA_EXACT`.
  */
-int mba_append(struct mba_array *array,
-               const void *value);
+int mba_append(struct mba_array *array, const void *value);
 
 /*
  Takes the last element away, and copies it to `out` unless that is NULL.
@@ -861,8 +866,8 @@ int mba_extend(struct mba_array *array, const void *values, size_t count);
 
 /*
  Replaces `removed` elements from `start` on by `count` others, and moves those behind them.
- `values` may point into the array itself, also as another handle has it. A kill may leave it half
- done. With as many values as it removes it is `mba_write`, which needs no lock.
+ `values` may point into the array itself, also through another handle. A kill may leave it half
+ done. If it removes as many elements as it puts there, it is `mba_write`, which needs no lock.
 
  Errors: `MBA_EINDEX` if the range isn't within the array; `ENOMEM` if values within the array
  can't be put aside; as `mba_append`; `(NULL, 0)` is allowed.
@@ -899,10 +904,10 @@ int mba_clear(struct mba_array *array);
 int mba_reserve(struct mba_array *array, size_t capacity);
 
 /*
- Gives spare room back, so that the file is exactly its elements; anonymous memory gives back
- memory and keeps its size. If elements were taken away and others have the file open, it gives
- back only what they can't have seen, and returns `MBA_OK` all the same. No other call may run on
- this handle meanwhile.
+ Gives spare room back, so that the file is exactly its elements. Anonymous memory keeps its size,
+ but the memory of its spare room is given back. If elements were taken away and others have the
+ file open, it gives back only what they can't have seen, and returns `MBA_OK` all the same. No
+ other call may run on this handle meanwhile.
 
  Errors: as `mba_append`.
  */
@@ -910,9 +915,9 @@ int mba_shrink_to_fit(struct mba_array *array);
 
 /*
  Publishes elements that were stored through `mba_data_ptr` behind the last one: the length becomes
- `len`. `mba_reserve`, stores and one commit for many of them are the fastest way to produce. Store
- only while this handle holds the growth lock: the call takes it if it must, and publishes what
- lies there then.
+ `len`. The fastest way to produce is `mba_reserve`, many stores, and one commit for them all.
+ Store only while this handle holds the growth lock: else the call takes the lock, and publishes
+ whatever lies there then.
 
  Errors: `MBA_EINDEX` if `len` is less than the length or more than the capacity, as they are under
  the lock; as `mba_append`.
@@ -920,27 +925,27 @@ int mba_shrink_to_fit(struct mba_array *array);
 int mba_commit(struct mba_array *array, size_t len);
 
 /*
- The path by which the array was opened, from the root on; of named shared memory, where the system
- keeps it. NULL for NULL and for what was opened otherwise. The string is the handle's, and ends
- with it.
+ The absolute path of the file that was opened; for named shared memory, where the system keeps it.
+ NULL for NULL, and for arrays that were opened without a path. The string belongs to the handle,
+ and ends with it.
  */
 const char *mba_path(const struct mba_array *array);
 
 /*
  A descriptor of the file or memory behind the array, to send to another process, which opens it by
- `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. It isn't
- the one that carries the growth lock. Sending it doesn't hand over the growth lock. Don't change
- the file's size through it. A call that makes the array shorter may open the file anew behind the
- same number: an flock(2) lock on it goes then. Whoever has a duplicate counts as one who has the
- file open. -1 for NULL and for the caller's memory; for anonymous memory also if the process has
- no free descriptor, or no /proc.
+ `mba_from_fd`. It belongs to the handle and is closed with it; duplicate it to keep it. Sending it
+ doesn't hand over the growth lock, which another descriptor carries. Don't change the file's size
+ through it. A call that makes the array shorter may open the file anew behind the same number: an
+ flock(2) lock on it is lost then. As long as a duplicate exists, the file counts as open. -1 for
+ NULL and for the caller's memory; for anonymous memory also if the process has no free descriptor,
+ or no /proc.
  */
 int mba_fd(const struct mba_array *array);
 
 /*
- Puts elements and length on the disk, and of a new file the name too, if its directory can be
- opened for reading; they are there when it returns. A no-op for memory, and for handles that can't
- change the file.
+ Puts elements and length on the disk, and a new file's name too, if its directory can be opened
+ for reading. All that is there when the call returns. Does nothing for memory, and for handles
+ that can't change the file.
 
  Errors: those of msync(2) and fsync(2), such as `EIO`; `MBA_ETRUNCATED` and `MBA_ECORRUPT` if
  someone who doesn't use the library has changed the file's size while this handle holds the lock;
@@ -949,10 +954,10 @@ int mba_fd(const struct mba_array *array);
 int mba_flush(struct mba_array *array);
 
 /*
- Takes up the length that others have published. A no-op where the length is fixed.
+ Takes up the length that others have published. Does nothing where the length is fixed.
 
- Errors: `MBA_ELIMIT` if the array has outgrown this handle's reservation, whose length then stays
- as it was; `MBA_ECORRUPT`, `MBA_ETYPE`; `MBA_ETRUNCATED` if this handle holds the lock and the
+ Errors: `MBA_ELIMIT` if the array has outgrown this handle's reservation: then the handle keeps
+ its length; `MBA_ECORRUPT`, `MBA_ETYPE`; `MBA_ETRUNCATED` if this handle holds the lock and the
  file is shorter than it left it; `EBUSY` if the file changes so fast that no state of it can be
  read: try again; `EINVAL` for NULL.
  */
@@ -964,17 +969,17 @@ int mba_refresh(struct mba_array *array);
  this handle has seen: by its own calls, and by `mba_refresh`. 0 for NULL.
 
  To follow an array: 1. Note the epoch, then the length. 2. Copy the new elements. 3. Call
- `mba_refresh`. 4. If the epoch is the same, use the copies; if not, drop all that you have taken,
+ `mba_refresh`. 4. If the epoch is the same, use the copies; if not, drop all that you have copied,
  and begin at element 0. Don't act on a copy before step 4. The length gets smaller only when the
  epoch changes. Calls that set elements don't change it. Compare for equality only: the number
- itself means nothing, also to other openings.
+ itself means nothing, and nothing to other handles either.
  */
 uint64_t mba_epoch(const struct mba_array *array);
 
 /*
  Sets `*replaced` to 1 if the path by which the array was opened now leads to another file or to
  none, else to 0. A file that was overwritten in its place, as cp(1) does, is the same file. Always
- 0 for anonymous memory, a descriptor's and the caller's.
+ 0 for anonymous memory, for arrays opened by `mba_from_fd`, and for the caller's memory.
 
  Errors: those of stat(2), except `ENOENT` and `ENOTDIR`, which mean 1; `EINVAL` for NULL.
  */
@@ -983,12 +988,12 @@ int mba_is_replaced(const struct mba_array *array, int *replaced);
 /*
  Takes the growth lock and holds it across calls, until `mba_unlock` or the end of the handle or of
  the process. Takes up the length, too. The first call that changes the length does the same
- without waiting, so that this is for waiting, and for a read and a change that belong together.
+ without waiting. So this one is for waiting, and for a read and a change that belong together.
 
- `timeout_ms`: 0 doesn't wait, -1 waits for ever, also for another handle of this very process;
- other negative numbers are `EINVAL`. 0 (`MBA_OK`) if the handle has the lock already. A second
- handle of the same thread waits for ever, too. A handle that has given the lock back and locks
- again lets waiting handles go first, for 100 ms at most.
+ `timeout_ms`: 0 doesn't wait; -1 waits for ever, also for another handle of this process, even of
+ the same thread; other negative numbers are `EINVAL`. Returns 0 (`MBA_OK`) if the handle has the
+ lock already. A handle that has given the lock back and locks again lets waiting handles go first,
+ for 100 ms at most.
 
  Errors: `MBA_ELOCKED` if `timeout_ms` is 0; `ETIMEDOUT`; `EINTR` if a signal handler without
  `SA_RESTART` ran; as `mba_append`.
@@ -996,8 +1001,8 @@ int mba_is_replaced(const struct mba_array *array, int *replaced);
 int mba_lock(struct mba_array *array, int timeout_ms);
 
 /*
- Gives the growth lock back, and leaves the spare room to whoever takes it next. 0 (`MBA_OK`) also
- without the lock. A later call that changes the length takes it again.
+ Gives the growth lock back, and leaves the spare room to the handle that takes it next. Returns 0
+ (`MBA_OK`) also without the lock. A later call that changes the length takes it again.
 
  Errors: `EINVAL` for NULL; `ENOSPC`, `EDQUOT`, `EFBIG` and `MBA_ELIMIT` if the last elements of a
  file without spare room were set so that they would read as a footer, and there is no room for a
@@ -1041,13 +1046,13 @@ int mba_info(const char *path, struct mba_status *out);
 int mba_array_info(const struct mba_array *array, struct mba_status *out);
 
 /*
- Puts a file in order that a process has left which ended without closing: gives its spare room
- back. If others have the file open, it gives back what they can't have seen, and returns `MBA_OK`;
- call it again when they have closed. If the file has a footer, that must name `type`, or any type
- if that is 0. A file without a footer has nothing to put in order.
+ Tidies a file that a process has left without closing it: gives its spare room back. If others
+ have the file open, it gives back what they can't have seen, and returns `MBA_OK`; call it again
+ when they have closed. If the file has a footer, that must name `type`; a `type` of 0 allows any.
+ A file without a footer has nothing to give back.
 
- `flags`: 0 or `MBA_TIDY_FORCE`, which also makes the file of an unsound footer usable again: its
- length is then the footer's if it fits, else all that lies before the footer, spare room too.
+ `flags`: 0 or `MBA_TIDY_FORCE`, which also makes a file whose footer is unsound usable again: its
+ length is then the footer's if that fits, else all that lies before the footer, spare room too.
  Make a copy first. As with any close, the process then loses its own fcntl(2) locks on this file.
 
  Errors: those of open(2); `EISDIR`, `ENODEV`; `MBA_ELOCKED` if a handle holds the growth lock, or
@@ -1058,7 +1063,7 @@ int mba_array_info(const struct mba_array *array, struct mba_status *out);
 int mba_tidy(const char *path, mba_type type, uint32_t flags);
 
 /*
- Finds the first element from `start` up to but without `stop` that equals the value, and stores
+ Finds the first element at `start` or later, and before `stop`, that equals the value, and stores
  its index in `*index`. `stop` may be beyond the length; `SIZE_MAX` searches to the end.
 
  Equal is what `==` says in C: NaN equals nothing, 0.0 equals -0.0, and all true values of
@@ -1081,9 +1086,9 @@ int mba_find(const struct mba_array *array,
 int mba_count(const struct mba_array *array, const void *value, size_t *count);
 
 /*
- Compares two arrays as sequences, and stores in `*order` -1, 0 or 1 as the first is less, equal or
- greater: by the first pair of elements that differs, or by the lengths. `MBA_UNORDERED` if that
- pair has no order, as records never have.
+ Compares two arrays as sequences, and stores -1, 0 or 1 in `*order`: the first is less than, equal
+ to or greater than the second. The first pair of elements that differs decides, or else the
+ lengths. `*order` is `MBA_UNORDERED` if that pair has no order, as records never have.
 
  Errors: `MBA_ETYPE` if the elements differ in kind or size; `EINVAL` for NULL.
  */
@@ -1098,17 +1103,17 @@ int mba_compare(const struct mba_array *a, const struct mba_array *b, int *order
 int mba_equal(const struct mba_array *a, const struct mba_array *b, int *equal);
 
 /*
- Turns the order of the elements around, in place. A kill may leave it half done.
+ Reverses the order of the elements, in place. A kill may leave it half done.
 
- It goes by the length that the handle has. If others have made the array shorter since, it brings
- elements to places beyond the end, where they are lost: take the growth lock first, or refresh.
+ It goes by the length that the handle has. If others have made the array shorter since, it moves
+ elements beyond the end, where they are lost: take the growth lock first, or refresh.
 
  Errors: `MBA_EREADONLY`; `EINVAL` for NULL.
  */
 int mba_reverse(struct mba_array *array);
 
 /*
- Turns the bytes of every element around, in place; of both parts of a complex one. A kill may
+ Reverses the bytes of every element, in place; in a complex number, those of each part. A kill may
  leave it half done.
 
  Errors: `MBA_EREADONLY`; `MBA_ETYPE` for records; `EINVAL` for NULL.
@@ -1117,40 +1122,41 @@ int mba_byteswap(struct mba_array *array);
 
 /*
  Turns the guard on, for all arrays of the process: those that exist and those to come. Without it,
- touching elements of a file that somebody has made shorter is a SIGBUS, which ends the process.
- With it a handler for that signal puts memory of zeros in the place of what is gone, and the
- thread goes on. The handle is then of no more use: the call during which it happened may still say
- that all is well, but every later one that gives a code gives `MBA_ETRUNCATED`, be it for elements
- that are still there, and so does `mba_close`, which releases the handle as always. What gives no
- code (`mba_len`, `mba_data_ptr` and the like) answers as before, and the pointer stays valid, so
- that a program that uses it learns from its next call what it has read. What is stored in the
+ touching elements of a file that somebody has truncated is a SIGBUS, which ends the process. With
+ it a signal handler puts zeros in the place of what is gone, marks the handle, and the thread goes
+ on. A marked handle is of no more use. The call during which it happened may still return
+ `MBA_OK`, but every later one that returns a code returns `MBA_ETRUNCATED`, even for elements that
+ are still there. So does `mba_close`, which releases the handle as always. Calls that return no
+ code (`mba_len`, `mba_data_ptr` and the like) answer as before, and the pointer stays valid. So a
+ program that uses the pointer learns from its next call what it has read. What is stored in the
  place of lost elements is lost. To go on, close the handle and open the file again.
 
- A SIGBUS that is none of ours goes to the handler that was there before, with the signals blocked
- and everything else as that has asked for, or ends the process, if there was none. Handlers that
- are installed later must do the same with ours; where they don't, call this again, which puts ours
- on top. If a run-time system has a handler of its own, as the JVM, Go and Python's faulthandler
- do, let it be installed first. Ours runs on the alternate stack of signals where a thread has one,
- makes a few system calls, and leaves `errno` alone.
+ A SIGBUS elsewhere goes to the signal handler that was there before, with the signals blocked and
+ everything else as that has asked for. If there was none, it ends the process. Signal handlers
+ that are installed later must pass such signals on, too; where they don't, call this again, which
+ puts the guard's on top. If a run-time system has a signal handler of its own, as the JVM, Go and
+ Python's faulthandler do, let it be installed first. The guard's runs on the alternate signal
+ stack where a thread has one, makes a few system calls, and leaves `errno` alone.
 
  What the guard can't do: a system call such as read(2) that is given a pointer to lost elements
- says `EFAULT`, and nobody is marked. Cut elements in the page that still has the last bytes of the
- file are zeros without a fault, and so is what was truncated and then grown again before it was touched.
- Other handles of the same file are marked when they meet it themselves. Memory of
- `mba_from_memory` is the caller's. A page that the disk can't read, or finds no space for, is
- replaced too, with the same code.
+ fails with `EFAULT`, and no handle is marked. Lost elements in the page that still has the last
+ bytes of the file are zeros without a fault, and so is what was truncated and then grown again
+ before it was touched. Other handles of the same file are marked when they touch what is lost
+ themselves. Memory of `mba_from_memory` is the caller's affair. A page that the disk can't read,
+ or finds no space for, is replaced too, with the same code.
 
- Calls are counted: each wants one `mba_guard_disable`. The library then stays loaded for good.
+ Calls are counted: each needs one `mba_guard_disable`. A library that has had the guard on stays
+ loaded for good.
 
- Errors: `EBUSY` if ours lies below the handlers of others eight times already; those of
+ Errors: `EBUSY` if the guard's signal handler lies below others already eight times; those of
  sigaction(2).
  */
 int mba_guard_enable(void);
 
 /*
- Takes one `mba_guard_enable` back. With the last one the handler that was there before is there
- again, unless another one was installed since: then ours stays where it is, and passes every
- signal on. Handles that are marked stay so. 0 (`MBA_OK`) also if the guard isn't on.
+ Takes one `mba_guard_enable` back. With the last one the signal handler that was there before is
+ there again, unless another one was installed since: then the guard's stays where it is, and
+ passes every signal on. Handles that are marked stay so. 0 (`MBA_OK`) also if the guard isn't on.
 
  Errors: those of sigaction(2).
  */
@@ -1163,19 +1169,19 @@ int mba_guard_disable(void);
 uint32_t mba_version(void);
 
 /*
- The text for any code that a function returns: one of ours, an `errno`, or `MBA_OK`. The string is
- static, in English, and may be used from any thread. Never NULL.
+ The text for any code that a function returns: one of `MBA_E...`, an `errno`, or `MBA_OK`. The
+ string is static, in English, and may be used from any thread. Never NULL.
  */
 const char *mba_strerror(int code);
 
 /*
- Puts a line for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has
- happened, and what the file has to say of it. For `MBA_ELOCKED` and `ETIMEDOUT` that is the
- process that has the growth lock, or that has locked the whole file by fcntl(2); for `MBA_ETYPE`
- the type that the file has; all that as far as the file says. For `EINVAL` it says what is wrong
- with the arguments, if that call was the last one of this thread to fail. `path` may be NULL;
- `mba_path` tells a handle's; that of named shared memory is /dev/shm and the name. `buffer` must
- not overlap it.
+ Puts a message for people into `buffer`, ended by NUL and cut to `size` bytes: the path, what has
+ happened, and what the file tells about it, as far as it does. For `MBA_ELOCKED` and `ETIMEDOUT`
+ that is the process that has the growth lock, or that has locked the whole file by fcntl(2); for
+ `MBA_ETYPE` it is the type that the file has. For `EINVAL` the message says what is wrong with the
+ arguments, if the call was the last one of this thread to fail. `path` may be NULL; `mba_path`
+ tells a handle's; for named shared memory it is /dev/shm and the name. `buffer` must not overlap
+ `path`.
 
  For `MBA_ELOCKED`, `ETIMEDOUT` and `MBA_ETYPE` it opens the file for reading and closes it again:
  as with any close, the process then loses its own fcntl(2) locks on this file. Never call it in a
@@ -1203,12 +1209,14 @@ const char *mba_type_name(mba_type type);
 #endif  // __cplusplus
 
 /*
- Appending without a call, for compilers that have GCC's atomic functions; others make the call.
+ Appending without a call, for compilers that have GCC's atomic functions; with others mba_push()
+ makes the call.
  */
 #if !defined(MBA_NO_INCLUDES) && !defined(MBA_NO_INLINE)
 
 /*
- The head of a handle; NULL for NULL. It lasts as long as the handle.
+ The head of a handle, the part that may be read directly; NULL for NULL. It lasts as long as the
+ handle.
  */
 static inline mba_head *mba_head_of(mba_array *array)
 {
@@ -1216,9 +1224,9 @@ static inline mba_head *mba_head_of(mba_array *array)
 }
 
 /*
- Publishes a length: first for other processes, then for this handle. Call it only while
- `*head->room` isn't 0. `len` must be between the present length and `*head->room`. Store the
- elements first.
+ Publishes a length: first for other processes, then for this handle. Store the elements first.
+ Call it only while `*head->room` isn't 0. `len` must be between the present length and
+ `*head->room`.
  */
 static inline void mba_head_publish(mba_head *head, unsigned long long len)
 {
@@ -1232,9 +1240,9 @@ static inline void mba_head_publish(mba_head *head, unsigned long long len)
 }
 
 /*
- Appends an element of `size` bytes, which must be `head->itemsize`, if there is room: 1 if it has,
- else 0, and nothing has changed; mba_append() will do it then, or tell why not. The rules for
- threads are those of mba_append(). Use a constant for the size.
+ Appends an element of `size` bytes, if there is room. Returns 1 if it has; else 0, and nothing has
+ changed: then mba_append() will do it, or tell why not. `size` must be `head->itemsize`; a constant
+ makes it fast. The rules for threads are those of mba_append().
  */
 static inline int mba_head_push(mba_head *head, const void *value, size_t size)
 {
@@ -1272,10 +1280,10 @@ static inline int mba_head_push(mba_head *head, const void *value, size_t size)
 }
 
 /*
- As mba_append(), but in the common case without a call: a fraction of its time. `size` is the
+ As mba_append(), but in the common case without a call, in a fraction of its time. `size` is the
  element's, as in mba_push(array, &value, sizeof value).
 
- Errors: MBA_ETYPE if that isn't the size of an element; as mba_append().
+ Errors: MBA_ETYPE if `size` isn't the size of an element; as mba_append().
  */
 static inline int mba_push(mba_array *array, const void *value, size_t size)
 {
