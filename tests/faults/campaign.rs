@@ -14,7 +14,7 @@ use crate::helpers::skipped;
 pub enum Scale {
     /// Some seconds for each kind of fault.
     Quick,
-    /// Twenty minutes in all.
+    /// About five minutes in all, on a machine with two cores.
     Ci,
     /// As long as it takes.
     Full,

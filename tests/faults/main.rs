@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo test --test faults                         a short version of each
-//! MBA_FAULTS=ci cargo test --release --test faults      a version that fits in twenty minutes
+//! MBA_FAULTS=ci cargo test --release --test faults      what CI runs: about five minutes
 //! MBA_FAULTS=full cargo test --release --test faults    all of it
 //! cargo test --test faults -- kill                 those whose name has this word in it
 //! ```
