@@ -17,8 +17,8 @@ format:
 
 # Write the C header and the list of the ABI anew
 bless:
-    MBA_BLESS=1 cargo test --test project header
-    MBA_BLESS=1 cargo test --test project abi
+    MBA_BLESS=1 cargo test --test project header::
+    MBA_BLESS=1 cargo test --test project abi::
 
 # Two processes on one file
 quickstart:

@@ -363,7 +363,7 @@ impl Array {
         } else {
             // SAFETY: the range lies within the array; the caller promises the values.
             let alike = unsafe { self.will_look_like_footer(start, removed, values, count) };
-            storage.prepare_to_shorten(alike)?;
+            storage.prepare_to_shorten(new, alike)?;
         }
         let mut kept = Vec::new();
         if storage.is_about_to_truncate() {
@@ -386,14 +386,13 @@ impl Array {
             }
         }
         if new < len {
-            return storage.shorten(new).inspect_err(|_| {
+            return storage.shorten_or(new, || {
                 if !kept.is_empty() {
                     // SAFETY: as above, the other way round: the file has not been truncated.
                     unsafe {
                         core::ptr::copy(after, before, rest);
                         core::ptr::copy_nonoverlapping(kept.as_ptr(), first, kept.len());
                     }
-                    storage.enter_epoch();
                 }
             });
         }

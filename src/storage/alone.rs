@@ -34,18 +34,22 @@ impl Mapping {
     /// Puts a description of its own in the place of the one that is mapped, at the same address and by the same number.
     pub fn renew(&self) -> Result<()> {
         let place = &self.place;
+        place.busy.store(sys::this_thread(), Relaxed);
         // A child that is forked meanwhile finds and closes it.
         let fresh = fork::unseen(|| {
             Slot::close(&place.fresh);
             let fresh = self.open_anew()?.into_raw_fd();
             place.fresh.store(fresh, Relaxed);
             Ok(fresh)
-        })?;
+        })
+        .inspect_err(|_| place.busy.store(0, Relaxed))?;
         let renewed = self.map_fresh(fresh);
-        // The child of a fork that is under way may have the descriptor still, and must learn of it.
-        sys::close(fresh);
+        // The child of a fork that is under way may have the descriptor, and must learn of it. Then first the number goes: another
+        // handle may get it.
         fork::let_pass();
         place.fresh.store(CLOSED, Relaxed);
+        sys::close(fresh);
+        place.busy.store(0, Relaxed);
         renewed
     }
 

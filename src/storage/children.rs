@@ -60,9 +60,13 @@ fn disown_all() {
         gate.room.store(0, Relaxed);
         gate.held.store(false, Relaxed);
         gate.own.store(false, Relaxed);
-        close_here(slot, &slot.fresh);
-        // Made or ended by another thread of the parent's at this moment: nobody in the child will.
-        let has_handle = !slot.storage.load(Relaxed).is_null();
+        // This thread was interrupted by the signal handler that has forked, and may go on.
+        let is_busy = slot.busy.load(Relaxed) == sys::this_thread();
+        if !is_busy {
+            close_here(slot, &slot.fresh);
+        }
+        // Else another thread of the parent's was making or ending it: nobody in the child will.
+        let has_handle = is_busy || !slot.storage.load(Relaxed).is_null();
         if !slot.is_mapped_one.load(Relaxed) || !has_handle {
             close_here(slot, &slot.lock_fd);
         }
@@ -126,13 +130,16 @@ impl Slot {
             }
         }
         self.forks.store(moment, Relaxed);
-        self.lock_fd.store(own.into_raw_fd(), SeqCst);
-        // The parent may have been about to make it the plain one. One that was handed out stays.
+        // The parent may have been about to make it the plain one.
         if self.fd.load(SeqCst) == former {
             self.fd.store(CLOSED, SeqCst);
         }
-        if self.plain() != former {
-            sys::close(former);
+        if self.plain() == former {
+            // One that was handed out stays.
+            self.lock_fd.store(own.into_raw_fd(), SeqCst);
+        } else {
+            // By the number of the former: a new one could be one that an interrupted call has just lost.
+            sys::replace(former, own)?;
         }
         self.is_held_on_mapped_one.store(false, Relaxed);
         Ok(())

@@ -17,7 +17,10 @@ static FORKER: AtomicUsize = AtomicUsize::new(0);
 
 /// How long a fork is waited for: it takes far less, also on a busy machine. But a program whose threads fork all the time may
 /// have no moment without one.
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_millis(200);
+/// For which number of forks the wait was given up: it is not waited for again. A program's handlers may hold up a fork for a lock
+/// that this thread has, and a child by `_Fork` never learns that a fork of another thread's has ended.
+static GIVEN_UP: AtomicUsize = AtomicUsize::new(0);
 /// How often a descriptor is made anew because of a fork meanwhile.
 const TRIES: usize = 100;
 
@@ -30,7 +33,12 @@ pub(super) fn let_pass() -> bool {
     while BEGUN.load(SeqCst) != ENDED.load(SeqCst) {
         // A program's own handler of forks, in the thread that forks, has nothing to wait for.
         let is_own = FORKER.load(SeqCst) == sys::this_thread();
-        if is_own || started.get_or_insert_with(Instant::now).elapsed() > LONGEST {
+        let begun = BEGUN.load(SeqCst);
+        if is_own || GIVEN_UP.load(SeqCst) == begun {
+            return false;
+        }
+        if started.get_or_insert_with(Instant::now).elapsed() > LONGEST {
+            GIVEN_UP.store(begun, SeqCst);
             return false;
         }
         sys::sleep(Duration::from_micros(20));
@@ -39,8 +47,8 @@ pub(super) fn let_pass() -> bool {
 }
 
 /// Makes a descriptor and puts it where a child finds it, such that no child by a fork of this moment has the one and
-/// not the other. If the program forks all the time the last try counts: such a child keeps the description until it
-/// ends.
+/// not the other. A child of an earlier try keeps what that had made. If the program forks all the time the last try counts: such a
+/// child keeps the description until it ends.
 pub(super) fn unseen<T>(mut make: impl FnMut() -> Result<T>) -> Result<T> {
     for _ in 0..TRIES {
         let has_passed = let_pass();

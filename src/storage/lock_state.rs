@@ -35,8 +35,8 @@ pub(super) struct LockState {
     pub first_epoch: Cell<u64>,
     /// The footer's bell.
     pub bell: Cell<u32>,
-    /// Why there is no footer to publish a shorter length in, if the file is about to be truncated instead.
-    pub no_room: Cell<Option<Error>>,
+    /// Whether others are kept from opening the file, which is about to be truncated for want of a footer.
+    pub excludes: Cell<bool>,
     /// The page with the footer, where it lies beyond the reservation and can't be moved. Not in a `RefCell`: a child that is forked
     /// while it is looked at would find it borrowed for ever.
     pub last_page: Cell<Option<LastPage>>,
@@ -169,7 +169,7 @@ impl Storage {
         state.size.set(size);
         state.backed.set(size);
         state.step.set(0);
-        state.no_room.set(None);
+        state.excludes.set(false);
         state.footer.set(found.footer.is_some());
         // Nobody has seen more of a copy than it has.
         state.reach.set(found.footer.map_or(0, |footer| if is_copy { 0 } else { footer.reach }));
@@ -197,8 +197,8 @@ impl Storage {
             if !sealed && (self.is_exact() || !in_reach || !has_blocks) {
                 self.trim(file, fd, is_copy)?;
             }
-            if is_copy && state.footer.get() {
-                // It says so no more: who opens it from now on counts.
+            if is_copy && state.footer.get() && state.size.get() == size {
+                // It was not written anew by trimming, and says so no more: who opens it from now on counts.
                 let has_blocks = state.backed.get() >= size - GRAIN;
                 self.write_footer(file, fd, size, has_blocks)?;
             }

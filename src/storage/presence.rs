@@ -11,7 +11,7 @@ use core::sync::atomic::{Ordering::SeqCst, fence};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use super::lock::PRESENCE;
+use super::lock::{self, PRESENCE};
 use super::sys::{self, LockCall};
 use crate::error::{Error, Result};
 
@@ -25,9 +25,17 @@ pub(super) enum Presence {
     Impossible(Error),
 }
 
-/// How long a lock in the way is waited for. Of the library's own none lasts so long: only a handle that is alone on a full
-/// disk excludes others, for a moment.
+/// How long a program's lock on the whole file is waited for.
 const MOMENT: Duration = Duration::from_millis(500);
+/// The same for a handle that is alone on a full disk, and excludes others while it moves elements and truncates the file.
+const LONGER: Duration = Duration::from_secs(10);
+
+/// How long to wait for whoever is in the way.
+fn patience(fd: RawFd) -> Duration {
+    let is_a_handle = || sys::owner_of_wider_lock(fd, PRESENCE).is_ok_and(|owner| owner.is_none());
+    let changes_length = lock::is_taken(fd).is_ok_and(|is_taken| is_taken);
+    if changes_length && is_a_handle() { LONGER } else { MOMENT }
+}
 
 /// Takes presence through the description that is about to be mapped, before size and length are read.
 ///
@@ -37,7 +45,7 @@ pub(super) fn take(fd: RawFd) -> Result<Presence> {
     loop {
         match sys::lock(fd, PRESENCE, LockCall::Read) {
             Ok(()) => break,
-            Err(Error::Locked) if started.get_or_insert_with(Instant::now).elapsed() < MOMENT => {
+            Err(Error::Locked) if started.get_or_insert_with(Instant::now).elapsed() < patience(fd) => {
                 sys::sleep(Duration::from_micros(200));
             }
             Err(error @ Error::Os(libc::EINVAL | libc::ENOLCK | libc::ENOSYS | libc::EOPNOTSUPP)) => {

@@ -62,6 +62,9 @@ pub(super) struct Slot {
     pub lock_fd: AtomicI32,
     /// A description that is about to take the place of the mapped one.
     pub fresh: AtomicI32,
+    /// The thread that makes or ends the handle, or changes its descriptors, at this moment; 0 if none does. A child that it makes in
+    /// a signal handler goes on with them.
+    pub busy: AtomicUsize,
     /// Whether the description that carries the lock is the one that is mapped: of anonymous memory, as long as nobody
     /// else can have it.
     pub is_mapped_one: AtomicBool,
@@ -155,6 +158,7 @@ fn make_chunk(chunk: usize) -> Result<()> {
         fd: AtomicI32::new(CLOSED),
         lock_fd: AtomicI32::new(CLOSED),
         fresh: AtomicI32::new(CLOSED),
+        busy: AtomicUsize::new(0),
         is_mapped_one: AtomicBool::new(false),
         is_held_on_mapped_one: AtomicBool::new(false),
         forks: AtomicUsize::new(0),
@@ -215,6 +219,7 @@ impl Place {
             None => take_new()?,
         };
         let (slot, gate) = (slot(index).ok_or(Error::NO_MEMORY)?, gate(index).ok_or(Error::NO_MEMORY)?);
+        slot.busy.store(sys::this_thread(), Relaxed);
         gate.own.store(true, Relaxed);
         Ok(Place { index, slot, gate })
     }
@@ -225,10 +230,12 @@ impl Place {
         self.slot.ino.store(identity.ino, Relaxed);
         MAPPINGS[part_of(identity)].fetch_add(1, Relaxed);
         change(self.slot, base.expose_provenance(), bytes, storage);
+        self.slot.busy.store(0, Relaxed);
     }
 
     /// Takes the mapping out.
     pub fn hide(&self) {
+        self.slot.busy.store(sys::this_thread(), Relaxed);
         if !self.slot.storage.load(Relaxed).is_null() {
             MAPPINGS[part_of(self.slot.identity())].fetch_sub(1, Relaxed);
         }
@@ -298,6 +305,7 @@ impl Drop for Place {
         self.gate.room.store(0, Relaxed);
         self.gate.held.store(false, Relaxed);
         self.gate.own.store(false, Relaxed);
+        self.slot.busy.store(0, Relaxed);
         let mut head = FREE.load(Relaxed);
         loop {
             self.slot.next.store(head as u32, Relaxed);

@@ -14,10 +14,10 @@ use super::{File, Storage, sys};
 use crate::error::{Error, Result};
 
 impl Storage {
-    /// Does what can fail about becoming shorter, so that the elements can be moved before
+    /// Does what can fail about becoming `len` elements long, so that the elements can be moved before
     /// [`Storage::shorten`]: the file gets a footer to publish the shorter length in. If the elements will read as a footer
     /// then, the file needs a true one behind them.
-    pub fn prepare_to_shorten(&self, will_look_like_footer: bool) -> Result<()> {
+    pub fn prepare_to_shorten(&self, len: usize, will_look_like_footer: bool) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
         if file.state.footer.get() {
@@ -30,11 +30,11 @@ impl Storage {
                     && !file.state.traits().sealed
                     && !will_look_like_footer =>
             {
-                if file.mapping.are_others_seen()? {
-                    return Err(error);
+                if self.exclude(file, len)? {
+                    Ok(())
+                } else {
+                    Err(error)
                 }
-                file.state.no_room.set(Some(error));
-                Ok(())
             }
             result => result.map(drop),
         }
@@ -42,23 +42,35 @@ impl Storage {
 
     /// Whether [`Storage::shorten`] will truncate the file, which can fail, since there was no room for a footer.
     pub fn is_about_to_truncate(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| file.state.no_room.get().is_some())
+        self.file.as_ref().is_some_and(|file| file.state.excludes.get())
     }
 
     /// Makes the array shorter: in the footer, or by truncating the file where [`Storage::prepare_to_shorten`] could not make
     /// one.
     pub fn shorten(&self, len: usize) -> Result<()> {
+        self.shorten_or(len, || ())
+    }
+
+    /// The same for who has moved elements: if it fails, `undo` moves them back before anybody else can open the file.
+    pub fn shorten_or(&self, len: usize, undo: impl FnOnce()) -> Result<()> {
+        self.try_to_shorten(len).inspect_err(|_| {
+            undo();
+            self.stay_as_long();
+        })
+    }
+
+    fn try_to_shorten(&self, len: usize) -> Result<()> {
         self.lock(Wait::No)?;
         let file = self.growable()?;
         self.let_go_beyond(len);
-        if !file.state.footer.get() && file.state.no_room.get().is_none() {
+        if !file.state.footer.get() && !file.state.excludes.get() {
             let fd = file.mapping.lock_fd()?;
             let looks_like_footer = seems_to_have_footer(fd, self.end_of(len)?)?;
             self.check_file(file)?;
-            self.prepare_to_shorten(looks_like_footer)?;
+            self.prepare_to_shorten(len, looks_like_footer)?;
         }
-        if let Some(error) = file.state.no_room.take() {
-            return self.truncate_excluding(file, len, error);
+        if file.state.excludes.get() {
+            return self.truncate_excluding(file, len);
         }
         // SAFETY: the file has a footer, so the words to publish in are there; a shorter length fits.
         unsafe { self.publish_shorter(len) };
@@ -66,39 +78,48 @@ impl Storage {
         Ok(())
     }
 
-    /// After [`Storage::prepare_to_shorten`], if the array is not made shorter after all.
-    pub fn stay_as_long(&self) {
-        if let Some(file) = &self.file {
-            file.state.no_room.set(None);
+    /// Keeps others from opening the file, if nobody else has it open, so that it can be truncated without a footer. The handle
+    /// has the shorter length from now on, and no epoch, for a child that is forked in between.
+    fn exclude(&self, file: &File, len: usize) -> Result<bool> {
+        if file.mapping.are_others_seen()? {
+            return Ok(false);
         }
-    }
-
-    /// Truncates a file without a footer, while others are kept from opening it. `no_room` is the error if somebody else has it
-    /// open.
-    fn truncate_excluding(&self, file: &File, len: usize, no_room: Error) -> Result<()> {
-        let (before, epoch) = (self.len.load(Relaxed), self.epoch.load(Relaxed));
-        let end = self.end_of(len)?;
-        // The handle has the shorter length from now on, for a child that is forked in between.
+        let epoch = self.epoch.load(Relaxed);
         self.leave_epoch();
-        self.len.store(len, Release);
+        let before = self.len.swap(len, Release);
         let alone = file.mapping.exclude();
+        file.state.excludes.set(alone == Ok(true));
         if alone != Ok(true) {
             self.len.store(before, Release);
             self.epoch.store(epoch, Release);
-            return alone.and(Err(no_room));
         }
+        alone
+    }
+
+    /// After [`Storage::prepare_to_shorten`], if the array stays as long as it was, with its elements where they were.
+    pub fn stay_as_long(&self) {
+        if let Some(file) = self.file.as_ref().filter(|file| file.state.excludes.take()) {
+            file.mapping.admit();
+            self.len.store(self.layout.fitting(file.state.size.get()), Release);
+            self.enter_epoch();
+        }
+    }
+
+    /// Truncates a file without a footer, which others are kept from opening.
+    fn truncate_excluding(&self, file: &File, len: usize) -> Result<()> {
+        let end = self.end_of(len)?;
         let result = file.mapping.lock_fd().and_then(|fd| {
             self.check_file(file)?;
             sys::ftruncate(fd, end)
         });
-        file.mapping.admit();
         if result.is_ok() {
+            file.state.excludes.set(false);
+            file.mapping.admit();
             self.was_truncated(file, end);
+            self.len.store(len, Release);
             self.capacity.store(len, Relaxed);
-        } else {
-            self.len.store(self.layout.fitting(file.state.size.get()), Release);
+            self.enter_epoch();
         }
-        self.enter_epoch();
         result
     }
 

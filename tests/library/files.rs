@@ -527,3 +527,26 @@ fn a_copy_whose_elements_read_as_a_footer_has_one_of_its_own() {
         assert_ne!(reader.epoch(), epoch);
     }
 }
+
+/// The same of a copy that was made while the array had spare room: the footer moves to behind the elements first, and that is
+/// where whoever has the lock publishes.
+#[test]
+fn a_copy_with_spare_room_whose_elements_read_as_a_footer_is_published_where_others_look() {
+    let directory = Place::Disk.directory();
+    let (path, copy) = (directory.path().join("array"), directory.path().join("copy"));
+    let mut array = MmapArray::<u8>::open_or_create(&path).unwrap();
+    let mut bytes = vec![1; 8192];
+    bytes[8192 - 128..][..8].copy_from_slice(&MAGIC);
+    array.extend_from_slice(&bytes).unwrap();
+    assert!(file_size(&path) > 8192 + 4096, "or this test is about nothing");
+    std::fs::copy(&path, &copy).unwrap();
+    let mut array = MmapArray::<u8>::open_with(&copy, &writable()).unwrap();
+    array.lock(Wait::No).unwrap();
+    array.resize(1000).unwrap();
+    array.extend_from_slice(&[2; 500]).unwrap();
+    let reader = MmapArray::<u8>::open(&copy).unwrap();
+    assert_eq!(reader.to_vec(..), Ok([vec![1; 1000], vec![2; 500]].concat()));
+    drop(reader);
+    array.close().unwrap();
+    assert_eq!(file_size(&copy), 1500);
+}

@@ -76,7 +76,19 @@ fn getting_setting_appending_and_popping_make_no_system_call_and_no_allocation()
 #[test]
 fn there_are_two_dependencies_at_run_time() {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--locked", "--offline"]);
+    cargo.args([
+        "tree",
+        "--package",
+        "mmap_backed_array",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+        "--locked",
+        "--offline",
+    ]);
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     let tree = output_of(&mut cargo, "cargo");
     let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();

@@ -26,7 +26,7 @@ use interface::Interface;
 use mmap_backed_array::MmapArray;
 use version::{Lists, Verdict, Version, is_released, judge};
 
-const MEND: &str = "MBA_BLESS=1 cargo test --test project abi";
+const MEND: &str = "MBA_BLESS=1 cargo test --test project abi::";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::helpers::{binary_directory, output_of, skipped};
 
-const MEND: &str = "MBA_BLESS=1 cargo test --test project header";
+const MEND: &str = "MBA_BLESS=1 cargo test --test project header::";
 
 /// Where the build script has left the header, by cargo's messages.
 fn output_directory(messages: &str) -> PathBuf {
