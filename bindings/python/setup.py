@@ -74,7 +74,7 @@ class SourceDistribution(sdist):
         if CRATE == HERE / "core":
             shutil.copytree(CRATE, Path(base_dir) / "core", dirs_exist_ok=True)
             return
-        cargo("package", "--allow-dirty", "--no-verify", "--quiet")
+        cargo("package", "--package", "mmap_backed_array", "--allow-dirty", "--no-verify", "--quiet")
         name = f"mmap_backed_array-{VERSION}"
         with tarfile.open(target() / f"package/{name}.crate") as crate:
             crate.extractall(base_dir, filter="data")

@@ -63,7 +63,7 @@ impl Trees {
         fs::create_dir(&sources).unwrap();
         output_of(
             cargo("package", &target)
-                .args(["--no-verify", "--allow-dirty", "--quiet"])
+                .args(["--package", env!("CARGO_PKG_NAME"), "--no-verify", "--allow-dirty", "--quiet"])
                 .current_dir(env!("CARGO_MANIFEST_DIR")),
             "cargo",
         );
