@@ -82,6 +82,7 @@ fn disown_all() {
         {
             // Where that fails, for want of /proc, the parent's lock lives on until this child ends or uses the array.
             gate.own.store(slot.leave_parent().is_ok(), Relaxed);
+            slot.is_held_on_mapped_one.store(false, Relaxed);
         }
     }
 }
@@ -141,7 +142,6 @@ impl Slot {
             // By the number of the former: a new one could be one that an interrupted call has just lost.
             sys::replace(former, own)?;
         }
-        self.is_held_on_mapped_one.store(false, Relaxed);
         Ok(())
     }
 }

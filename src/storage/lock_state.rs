@@ -169,7 +169,10 @@ impl Storage {
         state.size.set(size);
         state.backed.set(size);
         state.step.set(0);
-        state.excludes.set(false);
+        if state.excludes.take() {
+            // In a child that was forked while its parent, which is gone, kept others out.
+            file.mapping.admit();
+        }
         state.footer.set(found.footer.is_some());
         // Nobody has seen more of a copy than it has.
         state.reach.set(found.footer.map_or(0, |footer| if is_copy { 0 } else { footer.reach }));
@@ -197,7 +200,7 @@ impl Storage {
             if !sealed && (self.is_exact() || !in_reach || !has_blocks) {
                 self.trim(file, fd, is_copy)?;
             }
-            if is_copy && state.footer.get() && state.size.get() == size {
+            if is_copy && state.footer.get() && state.size.get() == size && size <= sys::file_size_limit() {
                 // It was not written anew by trimming, and says so no more: who opens it from now on counts.
                 let has_blocks = state.backed.get() >= size - GRAIN;
                 self.write_footer(file, fd, size, has_blocks)?;

@@ -105,13 +105,14 @@ impl Mapping {
 
     /// Of anonymous memory the description that is mapped carries the lock too, as long as nobody else has it. Children by a
     /// fork have it: then another one carries the lock.
-    fn lock_fd_of_memory(&self, known: RawFd, is_own: bool) -> Result<RawFd> {
+    fn lock_fd_of_memory(&self, mut known: RawFd, is_own: bool) -> Result<RawFd> {
         let (place, gate) = (&self.place, self.place.gate);
         if !is_own {
             self.check(known)?;
             place.leave_parent()?;
             gate.own.store(true, Relaxed);
-            return Ok(place.lock_fd.load(Relaxed));
+            known = place.lock_fd.load(Relaxed);
+            // A child that was forked meanwhile may have that one too, and is seen below.
         }
         if gate.held.load(Relaxed) || !fork::has_begun_since(place.forks.load(Relaxed)) {
             return Ok(known);

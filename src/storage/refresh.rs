@@ -50,6 +50,15 @@ impl Storage {
         }
         self.follow_to_upper_layer(file)?;
         let fd = file.mapping.fd();
+        if !self.epoch.load(Acquire).is_multiple_of(2) && file.state.excludes.get() {
+            // In a child that was forked while its parent was about to truncate the file without a footer. What it has, it keeps
+            // until the parent is done; if that was killed nobody is left to let others in.
+            if lock::is_taken(fd)? {
+                return Ok(());
+            }
+            file.state.excludes.set(false);
+            file.mapping.admit();
+        }
         let known = file.known.get();
         let stat = match file.look(fd, &known)? {
             Look::Nothing => return Ok(()),

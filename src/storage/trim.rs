@@ -87,6 +87,7 @@ impl Storage {
         let epoch = self.epoch.load(Relaxed);
         self.leave_epoch();
         let before = self.len.swap(len, Release);
+        file.state.excludes.set(true);
         let alone = file.mapping.exclude();
         file.state.excludes.set(alone == Ok(true));
         if alone != Ok(true) {
