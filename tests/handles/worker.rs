@@ -294,9 +294,9 @@ impl<'a> Worker<'a> {
             What::Clear => raw.clear(),
             What::Reserve => raw.reserve(a),
             What::Commit => {
-                raw.reserve(raw.len() + a / size)?;
+                // Takes the lock, and with it the length: room for so many beyond an old one may be more than there is.
+                raw.reserve(0)?;
                 *value = 1;
-                // Taking the lock has taken up the length too, so that the call above may have asked for less.
                 let len = raw.len();
                 raw.reserve(len + a / size)?;
                 *value = 2;
