@@ -1,7 +1,7 @@
 //! Being alone: whether nobody else can have what is about to be truncated. See `presence.rs` for why the answer stays true.
 
 use core::sync::atomic::Ordering::Relaxed;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::RawFd;
 
 use super::fork;
 use super::lock::PRESENCE;
@@ -35,14 +35,8 @@ impl Mapping {
     pub fn renew(&self) -> Result<()> {
         let place = &self.place;
         place.busy.store(sys::this_thread(), Relaxed);
-        // A child that is forked meanwhile finds and closes it.
-        let fresh = fork::unseen(|| {
-            Slot::close(&place.fresh);
-            let fresh = self.open_anew()?.into_raw_fd();
-            place.fresh.store(fresh, Relaxed);
-            Ok(fresh)
-        })
-        .inspect_err(|_| place.busy.store(0, Relaxed))?;
+        let fresh =
+            Slot::open(&place.fresh, || self.open_anew()).inspect_err(|_| place.busy.store(0, Relaxed))?;
         let renewed = self.map_fresh(fresh);
         // The child of a fork that is under way may have the descriptor, and must learn of it. Then first the number goes: another
         // handle may get it.

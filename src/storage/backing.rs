@@ -145,14 +145,12 @@ impl Backing {
         if access.can_change_length() {
             bytes = end_without_footer(fd, stat.size)?;
             // Now, while the process still has the right to.
-            fork::unseen(|| {
+            Slot::open(&place.lock_fd, || {
                 let (own, later) = sys::open_anew(path.as_deref(), fd, stat.identity, access.open_flags())?;
                 if later.size != stat.size {
                     bytes = None;
                 }
-                Slot::close(&place.lock_fd);
-                place.lock_fd.store(own.into_raw_fd(), Relaxed);
-                Ok(())
+                Ok(own)
             })?;
         }
         Ok(Backing { place, stat, bytes, access, presence, path, new_in: None })

@@ -14,14 +14,14 @@ use super::registry::{self, CLOSED, Gate, HANDED_OUT, Slot};
 use super::{fork, guard, sys, valgrind};
 use crate::error::{Error, Result};
 
-/// Has the C library call the three functions below at each fork.
+/// Has the C library call three functions at each fork.
 extern "C" fn watch_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the three functions have the required form, and stay loaded as long as this code: the C
         // library takes them off its list when a shared library is unloaded. It fails for lack of memory
         // only; then children keep a shared description until they use the array.
-        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+        unsafe { libc::pthread_atfork(Some(fork::begins), Some(fork::ends), Some(in_child)) };
     });
 }
 
@@ -30,14 +30,6 @@ extern "C" fn watch_forks() {
 #[used]
 #[unsafe(link_section = ".init_array")]
 static AT_LOAD: extern "C" fn() = watch_forks;
-
-extern "C" fn before() {
-    fork::begins();
-}
-
-extern "C" fn in_parent() {
-    fork::ends();
-}
 
 extern "C" fn in_child() {
     fork::ends_in_child();
@@ -53,7 +45,7 @@ pub(super) fn watch() {
 /// Lets go of the parent's locks in a forked child, where only calls that a signal handler may make are safe.
 fn disown_all() {
     for (slot, gate) in registry::all() {
-        if is_this_processs(gate) {
+        if was_used_here(gate) {
             continue;
         }
         // The system has done so already, unless it is too old.
@@ -78,7 +70,7 @@ fn disown_all() {
     for (slot, gate) in registry::all() {
         if slot.is_mapped_one.load(Relaxed)
             && slot.is_held_on_mapped_one.load(Relaxed)
-            && !is_this_processs(gate)
+            && !was_used_here(gate)
         {
             // Where that fails, for want of /proc, the parent's lock lives on until this child ends or uses the array.
             gate.own.store(slot.leave_parent().is_ok(), Relaxed);
@@ -88,7 +80,7 @@ fn disown_all() {
 }
 
 /// Whether a handle has been used in this process already: by a handler of the program's that ran before.
-fn is_this_processs(gate: &Gate) -> bool {
+fn was_used_here(gate: &Gate) -> bool {
     registry::are_gates_wiped() && gate.own.load(Relaxed)
 }
 

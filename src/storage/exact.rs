@@ -44,9 +44,7 @@ impl Storage {
             return Err(Error::Limit);
         }
         self.check_file(file)?;
-        if end > sys::file_size_limit() {
-            return Err(Error::Os(libc::EFBIG));
-        }
+        sys::check_size_limit(end)?;
         let fd = file.mapping.lock_fd()?;
         let count = self.layout.itemsize;
         // SAFETY: the caller promises the element.

@@ -12,6 +12,8 @@ use crate::error::Result;
 /// How many forks have begun in this process, and how many of them have ended.
 static BEGUN: AtomicUsize = AtomicUsize::new(0);
 static ENDED: AtomicUsize = AtomicUsize::new(0);
+/// How often this process is a child by `fork()`.
+static GENERATION: AtomicUsize = AtomicUsize::new(0);
 /// The thread that has begun the latest one.
 static FORKER: AtomicUsize = AtomicUsize::new(0);
 
@@ -73,18 +75,24 @@ pub(super) fn has_begun_since(moment: usize) -> bool {
     BEGUN.load(SeqCst) != moment
 }
 
+/// How many forks lie between this process and the one that loaded the library: a child tells by it that it is one.
+pub(super) fn generation() -> usize {
+    GENERATION.load(SeqCst)
+}
+
 /// To be called before each fork.
-pub(super) fn begins() {
+pub(super) extern "C" fn begins() {
     FORKER.store(sys::this_thread(), SeqCst);
     BEGUN.fetch_add(1, SeqCst);
 }
 
 /// To be called in the parent after each fork.
-pub(super) fn ends() {
+pub(super) extern "C" fn ends() {
     ENDED.fetch_add(1, SeqCst);
 }
 
 /// To be called in the child of each fork, where no other is under way.
 pub(super) fn ends_in_child() {
+    GENERATION.fetch_add(1, SeqCst);
     ENDED.store(BEGUN.load(SeqCst), SeqCst);
 }

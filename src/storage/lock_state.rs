@@ -12,7 +12,7 @@ use super::footer::{self, BELL_AT, GRAIN, HOLDER_AT, LENGTH_AT, MOVED};
 use super::lock::{self, Wait};
 use super::presence::Presence;
 use super::reserve::LastPage;
-use super::{File, Known, Storage, WORKS, sys};
+use super::{File, Known, Storage, WORKS, fork, sys};
 use crate::error::{Error, Result};
 
 /// What the handle knows of the file while it holds the lock.
@@ -72,17 +72,16 @@ impl Storage {
         if let Presence::Impossible(error) = file.mapping.presence {
             return Err(error);
         }
-        let process = sys::process_id();
+        let mapping = &file.mapping;
         loop {
+            let generation = fork::generation();
             self.take_lock(file, wait)?;
             // A signal handler of this thread's may have forked meanwhile, and have returned here in the child: that has nothing.
-            let gate = file.mapping.place.gate;
-            if gate.own.load(SeqCst) && process == sys::process_id() {
+            if mapping.place.gate.own.load(SeqCst) && generation == fork::generation() {
                 break;
             }
-            gate.held.store(false, SeqCst);
+            mapping.place.gate.held.store(false, SeqCst);
         }
-        let mapping = &file.mapping;
         let fd = mapping.place.lock_fd.load(Relaxed);
         match self.reload(file, fd) {
             Ok(()) => {
@@ -169,10 +168,8 @@ impl Storage {
         state.size.set(size);
         state.backed.set(size);
         state.step.set(0);
-        if state.excludes.take() {
-            // In a child that was forked while its parent, which is gone, kept others out.
-            file.mapping.admit();
-        }
+        // In a child that was forked while its parent, which is gone, kept others out.
+        file.end_exclusion();
         state.footer.set(found.footer.is_some());
         // Nobody has seen more of a copy than it has.
         state.reach.set(found.footer.map_or(0, |footer| if is_copy { 0 } else { footer.reach }));

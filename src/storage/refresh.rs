@@ -50,14 +50,13 @@ impl Storage {
         }
         self.follow_to_upper_layer(file)?;
         let fd = file.mapping.fd();
-        if !self.epoch.load(Acquire).is_multiple_of(2) && file.state.excludes.get() {
+        if file.state.excludes.get() {
             // In a child that was forked while its parent was about to truncate the file without a footer. What it has, it keeps
             // until the parent is done; if that was killed nobody is left to let others in.
             if lock::is_taken(fd)? {
                 return Ok(());
             }
-            file.state.excludes.set(false);
-            file.mapping.admit();
+            file.end_exclusion();
         }
         let known = file.known.get();
         let stat = match file.look(fd, &known)? {
@@ -80,18 +79,15 @@ impl Storage {
             return Err(Error::Limit);
         }
         // A file without a footer has nothing to say of its past: who was there has seen it.
-        let epoch = match found.footer {
-            None | Some(Footer { epoch: 0, .. }) => match self.epoch.load(Relaxed) {
-                epoch if epoch.is_multiple_of(2) => epoch,
-                // In a child that was forked while its parent took elements away.
-                epoch if lock::is_taken(file.mapping.fd())? => epoch,
-                epoch => after_kill(epoch),
-            },
-            Some(Footer { epoch, .. }) if epoch.is_multiple_of(2) => epoch,
-            Some(Footer { epoch, .. }) if lock::is_taken(file.mapping.fd())? => epoch,
-            // Who has left it odd was killed: nothing is being moved.
-            Some(Footer { epoch, .. }) => after_kill(epoch),
+        let mut epoch = match found.footer {
+            None | Some(Footer { epoch: 0, .. }) => self.epoch.load(Relaxed),
+            Some(footer) => footer.epoch,
         };
+        // An odd one is the footer's while elements move, or a child's whose parent took elements away when it was forked. Without
+        // a holder of the lock nothing is being moved: who has left it odd was killed, or is done.
+        if !epoch.is_multiple_of(2) && !lock::is_taken(file.mapping.fd())? {
+            epoch = after_kill(epoch);
+        }
         reservation.use_up_to(found.stat.size);
         if found.stat.names == 0 {
             reservation.dump_nothing_without_a_name();

@@ -9,10 +9,10 @@
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 use core::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release, Ordering::SeqCst};
-use std::os::fd::RawFd;
+use std::os::fd::{IntoRawFd, RawFd};
 
-use super::sys::Identity;
-use super::{Storage, sys};
+use super::sys::{Descriptor, Identity};
+use super::{Storage, fork, sys};
 use crate::error::{Error, Result};
 
 /// The number of a descriptor that isn't open.
@@ -281,6 +281,16 @@ impl Slot {
             CLOSED => self.lock_fd.load(Relaxed),
             fd => fd,
         }
+    }
+
+    /// Opens a descriptor into its place, where a child by a fork of this moment finds and closes it.
+    pub fn open(place: &AtomicI32, mut open: impl FnMut() -> Result<Descriptor>) -> Result<RawFd> {
+        fork::unseen(|| {
+            Slot::close(place);
+            let fd = open()?.into_raw_fd();
+            place.store(fd, Relaxed);
+            Ok(fd)
+        })
     }
 
     /// Closes a descriptor, if it is open.

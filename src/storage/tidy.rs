@@ -2,7 +2,7 @@
 //! `mba_tidy` for a path.
 
 use core::sync::atomic::Ordering::Relaxed;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::RawFd;
 
 use super::file_state::read_state_alone;
 use super::filesystem::is_sealed;
@@ -10,7 +10,7 @@ use super::footer::{self, Footer, GRAIN, seems_to_have_footer};
 use super::lock::{self, Tidying};
 use super::registry::{Place, Slot};
 use super::sys::Identity;
-use super::{Layout, children, fork, presence, sys};
+use super::{Layout, children, presence, sys};
 use crate::error::{Error, Result};
 
 /// What a file is to end with.
@@ -88,12 +88,7 @@ pub(crate) fn tidy(path: &core::ffi::CStr, layout: Option<&Layout>, force: bool)
     // A child that is forked meanwhile must not keep the lock alive: it finds and closes the descriptor.
     children::watch();
     let tidier = Tidier(Place::take()?);
-    let fd = fork::unseen(|| {
-        Slot::close(&tidier.0.lock_fd);
-        let fd = sys::open(path, libc::O_RDWR, 0)?.into_raw_fd();
-        tidier.0.lock_fd.store(fd, Relaxed);
-        Ok(fd)
-    })?;
+    let fd = Slot::open(&tidier.0.lock_fd, || sys::open(path, libc::O_RDWR, 0))?;
     let stat = sys::regular_file(fd)?;
     if is_sealed(fd)? {
         return Ok(());

@@ -87,6 +87,7 @@ impl Storage {
         let epoch = self.epoch.load(Relaxed);
         self.leave_epoch();
         let before = self.len.swap(len, Release);
+        // Before others are kept out: a child that is forked in between has to let them in.
         file.state.excludes.set(true);
         let alone = file.mapping.exclude();
         file.state.excludes.set(alone == Ok(true));
@@ -99,8 +100,7 @@ impl Storage {
 
     /// After [`Storage::prepare_to_shorten`], if the array stays as long as it was, with its elements where they were.
     pub fn stay_as_long(&self) {
-        if let Some(file) = self.file.as_ref().filter(|file| file.state.excludes.take()) {
-            file.mapping.admit();
+        if let Some(file) = self.file.as_ref().filter(|file| file.end_exclusion()) {
             self.len.store(self.layout.fitting(file.state.size.get()), Release);
             self.enter_epoch();
         }
@@ -114,8 +114,7 @@ impl Storage {
             sys::ftruncate(fd, end)
         });
         if result.is_ok() {
-            file.state.excludes.set(false);
-            file.mapping.admit();
+            file.end_exclusion();
             self.was_truncated(file, end);
             self.len.store(len, Release);
             self.capacity.store(len, Relaxed);
@@ -229,5 +228,16 @@ impl Storage {
         state.step.set(0);
         self.open_room(file);
         sys::punch_hole(fd, start, end)
+    }
+}
+
+impl File {
+    /// Lets others open the file again; whether they were kept from it.
+    pub(super) fn end_exclusion(&self) -> bool {
+        let excludes = self.state.excludes.take();
+        if excludes {
+            self.mapping.admit();
+        }
+        excludes
     }
 }

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst};
 
+use crate::helpers::limits::set_limit;
 use crate::helpers::{Place, alone, file_size, writable};
 use mmap_backed_array::capi::{
     MBA_CREATE, MBA_RDWR, MBA_UINT32, mba_anon, mba_array, mba_fd, mba_free, mba_lock, mba_open, mba_refresh,
@@ -370,7 +371,7 @@ fn without_a_descriptor_for_the_lock_there_is_no_lock() {
         array.unlock().unwrap();
         Child::fork(|_| {}).join();
         let mut taken = Vec::new();
-        limit_descriptors(64);
+        set_limit(libc::RLIMIT_NOFILE, 64);
         while let Ok(file) = std::fs::File::open("/dev/null") {
             taken.push(file);
         }
@@ -379,10 +380,4 @@ fn without_a_descriptor_for_the_lock_there_is_no_lock() {
         array.push(2).unwrap();
         assert_eq!(array.to_vec(..), Ok(vec![1, 2]));
     });
-}
-
-fn limit_descriptors(count: u64) {
-    let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
-    // SAFETY: the structure is only read.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
 }

@@ -28,12 +28,15 @@ int mbapy_may_write(MmapArray *array) {
     return 0;
 }
 
-int mbapy_change_storage(MmapArray *array, int (*call)(mba_array *)) {
+int mbapy_may_change_storage(MmapArray *array) {
     if (mbapy_must_be_open(array) < 0)
         return -1;
     if (array->mmap != NULL)
         return 0;
-    if (mbapy_may_change(array, false) < 0)
-        return -1;
-    return mbapy_finish_change(array, call(array->handle));
+    return mbapy_may_change(array, false) < 0 ? -1 : 1;
+}
+
+int mbapy_change_storage(MmapArray *array, int (*call)(mba_array *)) {
+    int may = mbapy_may_change_storage(array);
+    return may <= 0 ? may : mbapy_finish_change(array, call(array->handle));
 }

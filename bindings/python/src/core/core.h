@@ -85,6 +85,9 @@ int mbapy_wait_until_idle(MmapArray *array);
 int mbapy_may_change(MmapArray *array, bool shorter);
 /* Whether elements can be set. */
 int mbapy_may_write(MmapArray *array);
+/* 1 if the library may be called for something that can change the length, -1 and an exception if not; 0 over an mmap
+   object, where that has no meaning. */
+int mbapy_may_change_storage(MmapArray *array);
 /* Calls the library for something that can change the length. Over an mmap object, where it has no meaning, nothing
    happens. */
 int mbapy_change_storage(MmapArray *array, int (*call)(mba_array *));

@@ -26,13 +26,8 @@ METHOD(refresh_method, refresh_inside)
 METHOD(shrink_to_fit_method, shrink_to_fit_inside)
 
 static int reserve_inside(MmapArray *array, size_t capacity) {
-    if (mbapy_must_be_open(array) < 0)
-        return -1;
-    if (array->mmap != NULL)
-        return 0;
-    if (mbapy_may_change(array, false) < 0)
-        return -1;
-    return mbapy_finish_change(array, mba_reserve(array->handle, capacity));
+    int may = mbapy_may_change_storage(array);
+    return may <= 0 ? may : mbapy_finish_change(array, mba_reserve(array->handle, capacity));
 }
 
 static PyObject *reserve_method(PyObject *self, PyObject *capacity) {
