@@ -227,7 +227,7 @@ static void flat_on_a_full_disk(uint32_t exact)
     array = open_u32(path, MBA_RDWR | exact);
     EQ(file_size(path), 8192);
     nothing_fits(array, path, exact, ENOSPC);
-    /* A file without spare room is cut, since there is no space for a record. */
+    /* A file without spare room is truncated, since there is no space for a record. */
     OK(mba_pop(array, &value));
     EQ(value, 2047);
     EQ(mba_len(array), 2047);

@@ -1,4 +1,4 @@
-/* The guard: a file that is cut under its mapping reads as zeros, and every later call says so. */
+/* The guard: a file that is truncated under its mapping reads as zeros, and every later call says so. */
 #include "check.h"
 
 #include <pthread.h>
@@ -114,7 +114,7 @@ static void all_calls_say_so(mba_array *array)
     OK(mba_close(other));
 }
 
-/* A file is cut to `kept` bytes under a handle; all of it is touched, forwards or backwards. */
+/* A file is truncated to `kept` bytes under a handle; all of it is touched, forwards or backwards. */
 static void cut_under(uint32_t flags, size_t kept, int forwards, int enabled_before)
 {
     mba_array *array;
@@ -204,7 +204,7 @@ static void calls_meet_it(void)
     GIVES(MBA_ETRUNCATED, mba_count(array, &value, &count));
     mba_free(array);
 
-    /* A writer with room: the cut takes the room and the record; it stops at the next call. */
+    /* A writer with room: the truncation takes the room and the record; it stops at the next call. */
     make("call");
     array = open_u32(path, MBA_RDWR);
     OK(mba_append(array, &value));
@@ -661,7 +661,7 @@ static void *toucher(void *argument)
     while (1) {
         const uint32_t *data;
         int step;
-        pthread_barrier_wait(&barrier); /* a file is open, and will be cut */
+        pthread_barrier_wait(&barrier); /* a file is open, and will be truncated */
         if (over) {
             return NULL;
         }

@@ -20,7 +20,7 @@ void by_library()
     mba_free(array);
 }
 
-// Memory that can't be cut, with one page that is there for sure.
+// Memory that can't be truncated, with one page that is there for sure.
 void by_hand(unsigned flags)
 {
     int fd = memfd_create("by hand", flags);

@@ -114,7 +114,7 @@ static void on_all_sizes(void)
     }
 }
 
-/* Someone without MBA_EXACT has grown the file: whoever takes the lock exactly cuts it. */
+/* Someone without MBA_EXACT has grown the file: whoever takes the lock exactly truncates it. */
 static void after_another(void)
 {
     mba_array *roomy, *array;

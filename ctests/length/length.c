@@ -271,7 +271,7 @@ static void memory_given_back(void)
     EQ(((char *)mba_data_ptr(array))[9], 'x');
     EQ(((char *)mba_data_ptr(array))[10], 0);
     EQ(((char *)mba_data_ptr(array))[(1 << 20) - 1], 0);
-    CHECK(ftruncate(mba_fd(array), 0) == -1 && errno == EPERM); /* nobody can cut it */
+    CHECK(ftruncate(mba_fd(array), 0) == -1 && errno == EPERM); /* nobody can truncate it */
     OK(mba_close(array));
 }
 

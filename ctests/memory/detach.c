@@ -163,7 +163,7 @@ static void in_a_child(void)
     EQ(file_size(path), 4LL * KEPT);
 }
 
-/* With the guard, views of a file that somebody else cuts read zeros after the detach, too. */
+/* With the guard, views of a file that somebody else truncates read zeros after the detach, too. */
 static void guarded(void)
 {
     const char *path = in_scratch("guarded");

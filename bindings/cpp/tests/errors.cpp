@@ -298,7 +298,7 @@ static auto handler_of_sigbus()
     return action.sa_sigaction;
 }
 
-/* Somebody cuts the file: the guard makes zeros and an error of it, as long as there is one. */
+/* Somebody truncates the file: the guard makes zeros and an error of it, as long as there is one. */
 static void guarded()
 {
     with_elements("cut").close();

@@ -111,7 +111,7 @@ static void together()
     }
 }
 
-/* What a handle does whose length is out of date, since another one has appended or cut: as if it had known. */
+/* What a handle does whose length is out of date, since another one has appended or shortened: as if it had known. */
 static void out_of_date()
 {
     const std::string path = in_scratch("stale");

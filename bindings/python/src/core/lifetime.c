@@ -101,7 +101,7 @@ void mbapy_deallocate(PyObject *self) {
 
 PyMethodDef mbapy_lifetime_methods[] = {
     {"close", close_method, METH_NOARGS,
-     PyDoc_STR("close($self, /)\n--\n\nClose the array, and cut the file to its elements unless another handle is "
+     PyDoc_STR("close($self, /)\n--\n\nClose the array, and truncate the file to its elements unless another handle is "
                "growing it. BufferError while there are views. A second close does nothing.")},
     {"__enter__", enter_method, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nReturn the array.")},
     {"__exit__", exit_method, METH_VARARGS, PyDoc_STR("__exit__($self, /, *exception)\n--\n\nClose the array.")},
