@@ -148,15 +148,15 @@ impl Lead<'_> {
         }
         self.tell_call(at, &plan, "nothing, killed before");
         let handle = &self.model.handles[at];
-        let (is_writer, family, size) = (handle.is_writer(), handle.family, self.model.size);
+        let (is_writer, size) = (handle.is_writer(), self.model.size);
         let may_change = is_writer && (self.model.is_free() || self.model.holds(at));
         if matches!(plan.sort, Sort::Unlock) && self.model.holds(at) {
             self.model.holder = Holder::Lingers;
         }
-        let had_lock = self.model.holds(at);
+        let lock_was_free = self.model.is_free();
+        let has_relatives = self.model.has_relatives(at);
         self.end(process);
-        let relatives = self.model.handles.iter().any(|handle| handle.family == family);
-        if may_change && relatives && !had_lock {
+        if is_writer && lock_was_free && has_relatives {
             self.model.holder = Holder::Lingers;
         }
         let lingers = self.model.holder == Holder::Lingers;

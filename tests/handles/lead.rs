@@ -286,6 +286,9 @@ impl<'a> Lead<'a> {
                 self.tell(&format!("p{process}.h{slot}: close = {:?}, killed", closed.map(|a| a.code)));
                 if let Some(answer) = closed {
                     self.closed(&[at], &[answer])?;
+                } else if self.model.is_free() && self.model.has_relatives(at) {
+                    // A close takes the lock for a moment.
+                    self.model.holder = Holder::Lingers;
                 }
                 self.gone(process);
                 Ok(true)

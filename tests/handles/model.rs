@@ -147,6 +147,12 @@ impl Model {
         self.holder == Holder::Nobody
     }
 
+    /// Whether another process has the description that carries this handle's lock.
+    pub fn has_relatives(&self, at: usize) -> bool {
+        let Handle { family, process, .. } = self.handles[at];
+        self.handles.iter().any(|other| other.family == family && other.process != process)
+    }
+
     pub fn has_moved(&mut self) {
         self.moves += 1;
         self.taken = Taken::Yes;
@@ -187,11 +193,9 @@ impl Model {
     pub fn end_process(&mut self, process: usize) {
         let of_it = |handle: &Handle| handle.process == process;
         if let Holder::Handle(id) = self.holder
-            && let Some(holder) = self.handles.iter().find(|handle| handle.id == id && of_it(handle))
+            && let Some(at) = self.handles.iter().position(|handle| handle.id == id && of_it(handle))
         {
-            let family = holder.family;
-            let lingers = self.handles.iter().any(|handle| handle.family == family && !of_it(handle));
-            self.holder = if lingers { Holder::Lingers } else { Holder::Nobody };
+            self.holder = if self.has_relatives(at) { Holder::Lingers } else { Holder::Nobody };
         }
         self.handles.retain(|handle| !of_it(handle));
     }
