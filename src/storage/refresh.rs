@@ -53,7 +53,7 @@ impl Storage {
         if file.state.excludes.get() {
             // In a child that was forked while its parent was about to truncate the file without a footer. What it has, it keeps
             // until the parent is done; if that was killed nobody is left to let others in.
-            if lock::is_taken(fd)? {
+            if lock::is_taken(fd)? && file.mapping.check(fd)?.size == file.state.size.get() {
                 return Ok(());
             }
             file.end_exclusion();

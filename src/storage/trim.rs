@@ -234,9 +234,11 @@ impl Storage {
 impl File {
     /// Lets others open the file again; whether they were kept from it.
     pub(super) fn end_exclusion(&self) -> bool {
-        let excludes = self.state.excludes.take();
+        let excludes = self.state.excludes.get();
         if excludes {
             self.mapping.admit();
+            // After that: a child that is forked in between lets them in once more.
+            self.state.excludes.set(false);
         }
         excludes
     }

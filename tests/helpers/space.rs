@@ -1,11 +1,15 @@
 //! A small file system to fill, and arrays whose elements tell whether they are whole.
 
+use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::{io, ptr};
 
+use super::{Place, Process, arguments, part, skipped};
 use mmap_backed_array::{Error, MmapArray};
 
 /// A directory of a small file system, which nobody else writes to.
@@ -23,7 +27,7 @@ impl Small {
     }
 
     pub fn free(&self) -> u64 {
-        let path = std::ffi::CString::new(self.directory.as_os_str().as_bytes()).unwrap();
+        let path = CString::new(self.directory.as_os_str().as_bytes()).unwrap();
         let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
         // SAFETY: statvfs fills the structure that it is given, if it succeeds.
         let stat = unsafe {
@@ -63,6 +67,64 @@ impl Small {
     }
 }
 
+/// Runs a test's body in a process that has a tmpfs of so many bytes, which nobody else sees.
+pub fn on_a_small_tmpfs(test: &str, size: u64, body: impl FnOnce(Small)) {
+    if let Some(arguments) = arguments(test) {
+        return body(Small { directory: PathBuf::from(&arguments[0]) });
+    }
+    if skipped("no_space") {
+        return;
+    }
+    let directory = Place::Memory.directory();
+    let target = CString::new(directory.path().as_os_str().as_bytes()).unwrap();
+    let options = CString::new(format!("size={size}")).unwrap();
+    // SAFETY: the ids of the process.
+    let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
+    let maps = [format!("0 {user} 1"), format!("0 {group} 1")];
+    let mut command = part(test, &[directory.path().to_str().unwrap()]);
+    // SAFETY: between fork and exec only system calls are made, on memory that is there already.
+    unsafe { command.pre_exec(move || mount_privately(user == 0, &maps, &target, &options)) };
+    let status = match Process::try_start(&mut command) {
+        Ok(mut child) => child.wait(),
+        Err(error) => panic!(
+            "a process with a file system of its own can't be made: {error}. It needs root or user namespaces \
+             (sysctl kernel.unprivileged_userns_clone=1); MBA_SKIP=no_space skips this test."
+        ),
+    };
+    assert!(status.success(), "{test}, on a small tmpfs: {status}");
+}
+
+/// Gives the calling process, which has one thread, a mount namespace and a tmpfs in it.
+fn mount_privately(root: bool, maps: &[String; 2], target: &CString, options: &CString) -> io::Result<()> {
+    let checked = |result: i32| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
+    let namespaces = libc::CLONE_NEWNS | if root { 0 } else { libc::CLONE_NEWUSER };
+    // SAFETY: the strings end in NUL, and what mount doesn't need may be null.
+    unsafe {
+        checked(libc::unshare(namespaces))?;
+        if !root {
+            write_to(c"/proc/self/setgroups", "deny")?;
+            write_to(c"/proc/self/uid_map", &maps[0])?;
+            write_to(c"/proc/self/gid_map", &maps[1])?;
+        }
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        checked(libc::mount(ptr::null(), c"/".as_ptr(), ptr::null(), private, ptr::null()))?;
+        let data = options.as_ptr().cast();
+        checked(libc::mount(c"tmpfs".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, data))
+    }
+}
+
+fn write_to(path: &CStr, text: &str) -> io::Result<()> {
+    // SAFETY: the string ends in NUL, and the text is valid for its length.
+    unsafe {
+        let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if fd < 0 || libc::write(fd, text.as_ptr().cast(), text.len()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        libc::close(fd);
+    }
+    Ok(())
+}
+
 /// Makes a file that takes so many bytes, or all that there are.
 fn take(path: &Path, bytes: Option<i64>) {
     let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
@@ -74,7 +136,7 @@ fn take(path: &Path, bytes: Option<i64>) {
         let count = bytes.map_or(piece, |bytes| piece.min(bytes - taken));
         // SAFETY: no memory is passed.
         let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, taken, count) };
-        let result = if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+        let result = if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
         match result {
             Ok(()) => taken += count,
             Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {

@@ -3,81 +3,18 @@
 //! Each test runs in a process with a small tmpfs of its own, which nobody else sees; but the one of a limit on the
 //! size of files.
 
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::{io, ptr};
 
 use crate::helpers::footer;
 use crate::helpers::limits::set_limit_of_this_process;
-use crate::helpers::space::{self, Small, check, check_closed, number};
-use crate::helpers::{Place, Process, alone, arguments, fail_always, file_size, part, skipped, writable};
+use crate::helpers::space::{self, Small, check, check_closed, number, on_a_small_tmpfs};
+use crate::helpers::{Place, alone, fail_always, file_size, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions};
 
 /// Bytes of the small file system.
 const SIZE: u64 = 2 << 20;
 const PAGE: u64 = 4096;
 const FULL: Error = Error::Os(libc::ENOSPC);
-
-/// Runs a test's body in a process that has a small tmpfs at the path that the body gets.
-fn on_a_small_tmpfs(test: &str, body: impl FnOnce(Small)) {
-    if let Some(arguments) = arguments(test) {
-        return body(Small { directory: PathBuf::from(&arguments[0]) });
-    }
-    if skipped("no_space") {
-        return;
-    }
-    let directory = Place::Memory.directory();
-    let target = CString::new(directory.path().as_os_str().as_bytes()).unwrap();
-    let options = CString::new(format!("size={SIZE}")).unwrap();
-    // SAFETY: the ids of the process.
-    let (user, group) = unsafe { (libc::geteuid(), libc::getegid()) };
-    let maps = [format!("0 {user} 1"), format!("0 {group} 1")];
-    let mut command = part(test, &[directory.path().to_str().unwrap()]);
-    // SAFETY: between fork and exec only system calls are made, on memory that is there already.
-    unsafe { command.pre_exec(move || mount_privately(user == 0, &maps, &target, &options)) };
-    let status = match Process::try_start(&mut command) {
-        Ok(mut child) => child.wait(),
-        Err(error) => panic!(
-            "a process with a file system of its own can't be made: {error}. It needs root or user namespaces \
-             (sysctl kernel.unprivileged_userns_clone=1); MBA_SKIP=no_space skips this test."
-        ),
-    };
-    assert!(status.success(), "{test}, on a small tmpfs: {status}");
-}
-
-/// Gives the calling process, which has one thread, a mount namespace and a tmpfs in it.
-fn mount_privately(root: bool, maps: &[String; 2], target: &CString, options: &CString) -> io::Result<()> {
-    let checked = |result: i32| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
-    let namespaces = libc::CLONE_NEWNS | if root { 0 } else { libc::CLONE_NEWUSER };
-    // SAFETY: the strings end in NUL, and what mount doesn't need may be null.
-    unsafe {
-        checked(libc::unshare(namespaces))?;
-        if !root {
-            write_to(c"/proc/self/setgroups", "deny")?;
-            write_to(c"/proc/self/uid_map", &maps[0])?;
-            write_to(c"/proc/self/gid_map", &maps[1])?;
-        }
-        let private = libc::MS_REC | libc::MS_PRIVATE;
-        checked(libc::mount(ptr::null(), c"/".as_ptr(), ptr::null(), private, ptr::null()))?;
-        let data = options.as_ptr().cast();
-        checked(libc::mount(c"tmpfs".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, data))
-    }
-}
-
-fn write_to(path: &std::ffi::CStr, text: &str) -> io::Result<()> {
-    // SAFETY: the string ends in NUL, and the text is valid for its length.
-    unsafe {
-        let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-        if fd < 0 || libc::write(fd, text.as_ptr().cast(), text.len()) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        libc::close(fd);
-    }
-    Ok(())
-}
 
 /// Takes all the space but so many bytes.
 fn leave(small: &Small, free: u64) {
@@ -99,7 +36,7 @@ fn options(exact: bool) -> OpenOptions {
 /// However much space there is when the disk fills: in the first step of growth, between steps, in later ones.
 #[test]
 fn at_each_step_of_growth() {
-    on_a_small_tmpfs("at_each_step_of_growth", |small| {
+    on_a_small_tmpfs("at_each_step_of_growth", SIZE, |small| {
         let path = small.path("array");
         // From nothing to more than the fourth step needs, a page or a few more each time.
         let mut free = 0;
@@ -145,7 +82,7 @@ fn at_each_step_of_growth() {
 
 #[test]
 fn one_call_that_asks_for_too_much_takes_nothing() {
-    on_a_small_tmpfs("one_call_that_asks_for_too_much_takes_nothing", |small| {
+    on_a_small_tmpfs("one_call_that_asks_for_too_much_takes_nothing", SIZE, |small| {
         for exact in [false, true] {
             let path = small.path("array");
             let mut array = MmapArray::<u64>::open_with(&path, &options(exact)).unwrap();
@@ -176,7 +113,7 @@ fn one_call_that_asks_for_too_much_takes_nothing() {
 
 #[test]
 fn nearly_all_of_the_space_is_usable() {
-    on_a_small_tmpfs("nearly_all_of_the_space_is_usable", |small| {
+    on_a_small_tmpfs("nearly_all_of_the_space_is_usable", SIZE, |small| {
         let path = small.path("array");
         let free = small.free();
         let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
@@ -197,7 +134,7 @@ fn nearly_all_of_the_space_is_usable() {
 /// What makes an array shorter must work on a full disk, or space could never be freed.
 #[test]
 fn elements_can_be_taken_away_on_a_full_file_system() {
-    on_a_small_tmpfs("elements_can_be_taken_away_on_a_full_file_system", |small| {
+    on_a_small_tmpfs("elements_can_be_taken_away_on_a_full_file_system", SIZE, |small| {
         let path = small.path("array");
         for exact in [false, true] {
             // A flat file without spare room, whose last page is full, so that a record has no place.
@@ -229,7 +166,7 @@ fn elements_can_be_taken_away_on_a_full_file_system() {
 /// Two writers on a full disk: the one who fails leaves all as it was for the other.
 #[test]
 fn the_next_grower_finds_all_intact() {
-    on_a_small_tmpfs("the_next_grower_finds_all_intact", |small| {
+    on_a_small_tmpfs("the_next_grower_finds_all_intact", SIZE, |small| {
         let path = small.path("array");
         leave(&small, 100 << 10);
         let mut first = MmapArray::<u64>::open_or_create(&path).unwrap();
@@ -255,7 +192,7 @@ fn the_next_grower_finds_all_intact() {
 /// gets blocks for it or does without it, and never meets the full disk as a signal.
 #[test]
 fn spare_room_that_lost_its_blocks_is_not_trusted() {
-    on_a_small_tmpfs("spare_room_that_lost_its_blocks_is_not_trusted", |small| {
+    on_a_small_tmpfs("spare_room_that_lost_its_blocks_is_not_trusted", SIZE, |small| {
         let path = small.path("array");
         let mut array = MmapArray::<u64>::open_or_create(&path).unwrap();
         for at in 0..100_000 {
@@ -368,7 +305,7 @@ fn a_limit_on_the_size_of_files_is_an_error() {
 #[test]
 fn elements_that_could_not_go_on_a_full_file_system_are_where_they_were() {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-    on_a_small_tmpfs("elements_that_could_not_go_on_a_full_file_system_are_where_they_were", |small| {
+    on_a_small_tmpfs("elements_that_could_not_go_on_a_full_file_system_are_where_they_were", SIZE, |small| {
         let path = small.path("array");
         let len = SIZE as usize / 2;
         std::fs::write(&path, vec![7u8; len]).unwrap();

@@ -9,6 +9,7 @@ mod elements;
 mod errors;
 mod files;
 mod forks {
+    mod at_each_call;
     mod beside;
     mod idle;
     mod inherited;
