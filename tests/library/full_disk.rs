@@ -3,13 +3,15 @@
 //! Each test runs in a process with a small tmpfs of its own, which nobody else sees; but the one of a limit on the
 //! size of files.
 
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::os::unix::fs::MetadataExt;
 
 use crate::helpers::footer;
 use crate::helpers::limits::set_limit_of_this_process;
 use crate::helpers::space::{self, Small, check, check_closed, number, on_a_small_tmpfs};
 use crate::helpers::{Place, alone, fail_always, file_size, writable};
-use mmap_backed_array::{Error, MmapArray, OpenOptions};
+use mmap_backed_array::{Error, MmapArray, OpenOptions, Wait};
 
 /// Bytes of the small file system.
 const SIZE: u64 = 2 << 20;
@@ -296,6 +298,40 @@ fn a_limit_on_the_size_of_files_is_an_error() {
                 array.close().unwrap();
                 assert_eq!(file_size(&path), 4 * len as u64 + 4);
             }
+        }
+    });
+}
+
+/// Who takes the lock of a copy makes its footer the copy's own, which a limit may forbid: then it stays a copy.
+#[test]
+fn the_lock_of_a_copy_beyond_a_limit_on_the_size_of_files() {
+    alone("the_lock_of_a_copy_beyond_a_limit_on_the_size_of_files", || {
+        for sealed in [false, true] {
+            let directory = Place::Memory.directory();
+            let path = directory.path().join("array");
+            let mut array = MmapArray::<u32>::open_or_create(&path).unwrap();
+            for at in 0..10_000 {
+                array.push(at).unwrap();
+            }
+            let contents = std::fs::read(&path).unwrap();
+            assert!(contents.len() > 40_000, "the file has spare room and a footer");
+            // SAFETY: the name ends in NUL; the descriptor is new and nobody else's.
+            let mut copy = unsafe {
+                let fd = libc::memfd_create(c"copy".as_ptr(), libc::MFD_ALLOW_SEALING | libc::MFD_CLOEXEC);
+                std::fs::File::from_raw_fd(fd)
+            };
+            copy.write_all(&contents).unwrap();
+            if sealed {
+                let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
+                // SAFETY: no memory is passed.
+                assert_eq!(unsafe { libc::fcntl(copy.as_raw_fd(), libc::F_ADD_SEALS, seals) }, 0);
+            }
+            let mut copy = MmapArray::<u32>::from_fd(copy.as_fd(), &writable()).unwrap();
+            let unlimited = set_limit_of_this_process(libc::RLIMIT_FSIZE, 100);
+            assert_eq!(copy.lock(Wait::No), Ok(()), "sealed: {sealed}");
+            assert!(copy.iter().eq(0..10_000), "sealed: {sealed}");
+            set_limit_of_this_process(libc::RLIMIT_FSIZE, unlimited);
+            copy.close().unwrap();
         }
     });
 }
