@@ -2,6 +2,8 @@
 //!
 //! Each test runs in a process of its own, since it forks.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use crate::helpers::{Place, alone, file_size, writable};
 use mmap_backed_array::capi::{
     MBA_UINT32, mba_anon, mba_append, mba_array_info, mba_free, mba_status, mba_unlock,
 };
-use mmap_backed_array::{MmapArray, tidy};
+use mmap_backed_array::{MmapArray, Wait, tidy};
 
 /// How often the tests fork.
 const FORKS: usize = 300;
@@ -196,6 +198,54 @@ fn memory_that_a_child_has_is_not_locked_by_the_description_that_it_has() {
             }
             wanted.store(usize::MAX, SeqCst);
         });
+    });
+}
+
+/// The same for a child that takes the lock of memory that it has inherited, beside a fork of its own.
+#[test]
+fn memory_that_a_childs_child_has_is_not_locked_by_the_description_that_it_has() {
+    let test = "memory_that_a_childs_child_has_is_not_locked_by_the_description_that_it_has";
+    alone(test, || {
+        // SAFETY: no memory is passed.
+        assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
+        for round in 0..2 * FORKS {
+            // Until its first lock after a fork, the description that is mapped carries the lock.
+            let mut array = MmapArray::<u32>::anonymous().unwrap();
+            array.push(1).unwrap();
+            array.unlock().unwrap();
+            let (mut ours, theirs) = UnixStream::pair().unwrap();
+            let array = &mut array;
+            let child = Idle::fork(|| {
+                let begun = AtomicBool::new(false);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        begun.store(true, SeqCst);
+                        for _ in 0..round * 7919 % 20000 {
+                            std::hint::spin_loop();
+                        }
+                        array.push(1).unwrap();
+                    });
+                    while !begun.load(SeqCst) {
+                        std::hint::spin_loop();
+                    }
+                    // When it runs, it has done what the library does in a new child.
+                    let mut wire = &theirs;
+                    let say_id = move || wire.write_all(&std::process::id().to_ne_bytes()).unwrap();
+                    std::mem::forget(Idle::fork(say_id));
+                });
+                (&theirs).write_all(&[0; 4]).unwrap();
+            });
+            let told = [(); 2].map(|()| {
+                let mut number = [0; 4];
+                ours.read_exact(&mut number).unwrap();
+                libc::pid_t::from_ne_bytes(number)
+            });
+            drop(child);
+            let grandchild = Idle(told[0] + told[1]);
+            assert_eq!(array.lock(Wait::No), Ok(()), "round {round}: the lock ends with who took it");
+            array.unlock().unwrap();
+            drop(grandchild);
+        }
     });
 }
 
