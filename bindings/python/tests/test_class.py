@@ -15,25 +15,13 @@ import pytest
 import mmap_backed_array
 from conftest import standard_codes
 from mmap_backed_array import mmaparray
+from typecodes import samples
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'u' type code:DeprecationWarning")
 
-VALUES = {
-    **dict.fromkeys("efd", [0.5, -0.0, math.inf, -math.inf]),
-    **dict.fromkeys("FD", [1 + 2j, -0.5, 0]),
-    **dict.fromkeys("uw", ["a", "'", "\0", "\U0001f600"]),
-    "c": [b"a", b"\0", b"\xff"],
-    "?": [True, False],
-}
-
-
-def values(code):
-    return VALUES.get(code, [1, 0, 127])
-
-
 @pytest.mark.parametrize("code", mmap_backed_array.typecodes)
 def test_what_it_says_of_itself_makes_an_equal_one(code):
-    for a in (mmaparray(code), mmaparray(code, values(code))):
+    for a in (mmaparray(code), mmaparray(code, samples(code))):
         again = eval(repr(a), {"array": mmaparray, "inf": math.inf})
         assert again == a and again.typecode == code and again.tobytes() == a.tobytes()
         if code in standard_codes():
@@ -50,9 +38,9 @@ def test_a_subclass_is_named_in_what_it_says():
 
 @pytest.mark.parametrize("code", mmap_backed_array.typecodes)
 def test_it_matches_patterns_of_sequences(code):
-    match mmaparray(code, values(code)):
+    match mmaparray(code, samples(code)):
         case [first, *rest]:
-            assert [first, *rest] == values(code)
+            assert [first, *rest] == samples(code)
         case _:
             raise AssertionError
     match mmaparray(code):

@@ -10,49 +10,18 @@ import pytest
 import mmap_backed_array
 from conftest import standard_codes
 from mmap_backed_array import mmaparray
+from typecodes import TYPES, samples
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'u' type code:DeprecationWarning")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     STANDARD = standard_codes()
 
-DTYPES = {
-    "b": numpy.byte,
-    "B": numpy.ubyte,
-    "h": numpy.short,
-    "H": numpy.ushort,
-    "i": numpy.intc,
-    "I": numpy.uintc,
-    "l": numpy.long if hasattr(numpy, "long") else numpy.int_,
-    "L": numpy.ulong if hasattr(numpy, "ulong") else numpy.uint,
-    "q": numpy.longlong,
-    "Q": numpy.ulonglong,
-    "e": numpy.half,
-    "f": numpy.single,
-    "d": numpy.double,
-    "F": numpy.csingle,
-    "D": numpy.cdouble,
-    "?": numpy.bool_,
-    "c": "S1",
-    "u": "U1",
-    "w": "U1",
-}
-VALUES = {**dict.fromkeys("uw", ["a", "\0", "\U0001f600"]), "c": [b"a", b"\0", b"\xff"], "?": [True, False, True]}
-
-
-def values(code):
-    return VALUES.get(code, [1, 0, 3])
-
-
-def test_every_typecode_is_here():
-    assert set(DTYPES) == set(mmap_backed_array.typecodes)
-
-
-@pytest.mark.parametrize("code", DTYPES)
+@pytest.mark.parametrize("code", TYPES)
 def test_numpy_shares_memory_and_type(code):
-    a = mmaparray(code, values(code))
-    for n in (numpy.asarray(a), numpy.frombuffer(a, DTYPES[code])):
-        assert n.dtype == numpy.dtype(DTYPES[code])
+    a = mmaparray(code, samples(code))
+    for n in (numpy.asarray(a), numpy.frombuffer(a, TYPES[code].dtype)):
+        assert n.dtype == numpy.dtype(TYPES[code].dtype)
         assert n.shape == (3,)
         assert n.ctypes.data == a.buffer_info()[0]
         assert n.flags.writeable and not n.flags.owndata
@@ -63,19 +32,19 @@ def test_numpy_shares_memory_and_type(code):
         assert n[2] == n[0]
 
 
-@pytest.mark.parametrize("code", DTYPES)
+@pytest.mark.parametrize("code", TYPES)
 def test_contiguous_arrays_of_the_same_type_are_taken_whole(code):
-    n = numpy.array(values(code), DTYPES[code])
+    n = numpy.array(samples(code), TYPES[code].dtype)
     a = mmaparray(code)
     a.extend(n)
-    assert a.tolist() == values(code)
+    assert a.tolist() == samples(code)
     a[1:2] = n  # of another length
-    assert a.tolist() == [values(code)[i] for i in (0, 0, 1, 2, 2)]
+    assert a.tolist() == [samples(code)[i] for i in (0, 0, 1, 2, 2)]
     a[::2] = n
-    assert a.tolist() == [values(code)[i] for i in (0, 0, 1, 2, 2)]
+    assert a.tolist() == [samples(code)[i] for i in (0, 0, 1, 2, 2)]
     a.__iadd__(n)  # a += n is NumPy's, with arrays of any kind
-    assert a[5:] == mmaparray(code, values(code))
-    assert mmaparray(code, n).tolist() == values(code)
+    assert a[5:] == mmaparray(code, samples(code))
+    assert mmaparray(code, n).tolist() == samples(code)
     a[:] = n[:0]
     assert a.tolist() == []
 
@@ -201,15 +170,15 @@ def test_scalars_are_elements_of_our_own_types():
         assert mmaparray(code, [numpy.csingle(1 + 2j), numpy.double(3), numpy.int16(4)]).tolist() == [1 + 2j, 3, 4]
 
 
-@pytest.mark.parametrize("code", DTYPES)
+@pytest.mark.parametrize("code", TYPES)
 def test_the_scalars_of_a_type_go_in_and_are_found(code):
-    n = numpy.array(values(code), DTYPES[code])
+    n = numpy.array(samples(code), TYPES[code].dtype)
     if code in "bBhHiIlLqQedfFD?":
         a = mmaparray(code, list(n))
-        assert a.tolist() == values(code)
+        assert a.tolist() == samples(code)
         for number, scalar in enumerate(n):
-            assert a.index(scalar) == values(code).index(values(code)[number])
-            assert a.count(scalar) == values(code).count(values(code)[number])
+            assert a.index(scalar) == samples(code).index(samples(code)[number])
+            assert a.count(scalar) == samples(code).count(samples(code)[number])
             assert scalar in a
 
 

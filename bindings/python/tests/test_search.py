@@ -12,6 +12,7 @@ import pytest
 import mmap_backed_array
 from conftest import standard_codes
 from mmap_backed_array import mmaparray
+from typecodes import TYPES
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'u' type code:DeprecationWarning")
 
@@ -63,20 +64,19 @@ VALUES = [
 
 
 def elements(code):
-    if code in "uw":
+    kind = TYPES[code].kind
+    if kind == "text":
         return ["a", "b", "\0", "\xe9", "\U0001f600", "\ud800", "a"]
-    if code == "c":
+    if kind == "byte":
         return [b"a", b"b", b"\0", b"\xff", b"a"]
-    if code == "?":
+    if kind == "truth":
         return [True, False, True]
-    if code in "FD":
+    if kind == "complex":
         return [1, 0, 2 + 3j, 1, complex(0, -0.0), complex(math.nan, 1), complex(0.1, 0.1), 2**53, math.inf, 1j]
-    if code in "efd":
+    if kind == "real":
         large = [2.0**53, 2.0**63, 3.4028234663852886e38] if code != "e" else [65504.0, 2.0**-24]
         return [0.0, 1.0, 1.5, -0.0, 0.1, 1.0, math.inf, -math.inf, math.nan, 255, *large]
-    bits = 8 * array.array(code).itemsize
-    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if code.islower() else (0, 2**bits - 1)
-    return [0, 1, 2, low, high, 1, 3, 127]
+    return [0, 1, 2, *TYPES[code].limits, 1, 3, 127]
 
 
 def model(code):

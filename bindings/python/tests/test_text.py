@@ -6,6 +6,7 @@ import pytest
 
 import mmap_backed_array
 from mmap_backed_array import mmaparray
+from typecodes import TYPES, codes
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'u' type code:DeprecationWarning")
 
@@ -42,7 +43,7 @@ def test_bytes_of_length_one():
     assert mmaparray("c", b"\x80") > mmaparray("c", b"\x7f")
 
 
-@pytest.mark.parametrize("code", "uw")
+@pytest.mark.parametrize("code", codes("text"))
 def test_characters(code):
     text = "a\0\xe9\u20ac\U0001f600\ud800\U0010ffff"
     a = mmaparray(code, text)
@@ -61,7 +62,7 @@ def test_characters(code):
         with pytest.raises(TypeError):
             a.fromunicode(wrong)
     assert repr(mmaparray(code, "a'\0")) == f"array('{code}', {'a' + chr(39) + chr(0)!r})"
-    for other in set(mmap_backed_array.typecodes) - set("uw"):
+    for other in set(TYPES) - set(codes("text")):
         b = mmaparray(other)
         for call in (lambda: b.fromunicode("a"), b.tounicode, lambda: b.fromstring("a")):
             with pytest.raises(ValueError, match="'u' or 'w'"):
@@ -69,7 +70,7 @@ def test_characters(code):
         assert len(b) == 0
 
 
-@pytest.mark.parametrize("code", "uw")
+@pytest.mark.parametrize("code", codes("text"))
 @pytest.mark.parametrize("bad", [0x110000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
 def test_what_is_no_character_raises_and_is_not_lost(code, bad):
     memory = struct.pack("=III", ord("a"), bad, bad)

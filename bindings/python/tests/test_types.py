@@ -10,15 +10,11 @@ import pytest
 
 import mmap_backed_array
 from mmap_backed_array import mmaparray
+from typecodes import TYPES, codes
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'u' type code:DeprecationWarning")
 
-INTEGERS = "bBhHiIlLqQ"
-
-
-def limits(code):
-    bits = 8 * struct.calcsize(code)
-    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if code.islower() else (0, 2**bits - 1)
+INTEGERS = codes("signed", "unsigned")
 
 
 def stores(a, value):
@@ -43,13 +39,12 @@ def refused(a, value, *errors):
 
 
 def test_the_typecodes_are_these():
-    assert sorted(mmap_backed_array.typecodes) == sorted("bBhHiIlLqQefdFD?cuw")
+    assert sorted(mmap_backed_array.typecodes) == sorted(TYPES)
     assert set(array.typecodes) <= set(mmap_backed_array.typecodes) | {"Zf", "Zd"}
-    sizes = {"e": 2, "F": 8, "D": 16, "u": 4, "w": 4}
-    for code in mmap_backed_array.typecodes:
+    for code, expected in TYPES.items():
         a = mmaparray(code)
         assert a.typecode == code and type(a.typecode) is str
-        assert a.itemsize == sizes.get(code) or a.itemsize == struct.calcsize(code)
+        assert a.itemsize == expected.size
     for wrong, error in [("z", ValueError), ("\xe9", ValueError), ("", TypeError), ("ii", TypeError)]:
         with pytest.raises(error, match="typecode"):
             mmaparray(wrong)
@@ -57,7 +52,7 @@ def test_the_typecodes_are_these():
 
 @pytest.mark.parametrize("code", INTEGERS)
 def test_integers_reach_from_end_to_end_and_no_further(code):
-    low, high = limits(code)
+    low, high = TYPES[code].limits
     a = mmaparray(code, [low, high, 0])
     assert a.tolist() == array.array(code, [low, high, 0]).tolist()
     assert [a[0], a.pop(1), list(a)] == [low, high, [low, 0]]

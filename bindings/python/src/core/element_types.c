@@ -337,11 +337,15 @@ static Seek seek_character(PyObject *object, char *to) {
 /* The functions above of one name. */
 #define FUNCTIONS(name) load_##name, fill_##name, convert_##name, seek_##name
 
+/* A row for text. Whole texts go in and out as those of wchar_t, so that another size is an error here. */
+#define TEXT_ROW(letter, size, code)                                                                         \
+    { letter, (size) * sizeof(char[(size) == sizeof(wchar_t) ? 1 : -1]), TEXT, code, "w", FUNCTIONS(character) }
+
 const ElementType mbapy_element_types[] = {
     {'b', 1, SIGNED, "b", "b", FUNCTIONS(int8)},
     {'B', 1, UNSIGNED, "B", "B", FUNCTIONS(uint8)},
-    {'u', sizeof(wchar_t), TEXT, "u", "w", FUNCTIONS(character)},
-    {'w', 4, TEXT, "w", "w", FUNCTIONS(character)},
+    TEXT_ROW('u', sizeof(wchar_t), "u"),
+    TEXT_ROW('w', 4, "w"),
     {'h', 2, SIGNED, "h", "h", FUNCTIONS(int16)},
     {'H', 2, UNSIGNED, "H", "H", FUNCTIONS(uint16)},
     {'i', sizeof(int), SIGNED, "i", "i", FUNCTIONS(int32)},
