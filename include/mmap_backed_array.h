@@ -304,7 +304,8 @@
 #define MBA_ETRUNCATED (-110)
 
 /*
- This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs.
+ This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs;
+ or it can't become longer, since it is sealed against that (`F_SEAL_GROW`).
  */
 #define MBA_EFIXED (-111)
 

@@ -76,7 +76,8 @@ pub const MBA_ECORRUPT: i32 = -109;
 /// someone truncated it, and the guard (`mba_guard_enable`) has put zeros in the place of elements
 /// that this handle had.
 pub const MBA_ETRUNCATED: i32 = -110;
-/// This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs.
+/// This memory can't change its length: a copy-on-write map, the caller's memory, hugetlbfs;
+/// or it can't become longer, since it is sealed against that (`F_SEAL_GROW`).
 pub const MBA_EFIXED: i32 = -111;
 /// A bug in the library was caught at the boundary. The handle refuses further work; free it.
 pub const MBA_EPANIC: i32 = -112;

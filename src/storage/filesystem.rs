@@ -49,6 +49,11 @@ pub(super) fn is_sealed(fd: RawFd) -> Result<bool> {
     Ok(sys::seals(fd)? & libc::F_SEAL_SHRINK != 0)
 }
 
+/// Whether the file can't become longer.
+pub(super) fn is_sealed_against_growth(fd: RawFd) -> Result<bool> {
+    Ok(sys::seals(fd)? & libc::F_SEAL_GROW != 0)
+}
+
 /// Whether the file takes no `pwrite` and a writable map of more than the file lengthens it.
 pub(super) fn is_hugetlbfs(fd: RawFd) -> Result<bool> {
     Ok(sys::file_system(fd)? == HUGETLBFS_MAGIC)

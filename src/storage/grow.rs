@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use memmap2::Advice;
 
 use super::access::Access;
-use super::filesystem::FileSystemTraits;
+use super::filesystem::{self, FileSystemTraits};
 use super::footer::{self, BELL_AT, FIXED, Footer, GRAIN, MOVED};
 use super::lock::Wait;
 use super::{File, Storage, sys};
@@ -117,6 +117,9 @@ impl Storage {
                 // Less may still fit: halve what goes beyond the need.
                 Err(error) if error.is_no_room() && target > least => {
                     target = least + (target - least) / 2 / GRAIN * GRAIN;
+                }
+                Err(Error::Os(libc::EPERM)) if filesystem::is_sealed_against_growth(file.mapping.fd())? => {
+                    return Err(Error::Fixed);
                 }
                 Err(error) => return Err(error),
             }

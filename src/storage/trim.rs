@@ -26,7 +26,7 @@ impl Storage {
         match self.grow(file, self.len(), GrowthPolicy::Exact) {
             // A file that can't have a footer is truncated, if nobody else has it open.
             Err(error)
-                if (error.is_no_room() || error == Error::Limit)
+                if (error.is_no_room() || matches!(error, Error::Limit | Error::Fixed))
                     && !file.state.traits().sealed
                     && !will_look_like_footer =>
             {

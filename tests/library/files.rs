@@ -1,7 +1,7 @@
 //! A file is just its elements, also in the cases where sizes and bytes look like something else than they are. And
 //! how files and descriptors are opened and made.
 
-use std::ffi::CString;
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -57,17 +57,40 @@ fn elements_set_to_what_reads_as_a_record_stay_elements() {
 }
 
 /// Sealed memory can't be truncated, so that where it can't get a record either nothing may have moved.
+fn sealable_memory() -> OwnedFd {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is a string; the descriptor is new.
+    unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"sealed".as_ptr(), flags)) }
+}
+
+/// It can become shorter, by being truncated, as long as nobody else has it.
+#[test]
+fn memory_sealed_against_growth_has_a_length_that_cannot_grow() {
+    for len in [4096, 5000] {
+        let mut memory = std::fs::File::from(sealable_memory());
+        memory.write_all(&vec![7; len]).unwrap();
+        // SAFETY: no memory is passed.
+        assert_eq!(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) }, 0);
+        let mut array = MmapArray::<u8>::from_fd(memory.as_fd(), &writable()).unwrap();
+        for result in
+            [array.push(8), array.extend_from_slice(&[8; 5]), array.insert(0, 8), array.reserve(len + 1)]
+        {
+            assert_eq!(result, Err(Error::Fixed));
+        }
+        assert_eq!(array.to_vec(..), Ok(vec![7; len]));
+        assert_eq!(array.pop(), Ok(Some(7)));
+        let reader = MmapArray::<u8>::from_fd(memory.as_fd(), &OpenOptions::new()).unwrap();
+        assert_eq!(reader.to_vec(..), Ok(vec![7; len - 1]));
+        assert_eq!(array.pop(), Err(Error::Fixed), "somebody else has it");
+        assert_eq!(array.push(8), Err(Error::Fixed));
+        assert_eq!(array.to_vec(..), Ok(vec![7; len - 1]));
+    }
+}
+
 #[test]
 fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
     alone("sealed_memory_without_room_for_a_record_stays_as_it_is", || {
-        let name = CString::new("sealed").unwrap();
-        // SAFETY: the name is a string; the descriptor is new.
-        let memory = unsafe {
-            OwnedFd::from_raw_fd(libc::memfd_create(
-                name.as_ptr(),
-                libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
-            ))
-        };
+        let memory = sealable_memory();
         let bytes: Vec<u8> = (0..4096u32).map(|at| (at % 251) as u8).collect();
         // SAFETY: the bytes are valid for their length; then only numbers are passed.
         unsafe {

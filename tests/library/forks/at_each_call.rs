@@ -248,7 +248,9 @@ fn a_child_forked_while_its_parent_keeps_others_out() {
             set_array(Bytes::open_with(&path, &writable()).unwrap())
         };
         // With a child there it can't be truncated.
-        let shorten = |array: &mut Bytes| drop(array.resize(LEN - 1));
+        let shorten = |array: &mut Bytes| {
+            let _ = array.resize(LEN - 1);
+        };
         for order in [REFRESH, APPEND] {
             fork_at_each_call(
                 prepare,
