@@ -176,7 +176,7 @@ fn on_a_file(name: &str, options: &OpenOptions, len: usize, call: impl Fn(&Path,
 #[test]
 fn a_child_forked_at_any_moment_of_a_call_keeps_no_lock() {
     alone("a_child_forked_at_any_moment_of_a_call_keeps_no_lock", || {
-        let (grown, exact) = (writable(), writable().exact(true).clone());
+        let (grown, exact) = (writable(), writable().exact(true).to_owned());
         on_a_file("append", &grown, 5000, |_, array| array.push(7).unwrap());
         on_a_file("pop", &grown, 5000, |_, array| {
             array.pop().unwrap();
