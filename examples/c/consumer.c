@@ -1,6 +1,7 @@
 /*
  * Follows a file of doubles while a producer appends to it, until it has seen COUNT of them. The pointer is
- * taken once: it stays right however much the file grows.
+ * taken once: it stays right however much the file grows. If the producer takes elements away, the consumer
+ * notices by the epoch, and begins again.
  *
  * In the checkout, after `cargo build --release`:
  *
@@ -42,15 +43,27 @@ int main(int argc, char **argv)
     const double *readings = mba_data_ptr(array);
     size_t seen = 0;
     double sum = 0;
-    while (seen < count && (code = mba_refresh(array)) == MBA_OK) {
+    while (seen < count) {
+        uint64_t epoch = mba_epoch(array);
         size_t len = mba_len(array);
-        if (len <= seen) {
+        double more = 0;
+        for (size_t at = seen; at < len; at++) {
+            more += readings[at];
+        }
+        if ((code = mba_refresh(array)) != MBA_OK) {
+            break;
+        }
+        if (mba_epoch(array) != epoch) {
+            seen = 0; /* elements were taken away or moved: what was copied may be wrong */
+            sum = 0;
+            continue;
+        }
+        if (len == seen) {
             wait_a_millisecond();
             continue;
         }
-        for (; seen < len; seen++) {
-            sum += readings[seen];
-        }
+        seen = len;
+        sum += more;
         printf("%zu readings, mean %g\n", seen, sum / (double)seen);
         fflush(stdout);
     }
