@@ -70,6 +70,12 @@ def repeat(a, call, times):
     return count
 
 
+def close_under_a_view(a):
+    view = memoryview(a)
+    a.close()
+    return view.tobytes()
+
+
 def changing(a):
     """What changes an array and, for most, brings it back."""
     value, own = a[0], a[:3]
@@ -123,7 +129,7 @@ def looking(a):
 
 def under_a_view(a):
     with memoryview(a):
-        for call in (a.pop, a.clear, a.close, lambda: a.remove(a[0]), lambda: a.__delitem__(0), lambda: a.__imul__(0)):
+        for call in (a.pop, a.clear, lambda: a.remove(a[0]), lambda: a.__delitem__(0), lambda: a.__imul__(0)):
             check(call)
 
 
@@ -182,6 +188,7 @@ def makers(code, directory):
         *(lambda x=x: opened(path, "i", **x) for x in ({"reservation": -1}, {"permissions": text}, {"exact": True})),
         *(lambda x=x: shm(*x) for x in (("no/such", "i"), (5, "i"), ("none", "i"))),
         *(lambda x=x: from_fd(*x) for x in ((10**6, "i"), (failing, "i"), (some, "i", "x"))),
+        lambda: close_under_a_view(mmaparray(code, some)),
         *(lambda x=x: getattr(mmaparray(code, some), x)() for x in ("close", "capsule", "lock", "__iter__", "flush")),
         lambda: mmap_backed_array.shm_unlink("none"),
         lambda: Mine(code, some),

@@ -76,8 +76,6 @@ def test_a_read_only_array_gives_read_only_views(place):
             assert view.readonly
             with pytest.raises(TypeError):
                 view[0] = 1
-            with pytest.raises(BufferError):
-                a.close()
         with pytest.raises((TypeError, BufferError)):
             (ctypes.c_int * 2).from_buffer(a)
         with pytest.raises(TypeError):

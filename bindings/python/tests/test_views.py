@@ -1,9 +1,12 @@
 """Views: an array grows while memoryviews and NumPy arrays look at it, and they stay valid, each with its own length;
-what would make it shorter or close it raises BufferError and changes nothing."""
+what would make it shorter raises BufferError and changes nothing. Closing leaves them the memory."""
 
 import array
 import ctypes
+import gc
 import io
+import mmap
+import os
 
 import numpy
 import pytest
@@ -45,7 +48,7 @@ def growing(a):
 
 
 def shortening(a):
-    """Every way to become shorter or closed, where there are ten elements."""
+    """Every way to become shorter, where there are ten elements."""
     return {
         "pop": lambda: a.pop(),
         "pop from within": lambda: a.pop(3),
@@ -61,8 +64,6 @@ def shortening(a):
         "nothing for steps": lambda: a.__setitem__(slice(None, None, 2), array.array("i")),
         "*= 0": lambda: a.__imul__(0),
         "*= -1": lambda: a.__imul__(-1),
-        "close": lambda: a.close(),
-        "exit": lambda: a.__exit__(None, None, None),
     }
 
 
@@ -103,7 +104,7 @@ def test_the_address_never_moves_and_each_view_keeps_its_length(a):
 @pytest.mark.parametrize(
     "view_of", [memoryview, numpy.asarray, lambda a: memoryview(a)[:0], (ctypes.c_int * 2).from_buffer]
 )
-def test_what_would_shorten_or_close_under_a_view_changes_nothing(a, name, view_of):
+def test_what_would_shorten_under_a_view_changes_nothing(a, name, view_of):
     view = view_of(a)
     with pytest.raises(BufferError, match="while views of it exist"):
         shortening(a)[name]()
@@ -112,16 +113,112 @@ def test_what_would_shorten_or_close_under_a_view_changes_nothing(a, name, view_
     assert len(a) == 11
     del view
     shortening(a)[name]()  # and once it is gone, nothing is in the way
-    assert a.closed or len(a) < 11
+    assert len(a) < 11
 
 
-def test_a_with_statement_says_that_views_are_left(place):
-    with pytest.raises(BufferError), mmap_backed_array.open(place / "array", "i", "w+") as a:
+def mapped(name):
+    with open("/proc/self/maps") as file:
+        return file.read().count(str(name))
+
+
+@pytest.mark.parametrize("view_of", [memoryview, numpy.asarray, (ctypes.c_int * 10).from_buffer])
+@pytest.mark.parametrize("end", [lambda a: a.close(), lambda a: a.__exit__(None, None, None)])
+def test_views_keep_the_memory_of_a_closed_array(a, view_of, end):
+    view = view_of(a)
+    address = a.buffer_info()[0]
+    end(a)
+    assert a.closed
+    with pytest.raises(ValueError, match="closed"):
+        a[0]
+    assert numpy.frombuffer(view, "i").ctypes.data == address and list(view) == list(range(10))
+    view[3] = 77
+    assert view[3] == 77
+    a.close()
+    assert list(view)[2:5] == [2, 77, 4]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_closing_under_a_view_gives_back_all_but_the_memory(place, exact):
+    path = place / "array"
+    a = mmap_backed_array.open(path, "i", "w+", exact=exact)
+    a.extend(range(10))
+    fd = a.fileno()
+    first, second = memoryview(a), numpy.asarray(a)
+    a.close()
+    assert path.stat().st_size == 40
+    with mmap_backed_array.open(path, "i", "r+") as b:
+        b.append(10)  # nobody else has the lock
+        b.extend(range(11, 100_000))
+        b[0] = 5
+        assert (first[0], second[0]) == (5, 5)
+        b.clear()
+        # What the views see as elements stays in memory, also when there are no such elements any more.
+        assert first.tolist() == second.tolist() == [5, *range(1, 10)]
+    del a
+    first.release()
+    assert mapped(path) == 1
+    del second
+    assert mapped(path) == 0
+    with pytest.raises(OSError):
+        os.fstat(fd)
+    mmap_backed_array.open(path, "i", "r+").close()
+    assert path.stat().st_size == 0
+
+
+def test_an_array_over_an_mmap_object_is_closed_under_views():
+    memory = mmap.mmap(-1, 40)
+    a = mmaparray("i", mmap=memory)
+    view = memoryview(a)
+    a.close()
+    assert a.closed and view.tolist() == [0] * 10
+    with pytest.raises(BufferError):
+        memory.close()
+    view.release()
+    memory.close()
+
+
+def test_the_end_of_a_with_statement_hides_no_exception(place):
+    path = place / "array"
+    with pytest.raises(KeyError), mmap_backed_array.open(path, "i", "w+") as a:
         a.append(1)
         view = memoryview(a)
-    assert view.tolist() == [1] and not a.closed
-    view.release()
+        raise KeyError
+    assert a.closed and view.tolist() == [1] and path.stat().st_size == 4
+    # Nor where closing fails.
+    with pytest.raises(KeyError) as caught, mmap_backed_array.open(path, "i", "r+") as a:
+        capsule = a.capsule()
+        raise KeyError
+    assert "capsule" in "".join(caught.value.__notes__) and not a.closed
+    with pytest.raises(BufferError, match="capsule"), a:
+        pass
+    del capsule
     a.close()
+
+
+def test_elements_stay_for_who_reads_them_while_garbage_closes_the_array():
+    class Closes:
+        def __init__(self, a):
+            self.a, self.me = a, self
+
+        def __del__(self):
+            self.a.close()
+
+    for call in (lambda a: a[2:], lambda a: a[::2], lambda a: a.tolist(), lambda a: list(a[:3])):
+        for code in "iF":
+            a = mmaparray(code, range(1000))
+            expected = call(mmaparray(code, range(1000)))
+            before = gc.get_threshold()
+            gc.collect()
+            Closes(a)
+            gc.set_threshold(1)
+            try:
+                result = call(a)
+            except ValueError:
+                result = None
+            finally:
+                gc.set_threshold(*before)
+            assert result is None or result == expected
+            gc.collect()
 
 
 def test_the_last_of_many_views_counts(a):

@@ -159,7 +159,8 @@ PyDoc_STRVAR(documentation,
 "from_fd() make arrays on files, in named shared memory, and over descriptors.\n"
 "\n"
 "Memory never moves, so that an array can grow while memoryviews and NumPy arrays look at it; each view keeps\n"
-"its own length. What would make it shorter, or close it, raises BufferError while there are views.");
+"its own length. What would make it shorter raises BufferError while there are views. Closing it leaves them\n"
+"the memory.");
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)documentation},

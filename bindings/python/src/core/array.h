@@ -27,6 +27,7 @@ typedef struct {
     Py_ssize_t count;             /* the length, or -1: the library must be asked */
     State *state;                 /* lives as long as the type */
     Py_ssize_t exports;           /* views of the elements that exist */
+    mba_mapping *left;            /* the memory of a closed array that such views look at, or NULL */
     Py_ssize_t pins;              /* capsules of the handle that exist */
     PyObject *mmap;               /* the mmap.mmap object that has the memory, or NULL */
     Py_buffer mmap_view;          /* of it */

@@ -34,7 +34,7 @@ static int borrow_ours(MmapArray *array, MmapArray *theirs, BorrowedElements *el
     if (mbapy_must_be_open(theirs) < 0)
         return -1;
     if (theirs != array) {
-        theirs->exports++;
+        mbapy_begin_export(theirs);
         elements->pinned = theirs;
     } else if (array->busy && mbapy_may_change(array, false) < 0) {
         return -1; /* to wait later would be to let others change what is borrowed */
@@ -84,7 +84,7 @@ int mbapy_borrow(MmapArray *array, PyObject *object, BorrowedElements *elements)
 void mbapy_give_back(BorrowedElements *elements) {
     if (elements->pinned != NULL) {
         ENTER(elements->pinned);
-        elements->pinned->exports--;
+        mbapy_end_export(elements->pinned);
         LEAVE();
     }
     PyBuffer_Release(&elements->view);

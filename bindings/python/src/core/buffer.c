@@ -32,7 +32,7 @@ static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
     view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? &view->itemsize : NULL;
     view->suboffsets = NULL;
     view->obj = Py_NewRef((PyObject *)array);
-    array->exports++;
+    mbapy_begin_export(array);
     return 0;
 }
 
@@ -46,7 +46,7 @@ int mbapy_get_buffer(PyObject *self, Py_buffer *view, int flags) {
 void mbapy_release_buffer(PyObject *self, Py_buffer *view) {
     (void)view;
     ENTER(self);
-    ((MmapArray *)self)->exports--;
+    mbapy_end_export((MmapArray *)self);
     LEAVE();
 }
 

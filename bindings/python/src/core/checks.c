@@ -5,7 +5,7 @@ int mbapy_may_change(MmapArray *array, bool shorter) {
     if (mbapy_wait_until_idle(array) < 0)
         return -1;
     if (shorter && array->exports > 0) {
-        PyErr_SetString(PyExc_BufferError, "an array can't be made shorter or closed while views of it exist");
+        PyErr_SetString(PyExc_BufferError, "an array can't be made shorter while views of it exist");
         return -1;
     }
     if (array->mmap != NULL && (array->exports > 0 || array->pins > 0)) {

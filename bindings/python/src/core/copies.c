@@ -101,6 +101,7 @@ PyObject *mbapy_standard_copy(MmapArray *array, PyObject *template, Py_ssize_t s
 }
 
 static PyObject *mmaparray_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count) {
+    const char *from = array->data + start * array->element_type->size;
     MmapArray *copy = mbapy_new_anonymous(array->state, array->element_type);
     if (copy == NULL)
         return NULL;
@@ -108,7 +109,7 @@ static PyObject *mmaparray_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t s
         Py_DECREF((PyObject *)copy);
         return NULL;
     }
-    copy_range(array->element_type, copy->data, array->data + start * array->element_type->size, step, count);
+    copy_range(array->element_type, copy->data, from, step, count);
     return (PyObject *)copy;
 }
 
@@ -120,11 +121,11 @@ PyObject *mbapy_copy_slice(MmapArray *array, PyObject *slice) {
     if (template == NULL || mbapy_must_be_open(array) < 0)
         return NULL;
     Py_ssize_t count = PySlice_AdjustIndices(mbapy_length(array), &start, &stop, step);
-    /* Making the copy may collect garbage, and so run code, which must leave the elements where they are. */
-    array->exports++;
+    /* Making the copy may collect garbage, and so run code, which may close the array: the elements stay where they are. */
+    mbapy_begin_export(array);
     PyObject *copy = template != Py_None ? mbapy_standard_copy(array, template, start, step, count)
                                          : mmaparray_copy(array, start, step, count);
-    array->exports--;
+    mbapy_end_export(array);
     return copy;
 }
 

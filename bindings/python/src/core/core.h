@@ -105,7 +105,8 @@ extern PyGetSetDef mbapy_growth_lock_properties[];
 
 /* Makes a new `array` one over the caller's mmap.mmap object. */
 int mbapy_use_mmap_object(MmapArray *array, PyObject *mmap);
-/* Frees the handle and the view of the object's memory. The array counts as closed then. */
+/* Frees the handle, and the view of the object's memory unless the array itself has views. The array counts as closed
+   then. */
 void mbapy_detach_mmap_object(MmapArray *array);
 /* Makes the object as long as `count` elements take, or leaves everything as it was. */
 int mbapy_resize_mmap_object(MmapArray *array, Py_ssize_t count);
@@ -132,6 +133,9 @@ MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const ElementType *e
 int mbapy_open_anonymous(MmapArray *array);
 /* An empty array in anonymous memory. */
 MmapArray *mbapy_new_anonymous(State *state, const ElementType *element_type);
+/* Views of the elements: each beginning is followed by an end. The memory stays until then, also if the array is closed. */
+void mbapy_begin_export(MmapArray *array);
+void mbapy_end_export(MmapArray *array);
 int mbapy_traverse(PyObject *self, visitproc visit, void *arg);
 void mbapy_deallocate(PyObject *self);
 extern PyMethodDef mbapy_lifetime_methods[];

@@ -17,8 +17,9 @@ static PyObject *list_by_copy(MmapArray *array, PyObject *template, Py_ssize_t c
 }
 
 static PyObject *list_by_filling(MmapArray *array, Py_ssize_t count) {
+    const char *data = array->data;
     PyObject *list = PyList_New(count);
-    if (list != NULL && array->element_type->fill(list, array->data, count) < 0)
+    if (list != NULL && array->element_type->fill(list, data, count) < 0)
         Py_CLEAR(list);
     return list;
 }
@@ -29,10 +30,10 @@ PyObject *mbapy_to_list(MmapArray *array) {
         return NULL;
     Py_ssize_t count = mbapy_length(array);
     bool by_copy = template != Py_None && count >= LEAST_BY_COPY && count <= MOST_BY_COPY / array->element_type->size;
-    /* Making the list may collect garbage, and so run code, which must leave the elements where they are. */
-    array->exports++;
+    /* Making the list may collect garbage, and so run code, which may close the array: the elements stay where they are. */
+    mbapy_begin_export(array);
     PyObject *list = by_copy ? list_by_copy(array, template, count) : list_by_filling(array, count);
-    array->exports--;
+    mbapy_end_export(array);
     return list;
 }
 

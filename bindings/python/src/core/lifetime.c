@@ -29,7 +29,22 @@ MmapArray *mbapy_new_anonymous(State *state, const ElementType *element_type) {
     return array;
 }
 
-/* Frees the handle and the memory. An error, if it is to be reported, means that something was lost. */
+void mbapy_begin_export(MmapArray *array) {
+    array->exports++;
+}
+
+void mbapy_end_export(MmapArray *array) {
+    if (--array->exports > 0 || array->handle != NULL)
+        return;
+    mba_mapping *left = array->left;
+    array->left = NULL;
+    mba_mapping_free(left);
+    if (array->mmap == NULL)
+        PyBuffer_Release(&array->mmap_view);
+}
+
+/* Frees the handle, and the memory unless views look at it. An error, if it is to be reported, means that something was
+   lost. */
 static int release_memory(MmapArray *array, bool report) {
     mba_array *handle = array->handle;
     int code = MBA_OK;
@@ -41,20 +56,17 @@ static int release_memory(MmapArray *array, bool report) {
     } else if (handle != NULL) {
         array->handle = NULL;
         mbapy_update_shortcuts(array);
-        code = mba_close(handle);
+        code = array->exports > 0 ? mba_detach(handle, &array->left) : mba_close(handle);
     }
     array->lock_depth = 0;
     return code == MBA_OK || !report ? 0 : mbapy_fail(array, code);
 }
 
 static int close_inside(MmapArray *array) {
-    if (array->handle != NULL && mbapy_may_change(array, true) < 0) {
-        if (array->handle != NULL)
-            return -1;
+    if (array->handle != NULL && mbapy_wait_until_idle(array) < 0)
         PyErr_Clear(); /* another thread has closed it while this one waited */
-    }
     if (array->pins > 0) {
-        PyErr_SetString(PyExc_BufferError, "an array can't be made shorter or closed while views of it exist");
+        PyErr_SetString(PyExc_BufferError, "an array can't be closed while C code has its handle in a capsule");
         return -1;
     }
     return release_memory(array, true);
@@ -67,9 +79,30 @@ static PyObject *enter_method(PyObject *self, PyObject *unused) {
     return mbapy_must_be_open((MmapArray *)self) < 0 ? NULL : Py_NewRef(self);
 }
 
+/* Tells an exception of the user's, which must not be hidden, that closing has failed with the one that is set. */
+static void add_note(PyObject *exception) {
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    PyObject *note = PyUnicode_FromFormat("Closing the array failed, too: %S", error);
+    PyObject *done = note == NULL ? NULL : PyObject_CallMethod(exception, "add_note", "O", note);
+    Py_XDECREF(done);
+    Py_XDECREF(note);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    PyErr_Clear();
+}
+
 static PyObject *exit_method(PyObject *self, PyObject *arguments) {
-    (void)arguments;
-    return close_method(self, NULL);
+    PyObject *type = NULL, *exception = NULL, *traceback = NULL;
+    if (!PyArg_ParseTuple(arguments, "|OOO:__exit__", &type, &exception, &traceback))
+        return NULL;
+    PyObject *result = close_method(self, NULL);
+    if (result != NULL || exception == NULL || !PyExceptionInstance_Check(exception))
+        return result;
+    add_note(exception);
+    return Py_NewRef(Py_None);
 }
 
 int mbapy_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -102,7 +135,7 @@ void mbapy_deallocate(PyObject *self) {
 PyMethodDef mbapy_lifetime_methods[] = {
     {"close", close_method, METH_NOARGS,
      PyDoc_STR("close($self, /)\n--\n\nClose the array, and truncate the file to its elements unless another handle is "
-               "growing it. BufferError while there are views. A second close does nothing.")},
+               "growing it. Views of it keep the memory. A second close does nothing.")},
     {"__enter__", enter_method, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nReturn the array.")},
     {"__exit__", exit_method, METH_VARARGS, PyDoc_STR("__exit__($self, /, *exception)\n--\n\nClose the array.")},
     {NULL, NULL, 0, NULL},

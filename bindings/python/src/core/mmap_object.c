@@ -32,7 +32,8 @@ void mbapy_detach_mmap_object(MmapArray *array) {
     mba_free(array->handle);
     array->handle = NULL;
     mbapy_update_shortcuts(array);
-    PyBuffer_Release(&array->mmap_view);
+    if (array->exports == 0)
+        PyBuffer_Release(&array->mmap_view);
 }
 
 int mbapy_use_mmap_object(MmapArray *array, PyObject *mmap) {
