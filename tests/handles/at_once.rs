@@ -16,7 +16,9 @@ use mmap_backed_array::capi::*;
 use super::board::Board;
 use super::calls;
 use super::footer;
-use super::ledger::{COUNTS, GATHERED, Ledger, MOST, STAGE, ZEROS, is_anybodys, is_word, name, word};
+use super::ledger::{
+    COUNTS, GATHERED, Ledger, MOST, STAGE, ZEROS, is_anybodys, is_torn, is_word, name, word,
+};
 use super::model::is_unsettled;
 use super::worker::ForkCall;
 use crate::helpers::raw::{Code, Raw};
@@ -787,16 +789,22 @@ fn load(raw: &Raw, byte: usize) -> u64 {
     unsafe { (*raw.data().add(byte).cast::<AtomicU64>()).load(Relaxed) }
 }
 
-/// A word is one that was stored there. A copy that is under way may be met in the midst of one; that passes.
+/// How long a copy may take whose thread has lost the processor in the midst of a word, on a busy machine.
+const COPYING: Duration = Duration::from_secs(20);
+
+/// A word is one that was stored there. A copy that is under way may be met in the midst of one; that passes, unless its
+/// process is killed.
 fn check_word(raw: &Raw, index: usize, part: usize, size: usize, scene: &Scene) {
-    let mut found = 0;
     let place = (!scene.are_moved).then_some(index);
-    for _ in 0..100 {
-        found = load(raw, index * size + part * 8);
-        if is_word(place, part, found) {
+    let mut began = None;
+    loop {
+        let found = load(raw, index * size + part * 8);
+        if is_word(place, part, found) || scene.are_killed && is_torn(index, part, found) {
             return;
+        }
+        if began.get_or_insert_with(Instant::now).elapsed() > COPYING {
+            panic!("word {part} of element {index} is {found:016x}, in a handle that knows {}", raw.len());
         }
         std::thread::yield_now();
     }
-    panic!("word {part} of element {index} is {found:016x}, in a handle that knows {}", raw.len());
 }

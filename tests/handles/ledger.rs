@@ -61,6 +61,19 @@ pub fn is_word(index: Option<usize>, at: usize, found: u64) -> bool {
     found == word(name, at) && (found == 0 || index.is_none_or(|index| name >> NONCE_BITS == index as u64))
 }
 
+/// Whether a word has its first bytes from one word that was stored in this place, and the others from another: the processor
+/// copies byte by byte, and may be taken from a thread anywhere.
+pub fn is_torn(index: usize, at: usize, found: u64) -> bool {
+    let words: Vec<u64> = std::iter::once(0)
+        .chain((1..1 << NONCE_BITS).map(|nonce| word((index as u64) << NONCE_BITS | nonce, at)))
+        .collect();
+    (1..8).any(|bytes| {
+        let first = (1u64 << (8 * bytes)) - 1;
+        let is_there = |mask: u64| words.iter().any(|word| (word ^ found) & mask == 0);
+        is_there(first) && is_there(!first)
+    })
+}
+
 /// Whether anybody may set the element.
 pub fn is_anybodys(index: usize) -> bool {
     index % 4 == 3
