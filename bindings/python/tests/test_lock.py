@@ -1,9 +1,12 @@
 """The growth lock: one handle at a time changes the length, in this process and between processes."""
 
+import copy
 import errno
 import os
+import pickle
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -223,3 +226,100 @@ def test_nobody_but_the_array_makes_its_lock():
     guard = mmaparray("I").lock()
     with pytest.raises(TypeError):
         type(guard)()
+
+
+def test_what_is_new_is_not_locked(place):
+    a = mmaparray("i", [1, 2, 3])
+    made = [a, a + a, a * 2, 2 * a, copy.copy(a), copy.deepcopy(a), mmaparray("?", [1])[:], mmaparray("D", a)]
+    made += [pickle.loads(pickle.dumps(a)), mmap_backed_array.open(place / "array", "i", "w+")]
+    made += [mmaparray(code, bytes(160)) for code in mmap_backed_array.typecodes]
+    for each in made:
+        assert not isinstance(each, mmaparray) or not each.locked
+    a.append(4)
+    assert a.locked
+
+
+def test_an_error_names_who_has_the_lock(two):
+    a, b = two
+    with a.lock():
+        for call in (lambda: b.append(1), lambda: b.lock(timeout=0)):
+            with pytest.raises(BlockingIOError, match=rf"another array of this process \({os.getpid()}\).*unlock\(\)"):
+                call()
+        with pytest.raises(TimeoutError, match="still locked by another array of this process"):
+            b.lock(timeout=0.001)
+        if os.path.exists(a.name):
+            with pytest.raises(BlockingIOError, match="another array of this process"):
+                mmap_backed_array.open(a.name, "I", "w+")
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                a.append(1)
+            except BlockingIOError as error:
+                code = 0 if f"process {os.getppid()}" in str(error) else 2
+            os._exit(code)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+def in_a_thread(call):
+    """The call's result, or its exception, in another thread."""
+    answer = []
+
+    def run():
+        try:
+            answer.append(call())
+        except Exception as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return answer[0]
+
+
+def test_another_thread_is_kept_out_like_another_handle(two):
+    a, _ = two
+    with a.lock():
+        for call in attempts(a):
+            error = in_a_thread(call)
+            assert isinstance(error, BlockingIOError) and "another thread" in str(error)
+            assert a.tolist() == [1, 2, 3]
+        assert isinstance(in_a_thread(lambda: a.lock(timeout=0.001)), TimeoutError)
+        # What others may do by other handles, threads may too.
+        for call in (lambda: a.__setitem__(0, 9), a.reverse, a.flush, a.refresh, lambda: a[0]):
+            assert not isinstance(in_a_thread(call), Exception)
+        a.append(4)
+    assert in_a_thread(lambda: a.append(5)) is None
+    assert a.tolist() == [3, 2, 9, 4, 5]
+    a.append(6)  # the lock that a change takes is for all threads
+
+
+def test_threads_take_turns(two):
+    a, _ = two
+    a[0] = 0
+
+    def work():
+        for _ in range(200):
+            with a.lock():
+                before = a[0]
+                threading.Event().wait(1e-5)
+                a[0] = before + 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert a[0] == 800 and not a.locked
+
+
+def test_any_thread_can_end_a_lock_and_the_end_of_the_block_takes_no_other(two):
+    a, _ = two
+    with a.lock():
+        assert in_a_thread(a.unlock) is None
+        assert not a.locked
+        assert in_a_thread(lambda: a.lock() and None) is None
+    # That of the thread, which has ended without giving it back.
+    assert a.locked
+    a.unlock()
+    a.append(1)

@@ -42,7 +42,7 @@ static PyObject *new_array(PyTypeObject *type, PyObject *arguments, PyObject *ke
         return NULL;
     int result = mmap != NULL ? mbapy_use_mmap_object(array, mmap) : mbapy_open_anonymous(array);
     if (result == 0 && initializer != NULL)
-        result = mbapy_initialize(array, initializer);
+        result = mbapy_initialize(array, initializer) < 0 ? -1 : mbapy_unlock_new(array);
     if (result < 0)
         Py_CLEAR(array);
     return (PyObject *)array;

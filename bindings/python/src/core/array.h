@@ -34,7 +34,9 @@ typedef struct {
     PyObject *name;               /* the path, or the name of shared memory, or NULL */
     const char *mode;             /* as in `open` */
     int lock_depth;               /* how many `with a.lock()` are within each other... */
-    pid_t lock_depth_pid;         /* ...in this process */
+    pid_t lock_depth_pid;         /* ...in this process... */
+    unsigned long lock_thread;    /* ...and thread */
+    unsigned long lock_turn;      /* how often the outermost of them has begun */
     bool shared_memory;           /* the name is one of shared memory, not a path */
     bool exact;                   /* the file's size follows the length */
     bool private;                 /* copy on write... */
@@ -67,13 +69,13 @@ static inline void mbapy_length_changed(MmapArray *array) {
 }
 
 /* Sets `data`, `growable` and `writable`. To be called after every change of what they follow from: the handle, `mmap`,
-   `busy`, `written`. */
+   `busy`, `written`, `lock_depth`. */
 static inline void mbapy_update_shortcuts(MmapArray *array) {
     bool open = array->handle != NULL;
     bool settable = open && !mba_is_readonly(array->handle) && (!array->private || array->written);
     mbapy_length_changed(array);
     array->data = open ? mba_data_ptr(array->handle) : NULL;
-    array->growable = open && !array->busy && array->mmap == NULL ? array->handle : NULL;
+    array->growable = open && !array->busy && array->mmap == NULL && array->lock_depth == 0 ? array->handle : NULL;
     array->writable = settable ? array->data : NULL;
 }
 

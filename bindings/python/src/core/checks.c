@@ -1,9 +1,18 @@
 /* What must hold before an array is changed: it is open, no view is in the way, and its elements can be set. */
 #include "core.h"
 
+#include <unistd.h>
+
+bool mbapy_is_locked_by_another_thread(MmapArray *array) {
+    return UNLIKELY(array->lock_depth > 0) && array->lock_thread != PyThread_get_thread_ident() &&
+           array->lock_depth_pid == getpid();
+}
+
 int mbapy_may_change(MmapArray *array, bool shorter) {
     if (mbapy_wait_until_idle(array) < 0)
         return -1;
+    if (mbapy_is_locked_by_another_thread(array))
+        return mbapy_locked_by_another_thread(array);
     if (shorter && array->exports > 0) {
         PyErr_SetString(PyExc_BufferError, "an array can't be made shorter while views of it exist");
         return -1;

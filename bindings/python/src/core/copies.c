@@ -7,7 +7,7 @@ MmapArray *mbapy_copy(MmapArray *array) {
     MmapArray *copy = mbapy_new_anonymous(array->state, array->element_type);
     /* Making it may have collected garbage, and so have run code. */
     if (copy != NULL && (mbapy_must_be_open(array) < 0 ||
-                         mbapy_extend(copy, array->data, mbapy_length(array)) < 0))
+                         mbapy_extend(copy, array->data, mbapy_length(array)) < 0 || mbapy_unlock_new(copy) < 0))
         Py_CLEAR(copy);
     return copy;
 }
@@ -105,7 +105,7 @@ static PyObject *mmaparray_copy(MmapArray *array, Py_ssize_t start, Py_ssize_t s
     MmapArray *copy = mbapy_new_anonymous(array->state, array->element_type);
     if (copy == NULL)
         return NULL;
-    if (mbapy_finish_change(copy, mba_resize(copy->handle, (size_t)count)) < 0) {
+    if (mbapy_finish_change(copy, mba_resize(copy->handle, (size_t)count)) < 0 || mbapy_unlock_new(copy) < 0) {
         Py_DECREF((PyObject *)copy);
         return NULL;
     }

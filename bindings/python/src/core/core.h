@@ -45,8 +45,12 @@
 
 /* Raises what a code of the library means. Returns -1. */
 int mbapy_raise(State *state, int code, PyObject *name);
+/* The same for what failed to open; `path` is the file's, or NULL. */
+int mbapy_fail_to_open(State *state, int code, PyObject *name, const char *path);
 /* The same for an operation on an open array. */
 int mbapy_fail(MmapArray *array, int code);
+/* BlockingIOError, since another thread of this process has the growth lock. */
+int mbapy_locked_by_another_thread(MmapArray *array);
 /* The end of a change of the length, with the code of the library's call. */
 int mbapy_finish_change(MmapArray *array, int code);
 /* ValueError if the array is closed. */
@@ -81,7 +85,10 @@ int mbapy_wait_until_idle(MmapArray *array);
 
 /* checks.c */
 
-/* Whether the length can change: waits until the array isn't busy, and looks for views. */
+/* Whether another thread of this process has the growth lock, by lock(). */
+bool mbapy_is_locked_by_another_thread(MmapArray *array);
+/* Whether the length can change: waits until the array isn't busy, and looks for views and for the lock of another
+   thread. */
 int mbapy_may_change(MmapArray *array, bool shorter);
 /* Whether elements can be set. */
 int mbapy_may_write(MmapArray *array);
@@ -129,6 +136,8 @@ int mbapy_clear(MmapArray *array);
 
 /* An object without a handle yet. */
 MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const ElementType *element_type);
+/* Gives back the growth lock of a new array, which making it has taken. */
+int mbapy_unlock_new(MmapArray *array);
 /* Gives such an object anonymous memory. */
 int mbapy_open_anonymous(MmapArray *array);
 /* An empty array in anonymous memory. */

@@ -17,12 +17,21 @@ int mbapy_take_growth_lock(MmapArray *array) {
     return mbapy_finish_change(array, code);
 }
 
+/* Gives the lock back when no thread counts on it any more. */
+static int give_back(MmapArray *array) {
+    mbapy_update_shortcuts(array);
+    int result = mbapy_may_change(array, false);
+    int code = result < 0 ? MBA_OK : mba_unlock(array->handle);
+    return code == MBA_OK ? result : mbapy_fail(array, code);
+}
+
 /* The context manager: gives the growth lock back at the end of a with statement. */
 
 typedef struct {
     PyObject_HEAD
     MmapArray *array;
-    bool over; /* the block has ended */
+    unsigned long turn; /* of the lock that it gives back */
+    bool over;          /* the block has ended */
 } Context;
 
 static PyObject *new_context(MmapArray *array) {
@@ -30,6 +39,7 @@ static PyObject *new_context(MmapArray *array) {
     if (context == NULL)
         return NULL;
     context->array = (MmapArray *)Py_NewRef((PyObject *)array);
+    context->turn = array->lock_turn;
     context->over = false;
     PyObject_GC_Track((PyObject *)context);
     return (PyObject *)context;
@@ -46,13 +56,10 @@ static PyObject *leave_context(PyObject *self, PyObject *arguments) {
     MmapArray *array = context->array;
     int result = 0;
     ENTER(array);
-    /* Only the outermost gives it back; close() and unlock() have done so already. */
-    if (!context->over && array->lock_depth > 0 && --array->lock_depth == 0 && array->handle != NULL) {
-        result = mbapy_may_change(array, false);
-        int code = result < 0 ? MBA_OK : mba_unlock(array->handle);
-        if (code != MBA_OK)
-            result = mbapy_fail(array, code);
-    }
+    /* Only the outermost gives it back; close() and unlock() have done so already, and another may have it since. */
+    bool counts = !context->over && array->lock_depth > 0 && context->turn == array->lock_turn;
+    if (counts && --array->lock_depth == 0 && array->handle != NULL)
+        result = give_back(array);
     context->over = true;
     LEAVE();
     return mbapy_none_unless(result);
@@ -104,18 +111,26 @@ static int lock_inside(MmapArray *array, double limit) {
     double end = limit > 0 ? now() + limit : 0, pause = 50e-6;
     for (;;) {
         /* Someone else may have closed it while this thread slept. */
-        if (mbapy_may_change(array, false) < 0)
+        if (mbapy_wait_until_idle(array) < 0)
             return -1;
-        int code = mba_lock(array->handle, 0);
+        bool is_another_threads = mbapy_is_locked_by_another_thread(array);
+        if (!is_another_threads && mbapy_may_change(array, false) < 0)
+            return -1;
+        int code = is_another_threads ? MBA_ELOCKED : mba_lock(array->handle, 0);
         mbapy_length_changed(array);
         if (code == MBA_OK) {
             pid_t here = getpid();
             if (array->lock_depth_pid != here)
                 array->lock_depth = 0; /* that of the parent, whose lock a forked child hasn't */
             array->lock_depth_pid = here;
-            array->lock_depth++;
+            array->lock_thread = PyThread_get_thread_ident();
+            if (array->lock_depth++ == 0)
+                array->lock_turn++;
+            mbapy_update_shortcuts(array);
             return 0;
         }
+        if (limit == 0 && is_another_threads)
+            return mbapy_locked_by_another_thread(array);
         if (code != MBA_ELOCKED || limit == 0)
             return mbapy_fail(array, code);
         double left = limit < 0 ? pause : end - now();
@@ -154,10 +169,11 @@ static PyObject *lock_method(PyObject *self, PyObject *arguments, PyObject *keyw
 }
 
 static int unlock_inside(MmapArray *array) {
-    int result = mbapy_change_storage(array, mba_unlock);
-    if (result == 0)
-        array->lock_depth = 0;
-    return result;
+    if (mbapy_wait_until_idle(array) < 0)
+        return -1;
+    array->lock_depth = 0; /* also another thread's */
+    mbapy_update_shortcuts(array);
+    return mbapy_change_storage(array, mba_unlock);
 }
 
 METHOD(unlock_method, unlock_inside)
@@ -167,10 +183,12 @@ PyMethodDef mbapy_growth_lock_methods[] = {
      PyDoc_STR("lock($self, /, timeout=None)\n--\n\n"
                "Take the growth lock, and the length with it; return a context manager that gives it back.\n\n"
                "timeout: seconds; None waits for ever, then TimeoutError; 0 doesn't wait: BlockingIOError. Calls "
-               "within each other count. Without a with statement, unlock() gives it back. The first call that changes "
-               "the length takes the lock too, without waiting, and keeps it until unlock() or close().")},
+               "within each other count. Other threads of the process are kept from changing the length, too. Without a "
+               "with statement, unlock() gives it back. The first call that changes the length takes the lock too, "
+               "without waiting and for all threads, and keeps it until unlock() or close().")},
     {"unlock", unlock_method, METH_NOARGS,
-     PyDoc_STR("unlock($self, /)\n--\n\nGive the growth lock back; nothing happens without it.")},
+     PyDoc_STR("unlock($self, /)\n--\n\nGive the growth lock back, whichever thread has taken it; nothing happens "
+               "without it.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -14,6 +14,11 @@ MmapArray *mbapy_allocate(PyTypeObject *type, State *state, const ElementType *e
     return array;
 }
 
+int mbapy_unlock_new(MmapArray *array) {
+    int code = array->mmap == NULL ? mba_unlock(array->handle) : MBA_OK;
+    return code == MBA_OK ? 0 : mbapy_fail(array, code);
+}
+
 int mbapy_open_anonymous(MmapArray *array) {
     int code = mba_anon(array->element_type->type, &array->handle);
     if (code != MBA_OK)

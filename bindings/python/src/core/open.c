@@ -96,19 +96,26 @@ static int empty(mba_array *handle) {
     return code;
 }
 
+/* Where named shared memory is as a file. */
+#define SHM_DIRECTORY "/dev/shm/"
+
+/* The path of what is opened; NULL if there is none, or the name is longer than a name can be. */
+static const char *path_of(const Source *source, char shm_path[sizeof SHM_DIRECTORY + NAME_MAX]) {
+    if (source->path == NULL || !source->shared_memory)
+        return source->path;
+    const char *name = source->path + strspn(source->path, "/");
+    int count = snprintf(shm_path, sizeof SHM_DIRECTORY + NAME_MAX, "%s%s", SHM_DIRECTORY, name);
+    return count < 0 || (size_t)count >= sizeof SHM_DIRECTORY + NAME_MAX ? NULL : shm_path;
+}
+
 /* Empties what can't be opened as an array of this type or size. It is opened as the type that it is, so that the
    growth lock is asked for; a file without a footer can be one of bytes. MBA_ELOCKED if others have it open, who would
    go on taking it for what it was. */
 static int empty_as_other_type(const Source *source) {
-    static const char directory[] = "/dev/shm/";
-    char path[sizeof directory + NAME_MAX];
-    const char *name = source->path;
-    if (source->shared_memory) {
-        int count = snprintf(path, sizeof path, "%s%s", directory, name + strspn(name, "/"));
-        if (count < 0 || (size_t)count >= sizeof path)
-            return ENAMETOOLONG;
-        name = path;
-    }
+    char shm_path[sizeof SHM_DIRECTORY + NAME_MAX];
+    const char *name = path_of(source, shm_path);
+    if (name == NULL)
+        return ENAMETOOLONG;
     mba_status status = {.size = sizeof status};
     int code = mba_info(name, &status);
     if (code == MBA_ECORRUPT) {
@@ -164,7 +171,8 @@ static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject 
     code = open_and_empty(source, &handle);
     Py_END_ALLOW_THREADS
     if (code != MBA_OK) {
-        mbapy_raise(state, code, name);
+        char shm_path[sizeof SHM_DIRECTORY + NAME_MAX];
+        mbapy_fail_to_open(state, code, name, path_of(source, shm_path));
         Py_DECREF((PyObject *)array);
         return NULL;
     }

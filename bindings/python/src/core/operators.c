@@ -24,7 +24,7 @@ PyObject *mbapy_concat(PyObject *self, PyObject *other) {
     ENTER(self);
     MmapArray *sum = mbapy_copy((MmapArray *)self);
     LEAVE();
-    if (sum != NULL && add(sum, other) < 0)
+    if (sum != NULL && (add(sum, other) < 0 || mbapy_unlock_new(sum) < 0))
         Py_CLEAR(sum);
     return (PyObject *)sum;
 }
@@ -45,7 +45,7 @@ PyObject *mbapy_repeat(PyObject *self, Py_ssize_t times) {
         ENTER(self);
         product = mbapy_copy(array);
         LEAVE();
-        if (product != NULL && mbapy_multiply(product, times) < 0)
+        if (product != NULL && (mbapy_multiply(product, times) < 0 || mbapy_unlock_new(product) < 0))
             Py_CLEAR(product);
     }
     return (PyObject *)product;

@@ -14,6 +14,8 @@ static int flush_inside(MmapArray *array) {
 }
 
 static int refresh_inside(MmapArray *array) {
+    if (mbapy_is_locked_by_another_thread(array))
+        return 0; /* nobody else changes it */
     return mbapy_change_storage(array, mba_refresh);
 }
 

@@ -72,6 +72,7 @@ def _array_reconstructor(arraytype, typecode, format_number, items, /):
         result.extend(iter(source))
     else:
         raise ValueError(f"elements of format {format_number} don't suit typecode {typecode!r}")
+    result.unlock()
     return result
 
 
@@ -101,9 +102,10 @@ def reduce(array, protocol):
     by_name = _by_name(array)
     if by_name is not None:
         return by_name
-    if protocol < 3:
+    formats = _FORMATS.get((element_classes[array.typecode], array.itemsize))
+    if protocol < 3 or formats is None:
         return type(array), (array.typecode, array.tolist()), _state(array)
-    number = _FORMATS[element_classes[array.typecode], array.itemsize][_BIG]
+    number = formats[_BIG]
     return _array_reconstructor, (type(array), array.typecode, number, array.tobytes()), _state(array)
 
 
