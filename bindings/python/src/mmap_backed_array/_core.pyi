@@ -3,9 +3,9 @@ import mmap as _mmap
 from collections.abc import Iterable, Iterator, MutableSequence
 from os import PathLike
 from types import GenericAlias, TracebackType
-from typing import Any, ClassVar, Final, Literal, SupportsIndex, TypeVar, final, overload
+from typing import Any, ClassVar, Final, Literal, SupportsIndex, final, overload
 
-from typing_extensions import Buffer, CapsuleType, Self, TypeAlias, disjoint_base
+from typing_extensions import Buffer, CapsuleType, Self, TypeAlias, TypeVar, disjoint_base
 
 _IntCode: TypeAlias = Literal["b", "B", "h", "H", "i", "I", "l", "L", "q", "Q"]
 _FloatCode: TypeAlias = Literal["e", "f", "d"]
@@ -18,7 +18,7 @@ _Mode: TypeAlias = Literal["r", "r+", "w+", "a+", "x", "c"]
 _FdMode: TypeAlias = Literal["r", "r+", "c"]
 _Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 
-_T = TypeVar("_T", int, float, complex, str, bytes, bool)
+_T = TypeVar("_T", default=Any)
 
 typecodes: Final[str]
 version: Final[int]
