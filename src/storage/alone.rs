@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use super::fork;
 use super::lock::PRESENCE;
 use super::mapping::Mapping;
-use super::presence::{Presence, are_others};
+use super::presence::{self, Presence, are_others};
 use super::registry::{CLOSED, Slot};
 use super::sys::{self, LockCall};
 use crate::error::{Error, Result};
@@ -57,18 +57,47 @@ impl Mapping {
 
     /// If nobody else is present, keeps others from opening until [`Mapping::admit`]: they try again for a moment. For the
     /// one case in which a shorter length can't be published before the file is truncated.
+    ///
+    /// The lock is on the growth lock's description, which children don't keep: it ends with this process. Whoever comes before
+    /// it is taken is present, and can't truncate, since the growth lock is here.
     pub fn exclude(&self) -> Result<bool> {
         if !self.is_alone()? {
             return Ok(false);
         }
-        match sys::lock(self.place.plain(), PRESENCE, LockCall::Write) {
+        let fd = self.lock_fd()?;
+        sys::lock(self.place.plain(), PRESENCE, LockCall::Release)?;
+        let excluded = sys::lock(fd, PRESENCE, LockCall::Write);
+        match excluded {
+            Ok(()) => return Ok(true),
+            Err(_) => presence::take(self.place.plain())?,
+        };
+        match excluded {
             Err(Error::Locked) => Ok(false),
             result => result.map(|()| true),
         }
     }
 
+    /// Lets others open again, and is present itself before they are.
     pub fn admit(&self) {
-        // What makes a lock weaker can't fail.
+        let Ok(fd) = self.lock_fd() else { return };
+        // What makes a lock weaker can't fail, nor what shares one.
+        let _ = sys::lock(fd, PRESENCE, LockCall::Read);
         let _ = sys::lock(self.place.plain(), PRESENCE, LockCall::Read);
+        let _ = sys::lock(fd, PRESENCE, LockCall::Release);
+    }
+
+    /// In a child that was forked while its parent kept others out: is present again, unless the parent still does.
+    pub fn return_to_presence(&self) -> Result<bool> {
+        if !self.place.gate.own.load(Relaxed) {
+            // The parent's, in a child that no fork handler has run in.
+            let parents = self.place.lock_fd.swap(CLOSED, Relaxed);
+            if parents != CLOSED && self.check(parents).is_ok() {
+                sys::close(parents);
+            }
+        }
+        match sys::lock(self.place.plain(), PRESENCE, LockCall::Read) {
+            Err(Error::Locked) => Ok(false),
+            result => result.map(|()| true),
+        }
     }
 }

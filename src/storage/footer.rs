@@ -241,17 +241,22 @@ pub(super) enum LastBytes {
     Short,
 }
 
+/// Where bytes of a footer are read to. The system's copy keeps whole only those words of 8 bytes that lie at a multiple of 8
+/// on both sides: some processors copy byte by byte in between, and another one may store meanwhile.
+#[repr(C, align(64))]
+struct Whole<const N: usize>([u8; N]);
+
 /// Reads where the footer of a file of a certain size begins, if it has one.
 ///
 /// By `pread`, never through the mapping, which another process may be truncating at that moment. Asking for one byte more
 /// than a footer has tells whether the file still has the same size. The system looks at the size first and copies then,
 /// so that the bytes may be those of a file that has grown in between.
 pub(super) fn read_last_bytes(fd: RawFd, at: u64) -> Result<LastBytes> {
-    let mut bytes = [0; SIZE as usize + 1];
-    let count = sys::pread(fd, &mut bytes, at)?;
+    let mut buffer = Whole([0; SIZE as usize + 1]);
+    let count = sys::pread(fd, &mut buffer.0, at)?;
     // What was read of other processes' doing comes before what is read from now on: the elements up to the length.
     fence(Acquire);
-    Ok(match (bytes.first_chunk(), count.cmp(&(SIZE as usize))) {
+    Ok(match (buffer.0.first_chunk(), count.cmp(&(SIZE as usize))) {
         (Some(bytes), core::cmp::Ordering::Equal) => LastBytes::Here(*bytes),
         (_, core::cmp::Ordering::Greater) => LastBytes::Long,
         _ => LastBytes::Short,
@@ -261,9 +266,9 @@ pub(super) fn read_last_bytes(fd: RawFd, at: u64) -> Result<LastBytes> {
 /// Whether a file that ended at `end` would seem to have a footer.
 pub(super) fn seems_to_have_footer(fd: RawFd, end: u64) -> Result<bool> {
     let Some(at) = place_in(end) else { return Ok(false) };
-    let mut bytes = [0; 8];
-    let count = sys::pread(fd, &mut bytes, at)?;
-    Ok(count == bytes.len() && is_magic(bytes))
+    let mut buffer = Whole([0; 8]);
+    let count = sys::pread(fd, &mut buffer.0, at)?;
+    Ok(count == buffer.0.len() && is_magic(buffer.0))
 }
 
 /// The last bytes of a file that has this size still, if they could be a footer by their place, and aren't one.

@@ -7,6 +7,7 @@
 //! | --- | --- | --- |
 //! | growth | for itself, the handle that changes the length | changing the length |
 //! | presence | shared, every handle, until it is unmapped | truncating what the handle can have seen |
+//! | presence | for itself, on the growth lock's description, a handle that truncates on a full disk | opening |
 //! | queue | shared, whoever waits for the growth lock | for a moment, locking again at once |
 //! | tidying | for itself, beside the growth lock, a handle that trims on leaving | nothing: an append waits for the moment |
 

@@ -9,7 +9,6 @@ use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::os::fd::{IntoRawFd, RawFd};
 
 use super::access::Access;
-use super::filesystem::is_sealed;
 use super::footer::{end_without_footer, seems_to_have_footer};
 use super::lock::{self, Tidying};
 use super::presence::{self, Presence};
@@ -309,7 +308,6 @@ impl Leaving {
         let stat = stat.map_or_else(|| sys::stat(self.fd), Ok)?;
         Ok(stat.identity == self.identity
             && seems_to_have_footer(self.fd, stat.size)?
-            && (led || !presence::are_others(self.fd)?)
-            && !is_sealed(self.fd)?)
+            && (led || !presence::are_others(self.fd)?))
     }
 }

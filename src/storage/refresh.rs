@@ -52,11 +52,16 @@ impl Storage {
         let fd = file.mapping.fd();
         if file.state.excludes.get() {
             // In a child that was forked while its parent was about to truncate the file without a footer. What it has, it keeps
-            // until the parent is done; if that was killed nobody is left to let others in.
-            if lock::is_taken(fd)? && file.mapping.check(fd)?.size == file.state.size.get() {
+            // until the parent is done, or was killed.
+            if !file.mapping.return_to_presence()? {
                 return Ok(());
             }
-            file.end_exclusion();
+            file.state.excludes.set(false);
+            let epoch = self.epoch.load(Relaxed);
+            if !epoch.is_multiple_of(2) {
+                // What the parent was about to do it has done, or nobody will.
+                self.epoch.store(after_kill(epoch), Release);
+            }
         }
         let known = file.known.get();
         let stat = match file.look(fd, &known)? {

@@ -55,6 +55,9 @@ pub(super) fn trim_left_file(fd: RawFd, identity: Identity, layout: &Layout) -> 
         _ => return Ok(Left::Nothing),
     };
     let Some(footer) = state.footer else { return Ok(Left::Nothing) };
+    if is_sealed(fd)? {
+        return Ok(Left::Nothing);
+    }
     let may_truncate = footer.epoch == 0 || state.is_copy() || !presence::are_others(fd)?;
     let reach = if may_truncate { 0 } else { footer.reach };
     match plan(fd, layout, state.len as u64, reach, may_truncate)? {

@@ -87,6 +87,24 @@ fn memory_sealed_against_growth_has_a_length_that_cannot_grow() {
     }
 }
 
+/// Seals can come at any time.
+#[test]
+fn memory_that_was_sealed_while_it_was_open_is_closed_as_it_is() {
+    for has_lock in [true, false] {
+        let memory = sealable_memory();
+        let mut array = MmapArray::<u32>::from_fd(memory.as_fd(), &writable()).unwrap();
+        array.extend_from_slice(&[7; 10_000]).unwrap();
+        if !has_lock {
+            array.unlock().unwrap();
+        }
+        // SAFETY: no memory is passed.
+        assert_eq!(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK) }, 0);
+        assert_eq!(array.close(), Ok(()), "with the lock: {has_lock}");
+        let array = MmapArray::<u32>::from_fd(memory.as_fd(), &OpenOptions::new()).unwrap();
+        assert_eq!(array.to_vec(..), Ok(vec![7; 10_000]));
+    }
+}
+
 #[test]
 fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
     alone("sealed_memory_without_room_for_a_record_stays_as_it_is", || {

@@ -509,3 +509,39 @@ def test_a_child_of_who_holds_the_lock_gives_its_own_back():
             os.close(write)
         """
     )
+
+
+def test_an_array_that_cannot_become_shorter_is_as_it_was(place):
+    """There is no room for a footer, and somebody else has the file open."""
+    python(
+        """
+        import array, resource, sys
+        import mmap_backed_array
+        with mmap_backed_array.open(sys.argv[1], "Q", "w+") as a:
+            a.extend(range(8192))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192 * 8, 8192 * 8))
+        a, reader = mmap_backed_array.open(sys.argv[1], "Q", "r+"), mmap_backed_array.open(sys.argv[1], "Q")
+        for call in (
+            a.pop,
+            a.clear,
+            lambda: a.pop(7),
+            lambda: a.remove(7),
+            lambda: a.__delitem__(slice(2, 5)),
+            lambda: a.__delitem__(slice(None, None, 2)),
+            lambda: a.__delitem__(slice(8000, 7, -3)),
+            lambda: a.__setitem__(slice(2, 5), array.array("Q", [1])),
+            lambda: a.__setitem__(slice(None, None, 3), array.array("Q")),
+            lambda: a.__imul__(0),
+        ):
+            try:
+                call()
+                raise AssertionError
+            except OSError:
+                pass
+            assert a.tolist() == reader.tolist() == list(range(8192))
+        reader.close()
+        del a[::2]
+        assert a.tolist() == list(range(1, 8192, 2))
+        """,
+        place / "array",
+    )

@@ -54,9 +54,9 @@ fn fork_when_told(mut wire: UnixStream) {
             _ => array.push(7),
         };
         let code = result.map_or_else(Error::code, |()| 0);
-        let len = array.len() as i64;
         wire.write_all(&code.to_ne_bytes()).unwrap();
-        wire.write_all(&len.to_ne_bytes()).unwrap();
+        wire.write_all(&array.len().to_ne_bytes()).unwrap();
+        wire.write_all(&array.epoch().to_ne_bytes()).unwrap();
     }
     // SAFETY: ends the child without running the destructors that are the parent's.
     unsafe { libc::_exit(0) };
@@ -71,11 +71,18 @@ struct Child {
 impl Child {
     /// What the call says, and the array's length then.
     fn ask(&mut self, order: u8) -> (i32, usize) {
+        let (code, len, _) = self.answer(order);
+        (code, len)
+    }
+
+    /// The same, and the epoch.
+    fn answer(&mut self, order: u8) -> (i32, usize, u64) {
         self.wire.write_all(&[order]).unwrap();
-        let (mut code, mut len) = ([0; 4], [0; 8]);
-        self.wire.read_exact(&mut code).expect("the child answers");
-        self.wire.read_exact(&mut len).expect("the child answers");
-        (i32::from_ne_bytes(code), i64::from_ne_bytes(len) as usize)
+        let (mut code, mut len, mut epoch) = ([0; 4], [0; 8], [0; 8]);
+        for bytes in [&mut code[..], &mut len, &mut epoch] {
+            self.wire.read_exact(bytes).expect("the child answers");
+        }
+        (i32::from_ne_bytes(code), usize::from_ne_bytes(len), u64::from_ne_bytes(epoch))
     }
 
     fn end(self) {
@@ -126,7 +133,11 @@ fn fork_at_each_call<T>(
         ours.set_read_timeout(None).unwrap();
         let mut child = Child { wire: ours, id: libc::pid_t::from_ne_bytes(id) };
         at_fork(&mut child, &story);
-        while comes_to_end && !parent.next_stop().expect("the parent comes to its mark").is_mark() {}
+        if comes_to_end {
+            while !parent.next_stop().expect("the parent comes to its mark").is_mark() {}
+            let (_, _, epoch) = child.answer(REFRESH);
+            assert_eq!(child.answer(REFRESH).2, epoch, "{story}: nothing is being taken away any more");
+        }
         parent.kill();
         at_end(child, &story);
     }
@@ -235,7 +246,7 @@ fn a_child_forked_while_its_parent_locks_inherited_memory_keeps_no_lock() {
 }
 
 /// On a full disk a file without spare room is truncated while others are kept from opening it. A child of that moment waits
-/// with what it learns until the parent is done, and lets others in if the parent doesn't come to its end.
+/// with what it learns until the parent is done or gone, and keeps nobody out.
 #[test]
 fn a_child_forked_while_its_parent_keeps_others_out() {
     const LEN: usize = 1 << 20;
@@ -263,13 +274,13 @@ fn a_child_forked_while_its_parent_keeps_others_out() {
                     assert!(len >= LEN - 1, "{story}: {len} elements");
                 },
                 |mut child, story| {
-                    let (code, len) = child.ask(order);
-                    let expected = if order == REFRESH { 0 } else { libc::ENOSPC };
-                    let size = file_size(&path) as usize;
-                    assert_eq!((code, len), (expected, size), "{story}: nobody truncates any more");
+                    // The child need not do anything for others to get in.
                     let array = Bytes::open_with(&path, &writable());
                     let array = array.unwrap_or_else(|error| panic!("{story}: {error}"));
-                    assert!(array.to_vec(..) == Ok(vec![7; len]), "{story}");
+                    let size = file_size(&path) as usize;
+                    assert!(array.to_vec(..) == Ok(vec![7; size]), "{story}");
+                    let expected = if order == REFRESH { 0 } else { libc::ENOSPC };
+                    assert_eq!(child.ask(order), (expected, size), "{story}: nobody truncates any more");
                     child.end();
                 },
             );

@@ -12,29 +12,24 @@ static void adjust(Range *range, MmapArray *array) {
         range->stop = range->start;
 }
 
-/* Copies what follows each element of the range, up to the next one or the end: what stays when they are deleted. */
-static void copy_kept(MmapArray *array, const Range *range, Py_ssize_t length, char *to) {
+/*
+ * Deletes elements with a step between them. What stays between the first and the last of them is put aside, and takes their
+ * place in one call, which others hear of, and which leaves all as it was if it fails.
+ */
+static int delete_steps(MmapArray *array, const Range *range) {
     size_t size = array->element_type->size;
-    for (Py_ssize_t i = 0; i < range->count; i++) {
-        Py_ssize_t from = range->start + i * range->step + 1;
-        Py_ssize_t next = i + 1 < range->count ? from + range->step - 1 : length;
-        size_t bytes = (size_t)(next - from) * size;
-        memmove(to, array->data + (size_t)from * size, bytes);
-        to += bytes;
-    }
-}
-
-/* Deletes from an array over an mmap object, which may refuse to become shorter: then all must be as it was. */
-static int delete_steps_from_mmap_object(MmapArray *array, const Range *range) {
-    Py_ssize_t length = mbapy_length(array);
-    Py_ssize_t kept = length - range->start - range->count;
-    char *values = PyMem_Malloc((size_t)kept * array->element_type->size + 1);
+    Py_ssize_t span = (range->count - 1) * range->step + 1;
+    Py_ssize_t kept = span - range->count;
+    char *values = PyMem_Malloc((size_t)kept * size + 1);
     if (values == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    copy_kept(array, range, length, values);
-    int result = mbapy_splice(array, range->start, length - range->start, values, kept);
+    size_t between = (size_t)(range->step - 1) * size;
+    const char *from = array->data + (size_t)(range->start + 1) * size;
+    for (Py_ssize_t i = 0; i + 1 < range->count; i++)
+        memcpy(values + (size_t)i * between, from + (size_t)i * (between + size), between);
+    int result = mbapy_splice(array, range->start, span, values, kept);
     PyMem_Free(values);
     return result;
 }
@@ -53,12 +48,7 @@ static int delete_slice(MmapArray *array, Range range) {
         range.start += range.step * (range.count - 1);
         range.step = -range.step;
     }
-    if (array->mmap != NULL)
-        return delete_steps_from_mmap_object(array, &range);
-    /* The rest moves up; then the array becomes shorter at its end. */
-    Py_ssize_t length = mbapy_length(array);
-    copy_kept(array, &range, length, array->data + (size_t)range.start * array->element_type->size);
-    return mbapy_splice(array, length - range.count, range.count, NULL, 0);
+    return delete_steps(array, &range);
 }
 
 /* Sets the elements of a slice with a step, whose number can't change. */
