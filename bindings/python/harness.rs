@@ -171,7 +171,7 @@ fn test_on(python: &Python, examples: &str) {
     let mut skip = "";
     if !python.has_gil() {
         // These have no release for every interpreter without a GIL.
-        skip = "cffi,mypy";
+        skip = "cffi,mypy,pandas,pyarrow";
         wanted = wanted
             .lines()
             .filter(|line| !skip.split(',').any(|name| line.starts_with(name)))

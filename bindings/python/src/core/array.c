@@ -109,8 +109,8 @@ static PyMethodDef own_methods[] = {
 };
 
 /* The type takes one table of methods and one of properties. They are joined from those of the files. */
-static PyMethodDef methods[64];
-static PyGetSetDef properties[16];
+static PyMethodDef methods[96];
+static PyGetSetDef properties[24];
 
 static void join_methods(void) {
     PyMethodDef *const tables[] = {
@@ -118,6 +118,7 @@ static void join_methods(void) {
         mbapy_export_methods,        mbapy_search_methods,   mbapy_insert_remove_methods,
         mbapy_in_place_methods,      mbapy_buffer_methods,   mbapy_capsule_methods,
         mbapy_open_methods,          mbapy_storage_methods,  mbapy_pickle_methods, own_methods,
+        mbapy_interchange_methods,
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
@@ -128,6 +129,7 @@ static void join_methods(void) {
 static void join_properties(void) {
     PyGetSetDef *const tables[] = {
         own_properties, mbapy_storage_properties, mbapy_growth_lock_properties, mbapy_lifetime_properties,
+        mbapy_interchange_properties,
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)

@@ -1,6 +1,14 @@
 /* The buffer protocol, by which others see the elements where they are; and buffer_info(). */
 #include "core.h"
 
+int mbapy_may_look(MmapArray *array) {
+    if (LIKELY(array->writable != NULL))
+        return 0;
+    if (mbapy_must_be_open(array) < 0)
+        return -1;
+    return mba_is_readonly(array->handle) ? 0 : mbapy_may_write(array);
+}
+
 static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
     if (view == NULL) {
         PyErr_SetString(PyExc_BufferError, "a view is required");
@@ -9,15 +17,13 @@ static int get_buffer_inside(MmapArray *array, Py_buffer *view, int flags) {
     view->obj = NULL;
     bool readonly = false;
     if (UNLIKELY(array->writable == NULL)) {
-        if (mbapy_must_be_open(array) < 0)
+        if (mbapy_may_look(array) < 0)
             return -1;
         readonly = mba_is_readonly(array->handle);
         if (readonly && (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE) {
             PyErr_SetString(PyExc_BufferError, "the array is read-only");
             return -1;
         }
-        if (!readonly && mbapy_may_write(array) < 0)
-            return -1;
     }
     Py_ssize_t count = mbapy_length(array);
     view->buf = array->data;

@@ -24,6 +24,7 @@
  *     in_place.c       reverse(), byteswap()
  *     iterator.c       iter()
  *     buffer.c         the buffer protocol
+ *     interchange.c    Arrow, DLPack, NumPy
  *     capsule.c        the library's handle, for C code
  *     open.c           open(), shm(), from_fd()
  *     storage.c        the file or memory under an array
@@ -245,6 +246,14 @@ extern PyType_Spec mbapy_iterator_spec;
 int mbapy_get_buffer(PyObject *self, Py_buffer *view, int flags);
 void mbapy_release_buffer(PyObject *self, Py_buffer *view);
 extern PyMethodDef mbapy_buffer_methods[];
+
+/* Whether a view of the elements may be made; of a private array it can change them, which is noted. */
+int mbapy_may_look(MmapArray *array);
+
+/* interchange.c */
+
+extern PyMethodDef mbapy_interchange_methods[];
+extern PyGetSetDef mbapy_interchange_properties[];
 
 /* capsule.c */
 

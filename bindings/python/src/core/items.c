@@ -61,6 +61,8 @@ PyObject *mbapy_subscript(PyObject *self, PyObject *key) {
         ENTER(self);
         result = mbapy_copy_slice((MmapArray *)self, key);
         LEAVE();
+    } else if (PyTuple_CheckExact(key) && PyTuple_Size(key) == 1) {
+        result = mbapy_subscript(self, PyTuple_GetItem(key, 0)); /* the index of one dimension, as array libraries have it */
     } else {
         PyErr_Format(PyExc_TypeError, "array indices must be integers or slices, not %R", Py_TYPE(key));
         result = NULL;
