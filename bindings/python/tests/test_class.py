@@ -28,6 +28,25 @@ def test_what_it_says_of_itself_makes_an_equal_one(code):
             assert repr(a) == str(a) == repr(array.array(code, a.tolist()))
 
 
+def test_a_long_array_and_one_on_a_file_say_what_they_are(place):
+    a = mmaparray("i", range(1000))
+    assert repr(a) == f"array('i', {list(range(1000))})"
+    a.append(1000)
+    assert repr(a) == "<mmaparray('i') of 1001 elements: [0, 1, 2, ..., 998, 999, 1000]>"
+    assert repr(mmaparray("w", "ab" * 501)) == "<mmaparray('w') of 1002 elements: 'aba'...'bab'>"
+    assert repr(mmaparray("c", b"ab" * 501)) == "<mmaparray('c') of 1002 elements: b'aba'...b'bab'>"
+    path = place / "array"
+    with mmap_backed_array.open(path, "d", "w+") as a:
+        assert repr(a) == f"<mmaparray('d') of 0 elements in {str(path)!r}>"
+        a.append(1)
+        assert repr(a) == f"<mmaparray('d') of 1 element in {str(path)!r}: [1.0]>"
+        a.extend(range(5))
+        assert repr(a) == f"<mmaparray('d') of 6 elements in {str(path)!r}: [1.0, 0.0, 1.0, 2.0, 3.0, 4.0]>"
+        a.append(5)
+        assert repr(a) == f"<mmaparray('d') of 7 elements in {str(path)!r}: [1.0, 0.0, 1.0, ..., 3.0, 4.0, 5.0]>"
+    assert mmap_backed_array.__version__.count(".") == 2
+
+
 def test_a_subclass_is_named_in_what_it_says():
     class Table(mmaparray):
         pass

@@ -182,7 +182,7 @@ def perform(a, code, operation):
     if name == "outputs":
         file = io.BytesIO()
         a.tofile(file)
-        return [a.tobytes(), file.getvalue(), a.tolist(), list(a), list(reversed(a)), repr(a), len(a), a.typecode]
+        return [a.tobytes(), file.getvalue(), a.tolist(), list(a), list(reversed(a)), shown(a), len(a), a.typecode]
     if name == "copy":
         return [copy.copy(a), copy.deepcopy(a)]
     if name == "iterate_and_grow":
@@ -194,6 +194,13 @@ def perform(a, code, operation):
                 a.append(more.pop())
         return seen
     raise AssertionError(name)
+
+
+def shown(a):
+    """What it says of itself; of arrays that say it in another form than array.array, their elements."""
+    if isinstance(a, mmaparray) and (a.name is not None or len(a) > 1000):
+        return repr(array.array(a.typecode, a.tolist()))
+    return repr(a)
 
 
 def attempt(a, code, operation):

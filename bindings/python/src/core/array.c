@@ -1,6 +1,8 @@
 /* The type: its constructor, what an array says of itself, and the tables of all methods and properties. */
 #include "core.h"
 
+#include <wchar.h>
+
 /* Warns of 'u', where array.array does. */
 static int warn_of(const ElementType *element_type) {
     if (element_type->type != 'u' || Py_Version < 0x030D0000)
@@ -48,34 +50,83 @@ static PyObject *new_array(PyTypeObject *type, PyObject *arguments, PyObject *ke
     return (PyObject *)array;
 }
 
+/* Up to so many elements an array in anonymous memory shows whole, as array.array does. */
+#define MOST_SHOWN 1000
+/* Of others, and of longer ones, so many at each end. */
+#define SHOWN_AT_AN_END 3
+
+/* The elements of a range as Python would write them: a list, text or bytes. */
+static PyObject *written(MmapArray *array, Py_ssize_t start, Py_ssize_t count) {
+    const char *data = array->data + start * array->element_type->size;
+    PyObject *elements;
+    if (array->element_type->class == TEXT) {
+        elements = PyUnicode_FromWideChar((const wchar_t *)(const void *)data, count);
+    } else if (array->element_type->class == BYTE) {
+        elements = PyBytes_FromStringAndSize(data, count);
+    } else {
+        elements = PyList_New(count);
+        if (elements != NULL && array->element_type->fill(elements, data, count) < 0)
+            Py_CLEAR(elements);
+    }
+    PyObject *text = elements == NULL ? NULL : PyObject_Repr(elements);
+    Py_XDECREF(elements);
+    return text;
+}
+
+/* The first and the last elements, and dots between them: 'abc'...'xyz', [0, 1, 2, ..., 7, 8, 9]. */
+static PyObject *written_in_short(MmapArray *array, Py_ssize_t count) {
+    if (count <= 2 * SHOWN_AT_AN_END)
+        return written(array, 0, count);
+    PyObject *first = written(array, 0, SHOWN_AT_AN_END);
+    PyObject *last = written(array, count - SHOWN_AT_AN_END, SHOWN_AT_AN_END);
+    PyObject *text = NULL;
+    if (first != NULL && last != NULL) {
+        bool is_list = array->element_type->class != TEXT && array->element_type->class != BYTE;
+        PyObject *head = is_list ? PyUnicode_Substring(first, 0, PyUnicode_GetLength(first) - 1) : Py_NewRef(first);
+        PyObject *tail = is_list ? PyUnicode_Substring(last, 1, PyUnicode_GetLength(last)) : Py_NewRef(last);
+        if (head != NULL && tail != NULL)
+            text = PyUnicode_FromFormat(is_list ? "%U, ..., %U" : "%U...%U", head, tail);
+        Py_XDECREF(head);
+        Py_XDECREF(tail);
+    }
+    Py_XDECREF(first);
+    Py_XDECREF(last);
+    return text;
+}
+
+static PyObject *repr_with_name(MmapArray *array, PyObject *class_name) {
+    const char *code = array->element_type->code;
+    bool is_of_this_type = Py_TYPE((PyObject *)array) == array->state->array_type;
+    if (array->handle == NULL)
+        return is_of_this_type ? PyUnicode_FromFormat("<closed array('%s')>", code)
+                               : PyUnicode_FromFormat("<closed %U('%s')>", class_name, code);
+    Py_ssize_t count = mbapy_length(array);
+    mbapy_begin_export(array);
+    bool is_short = array->name == NULL && count <= MOST_SHOWN;
+    PyObject *elements = count == 0 ? PyUnicode_FromString("")
+                         : is_short ? written(array, 0, count)
+                                    : written_in_short(array, count);
+    mbapy_end_export(array);
+    PyObject *text = NULL;
+    if (elements == NULL)
+        return NULL;
+    if (is_short && is_of_this_type)
+        text = PyUnicode_FromFormat(count == 0 ? "array('%s')" : "array('%s', %U)", code, elements);
+    else if (is_short)
+        text = PyUnicode_FromFormat(count == 0 ? "%U('%s')" : "%U('%s', %U)", class_name, code, elements);
+    else if (array->name == NULL)
+        text = PyUnicode_FromFormat("<%U('%s') of %zd elements: %U>", class_name, code, count, elements);
+    else
+        text = PyUnicode_FromFormat("<%U('%s') of %zd element%s in %R%s%U>", class_name, code, count,
+                                    count == 1 ? "" : "s", array->name, count == 0 ? "" : ": ", elements);
+    Py_DECREF(elements);
+    return text;
+}
+
 static PyObject *repr_inside(MmapArray *array) {
     PyObject *name = PyType_GetName(Py_TYPE((PyObject *)array));
-    if (name == NULL)
-        return NULL;
-    if (Py_TYPE((PyObject *)array) == array->state->array_type) {
-        Py_DECREF(name);
-        name = PyUnicode_FromString("array");
-    }
-    PyObject *text = NULL;
-    if (name == NULL) {
-        return NULL;
-    } else if (array->handle == NULL) {
-        text = PyUnicode_FromFormat("<closed %U('%s')>", name, array->element_type->code);
-    } else if (mbapy_length(array) == 0) {
-        text = PyUnicode_FromFormat("%U('%s')", name, array->element_type->code);
-    } else {
-        PyObject *content;
-        if (array->element_type->class == TEXT)
-            content = mbapy_to_text(array);
-        else if (array->element_type->class == BYTE)
-            content = PyBytes_FromStringAndSize(array->data, mbapy_length(array));
-        else
-            content = mbapy_to_list(array);
-        if (content != NULL)
-            text = PyUnicode_FromFormat("%U('%s', %R)", name, array->element_type->code, content);
-        Py_XDECREF(content);
-    }
-    Py_DECREF(name);
+    PyObject *text = name == NULL ? NULL : repr_with_name(array, name);
+    Py_XDECREF(name);
     return text;
 }
 

@@ -4,7 +4,10 @@ import collections.abc
 
 from ._core import ECORRUPT, EPARTIAL, ETRUNCATED, FileStateError, mmaparray, shm_unlink, typecodes
 from ._library import get_include, get_library
+from ._core import version as _version
 from ._pickle import _array_reconstructor, _open_by_name
+
+__version__ = f"{_version >> 16}.{_version >> 8 & 255}.{_version & 255}"
 
 __all__ = [
     "ECORRUPT",

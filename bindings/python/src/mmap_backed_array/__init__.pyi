@@ -18,6 +18,8 @@ from ._core import (
 )
 from ._library import get_include as get_include, get_library as get_library
 
+__version__: str
+
 __all__ = [
     "ECORRUPT",
     "EPARTIAL",
