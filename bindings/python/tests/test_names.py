@@ -57,6 +57,18 @@ def test_permissions_of_a_new_file_go_through_the_umask(place):
         assert not (place / "none").exists()
 
 
+def test_a_file_that_could_not_be_made_and_opened_is_not_there(place, shm_name):
+    path = place / "array"
+    with pytest.raises(MemoryError):
+        mmap_backed_array.open(path, "i", "x", reservation=1 << 60)
+    assert not path.exists()
+    mmap_backed_array.open(path, "i", "x").close()
+    for mode in ("x", "w+", "a+", "r+"):
+        with pytest.raises((MemoryError, FileExistsError)):
+            mmap_backed_array.open(path, "i", mode, reservation=1 << 60)
+        assert path.exists()
+
+
 def test_what_is_no_regular_file_is_refused_at_once(place):
     os.mkfifo(place / "fifo")
     for path, error, number in (

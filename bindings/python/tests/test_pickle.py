@@ -49,6 +49,19 @@ def test_an_anonymous_array_goes_by_value(code, protocol):
     assert (again.typecode, again.tobytes(), again.mode) == (original.typecode, original.tobytes(), "r+")
 
 
+class Ints(mmaparray):
+    """A subclass with a constructor of its own."""
+
+    def __new__(cls, values):
+        return super().__new__(cls, "i", values)
+
+
+@pytest.mark.parametrize("protocol", [protocol for protocol in PROTOCOLS if protocol >= 3])
+def test_a_subclass_with_a_constructor_of_its_own_goes_by_value(protocol):
+    again = pickle.loads(pickle.dumps(Ints([1, 2]), protocol))
+    assert type(again) is Ints and again.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_copy_by_value_shares_nothing(protocol):
     original = mmaparray("i", [1, 2])

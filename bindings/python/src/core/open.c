@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct {
     const char *name;
@@ -156,6 +158,20 @@ static int open_and_empty(const Source *source, mba_array **handle) {
     return code;
 }
 
+/* Whether opening has failed for want of memory or addresses: the file was there by then, or was made. */
+static bool is_want_of_memory(int code) {
+    return code == ENOMEM || code == MBA_ELIMIT;
+}
+
+/* Removes the file that opening has made before it failed. */
+static void remove_what_was_made(const Source *source) {
+    char shm_path[sizeof SHM_DIRECTORY + NAME_MAX];
+    const char *path = path_of(source, shm_path);
+    struct stat stat;
+    if (path != NULL && lstat(path, &stat) == 0 && S_ISREG(stat.st_mode) && stat.st_size == 0)
+        unlink(path);
+}
+
 static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject *name) {
     State *state = mbapy_state(type);
     MmapArray *array = state == NULL ? NULL : mbapy_allocate(type, state, source->element_type);
@@ -169,6 +185,8 @@ static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject 
     int code;
     Py_BEGIN_ALLOW_THREADS
     code = open_and_empty(source, &handle);
+    if (is_want_of_memory(code) && (source->flags & MBA_EXCL) != 0)
+        remove_what_was_made(source);
     Py_END_ALLOW_THREADS
     if (code != MBA_OK) {
         char shm_path[sizeof SHM_DIRECTORY + NAME_MAX];

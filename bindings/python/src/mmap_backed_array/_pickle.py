@@ -50,7 +50,8 @@ def _array_reconstructor(arraytype, typecode, format_number, items, /):
         raise TypeError(f"fourth argument should be bytes, not {type(items).__name__}")
     if format_number not in _BY_NUMBER:
         raise ValueError("third argument must be a valid machine format code.")
-    result = arraytype(typecode)
+    # Without what a subclass has of its own to make an array, as array.array does it.
+    result = mmaparray.__new__(arraytype, typecode)
     kind, size, big = _BY_NUMBER[format_number]
     own = element_classes[result.typecode]
     if (kind, size) == (own, result.itemsize):
