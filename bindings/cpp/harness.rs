@@ -139,6 +139,32 @@ fn an_older_standard_is_one_error() {
     }
 }
 
+/// Without exceptions, without run-time type information, and without both.
+#[test]
+fn quiet() {
+    if skipped("quiet") || skipped("cpp") {
+        return;
+    }
+    for variant in variants() {
+        for flags in [
+            &["-fno-exceptions", "-DMUST_HAVE_NO_EXCEPTIONS"][..],
+            &["-fno-rtti"],
+            &["-fno-exceptions", "-fno-rtti", "-DMUST_HAVE_NO_EXCEPTIONS"],
+        ] {
+            // Its check of virtual calls needs the information.
+            let flags = if variant.sanitized && flags.contains(&"-fno-rtti") {
+                [flags, &["-fno-sanitize=vptr"]].concat()
+            } else {
+                flags.to_vec()
+            };
+            let program = Program::build("tests/quiet.cpp", variant, &flags);
+            for place in Place::ALL {
+                program.run(place.scratch().path());
+            }
+        }
+    }
+}
+
 fn try_everywhere(name: &str, more: &[&str]) {
     if skipped(name) || skipped("cpp") {
         return;

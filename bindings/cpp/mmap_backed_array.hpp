@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
- *     auto squares = mba::array<std::uint64_t>::open("squares.u64", MBA_RDWR | MBA_CREATE);
+ *     mba::array<std::uint64_t> squares("squares.u64", mba::mode::create);
  *     for (std::uint64_t n = squares.size(); n < 1000; ++n) {
  *         squares.push_back(n * n);
  *     }
@@ -18,19 +18,24 @@
  *   have the memory.
  * - Growth never moves elements. Pointers, references and iterators stay valid until the handle
  *   ends, or until their element is erased. insert() and erase() move the elements behind.
- * - Elements are trivially copyable and have no pointers. They are never constructed or destroyed.
- *   New elements that no value was given for are zero bytes.
+ * - Elements are bytes that can be copied, and have no pointers: see is_element. They are never
+ *   constructed or destroyed. New elements that no value was given for are zero bytes.
  * - A call that changes the length can fail where a vector's can't: the disk is full, another
  *   handle has the growth lock, or the memory has a fixed length.
  *
- * mba::array<const T> is a handle for reading only.
+ * mba::array<const T> is a handle for reading only. An array<T> that is moved from becomes one.
  *
  * ERRORS. A call that fails throws mba::error and leaves the array as it was, unless its comment
  * says otherwise. mba::error is a std::system_error; its code is of mba::category(). Each call that
  * can fail has a second form with a std::error_code & as last argument, which stores the code there
  * instead, 0 on success. The second form throws nothing of its own, but what the caller's
- * iterators, predicates and clocks throw. at(), find(), count(), emplace() and emplace_back() have
- * no second form.
+ * iterators, predicates and clocks throw. at(), emplace() and emplace_back() have no second form:
+ * compare with size() before, or push_back(T(arguments...), error).
+ *
+ * Compiled with -fno-exceptions, the first form ends the program instead of throwing: it writes
+ * what() and a newline to standard error, and calls std::abort(). The second form is the same. All
+ * files of one program that use this header must be compiled with exceptions, or all without.
+ * Nothing here needs run-time type information: -fno-rtti changes nothing.
  *
  * LENGTH. Each handle has its own view of the length. refresh() takes up what others have
  * published, and so does each call that changes the length. One handle at a time, of all processes,
@@ -50,8 +55,8 @@
  * CONTENTS. Search for a line's number and title to find its section.
  *
  *     1. ERRORS                   errc, category(), error
- *     2. ELEMENT TYPES            element<T>: the library's type for a C++ type
- *     3. OPTIONS AND SMALL TYPES  open_options, mapping, advice, status
+ *     2. ELEMENT TYPES            element<T>: the library's type for a C++ type; is_element<T>
+ *     3. OPTIONS AND SMALL TYPES  mode, open_options, mapping, advice, status
  *     4. HELPERS                  namespace detail; not for programs
  *     5. BOTH KINDS OF ARRAY      detail::handle<T>: what array<T> and array<const T> both have
  *                                 - Opening: open, shm, from_fd, from_memory
@@ -62,9 +67,9 @@
  *                                 - Others: path, fd, refresh, epoch, is_replaced
  *                                 - Advice and status: advise, info
  *                                 - Searching: find, count
- *     6. ARRAY FOR READING        array<const T>
+ *     6. ARRAY FOR READING        array<const T>, and how an array<T> becomes one
  *     7. ARRAY                    array<T>: what changes elements or the length
- *                                 - Opening: anon, and a handle of the C functions
+ *                                 - Opening: by a path, anon, a handle of the C functions
  *                                 - Elements: swap, fill
  *                                 - At the end: push_back, emplace_back, pop_back, append_range
  *                                 - Anywhere: insert, insert_range, emplace, erase
@@ -89,11 +94,15 @@
 #include "mmap_backed_array.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <climits>
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <initializer_list>
@@ -106,6 +115,8 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #if __cplusplus >= 202002L
 #include <compare>
@@ -147,7 +158,7 @@ inline std::error_code make_error_code(errc code) noexcept
 
 /*
  * What a call throws when it fails. what() is a line for people, as by mba_error_text: the call,
- * the path if the array has one, what has happened, and what the file says about it.
+ * the path if there is one, what has happened, and what the file says about it.
  */
 class [[gnu::visibility("default")]] error : public std::system_error {
 public:
@@ -180,9 +191,10 @@ namespace mba {
  * The library's type for elements of the C++ type T: `element<T>::type`.
  *
  * Arithmetic types, characters and complex numbers have the types in the list below. An enumeration
- * has its underlying type's. Any other type is a record, MBA_RECORD(sizeof(T)). Specialize this for
- * a type of your own that has the same bytes as a type of the library, such as a half-precision
- * float: `type = MBA_FLOAT16`.
+ * has its underlying type's, and std::atomic<T> has T's. Any other type is a record,
+ * MBA_RECORD(sizeof(T)), also std::array and std::pair. Specialize this for a type of your own that
+ * has the same bytes as a type of the library, such as a half-precision float:
+ * `type = MBA_FLOAT16`.
  */
 template <class T, class = void>
 struct element {
@@ -191,6 +203,9 @@ struct element {
 
 template <class T>
 struct element<T, std::enable_if_t<std::is_enum_v<T>>> : element<std::underlying_type_t<T>> {};
+
+template <class T>
+struct element<std::atomic<T>> : element<T> {};
 
 namespace detail {
 
@@ -227,11 +242,52 @@ template <> struct element<char8_t> : detail::known_type<MBA_UINT8> {};
 template <> struct element<_Float16> : detail::known_type<MBA_FLOAT16> {};
 #endif
 
+/*
+ * Whether T can be the type of an array's elements: whether copying its bytes copies it, in every
+ * process.
+ *
+ * That holds for trivially copyable types that aren't pointers. It holds for std::pair of such
+ * types: its assignment isn't trivial, but copies bytes all the same. It holds for std::atomic of
+ * such types if it is free of locks; a lock would be one of this process alone. A type that has a
+ * pair among its members isn't trivially copyable: specialize this for it. Compilers can't see
+ * pointers among members; there must be none.
+ */
+template <class T>
+inline constexpr bool is_element =
+    std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_member_pointer_v<T>;
+
+template <class A, class B>
+inline constexpr bool is_element<std::pair<A, B>> = is_element<A> && is_element<B>;
+
+template <class T>
+inline constexpr bool is_element<std::atomic<T>> =
+    is_element<T> && std::atomic<T>::is_always_lock_free && sizeof(std::atomic<T>) == sizeof(T);
+
+template <class T, std::size_t Count>
+inline constexpr bool is_element<std::array<T, Count>> = is_element<T>;
+
 // =================================================================================================
 // 3. OPTIONS AND SMALL TYPES
 // =================================================================================================
 
-/* What the functions that open an array can be told beyond flags. 0 means the default. */
+/*
+ * How an array is opened. Nothing that exists is ever emptied by opening it. Numbers beyond these
+ * are flags of mba_open.
+ */
+enum class mode : std::uint32_t {
+    /* For reading. The file must exist. Only for array<const T>, where it is the default. */
+    read = MBA_RDONLY,
+    /* For reading and writing. The file must exist. The default of array<T>. */
+    read_write = MBA_RDWR,
+    /* As read_write; a file that doesn't exist is made. */
+    create = MBA_RDWR | MBA_CREATE,
+    /* As read_write; the file is made. EEXIST if it exists. */
+    create_new = MBA_RDWR | MBA_CREATE | MBA_EXCL,
+    /* What is stored stays in this process, and the length is fixed. The file must exist. */
+    copy_on_write = MBA_PRIVATE
+};
+
+/* What the functions that open an array can be told beyond a mode. 0 means the default. */
 struct open_options {
     /*
      * Bytes of address range to reserve. The elements can't come to take more than these through
@@ -243,7 +299,13 @@ struct open_options {
      * Permission bits of a file that is made, such as 0600; the umask applies. The default is 0666
      * for files and 0600 for named shared memory.
      */
-    std::uint32_t mode = 0;
+    std::uint32_t permissions = 0;
+    /*
+     * Whether the file is exactly its elements after every call, without spare room. A call that
+     * changes the length then makes a system call. See MBA_EXACT. EINVAL for anon(), which has no
+     * file, and for what is opened for reading or copy_on_write.
+     */
+    bool exact = false;
 };
 
 /*
@@ -330,11 +392,23 @@ inline std::error_code to_error_code(int code) noexcept
     return code == MBA_OK ? std::error_code() : std::error_code(code, category());
 }
 
-/* Throws. `words` say what is wrong where the library can't know it. */
+/* Throws, or ends the program where it can't. */
+template <class Failure>
+[[noreturn]] void raise_it(const Failure &failure)
+{
+#ifdef __cpp_exceptions
+    throw failure;
+#else
+    static_cast<void>(std::fprintf(stderr, "%s\n", failure.what()));
+    std::abort();
+#endif
+}
+
+/* The same. `words` say what is wrong where the library can't know it. */
 [[noreturn, gnu::cold, gnu::noinline]] inline void
 raise(int code, const char *call, const char *path = nullptr, const char *words = nullptr)
 {
-    throw error(code, call, path, words);
+    raise_it(error(code, call, path, words));
 }
 
 inline void check(int code, const char *call)
@@ -350,7 +424,7 @@ inline mba_options in_c(const open_options &options) noexcept
 {
     mba_options all{};
     all.size = sizeof all;
-    all.mode = options.mode;
+    all.mode = options.permissions;
     all.reservation = options.reservation;
     return all;
 }
@@ -377,6 +451,20 @@ public:
 private:
     const char *text_;
 };
+
+inline std::uint32_t in_c(mode how, const open_options &options) noexcept
+{
+    return static_cast<std::uint32_t>(how) | (options.exact ? MBA_EXACT : 0u);
+}
+
+/* What the system calls the file behind a descriptor, for messages; empty if it says nothing. */
+inline std::string path_of(int fd)
+{
+    char target[4096];
+    const std::string link = "/proc/self/fd/" + std::to_string(fd);
+    const auto length = ::readlink(link.c_str(), target, sizeof target);
+    return length > 0 ? std::string(target, static_cast<std::size_t>(length)) : std::string();
+}
 
 /* Whole milliseconds, rounded up. */
 inline int milliseconds_of(std::chrono::nanoseconds wait) noexcept
@@ -471,6 +559,83 @@ auto end_of(Range &values)
     return end(values);
 }
 
+/* What a copy of an element is: of an atomic one, its value. */
+template <class T>
+struct copy_of {
+    using type = T;
+};
+template <class T>
+struct copy_of<std::atomic<T>> {
+    using type = T;
+};
+
+/* The elements of a range, copied into memory one behind the other. */
+template <class T>
+class copies {
+public:
+    copies() noexcept = default;
+    copies(const copies &) = delete;
+    copies &operator=(const copies &) = delete;
+    ~copies() { release(); }
+
+    /* Adds a copy of a value. Returns whether there was memory for it. */
+    template <class Value>
+    bool add(Value &&value)
+    {
+        if (size_ == capacity_ && !grow()) {
+            return false;
+        }
+        void *place = data_ + size_;
+        if constexpr (std::is_same_v<std::remove_cv_t<std::remove_reference_t<Value>>, T> &&
+                      std::is_lvalue_reference_v<Value>) {
+            // Also if it can't be constructed as a copy, such as std::atomic.
+            std::memcpy(place, static_cast<const void *>(std::addressof(value)), sizeof(T));
+        } else {
+            ::new (place) T(static_cast<typename copy_of<T>::type>(std::forward<Value>(value)));
+        }
+        ++size_;
+        return true;
+    }
+
+    const T *data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+
+private:
+    static constexpr std::align_val_t alignment{alignof(T)};
+
+    bool grow() noexcept
+    {
+        const std::size_t more = capacity_ == 0 ? 16 : capacity_;
+        if (more > SIZE_MAX / sizeof(T) - capacity_) {
+            return false;
+        }
+        // Not a std::vector: lack of memory is an error code, also without exceptions.
+        void *larger = ::operator new((capacity_ + more) * sizeof(T), alignment, std::nothrow);
+        if (larger == nullptr) {
+            return false;
+        }
+        if (size_ > 0) {
+            std::memcpy(larger, static_cast<const void *>(data_), size_ * sizeof(T));
+        }
+        release();
+        data_ = static_cast<T *>(larger);
+        capacity_ += more;
+        return true;
+    }
+
+    void release() noexcept { ::operator delete(static_cast<void *>(data_), alignment); }
+
+    T *data_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+};
+
+/* Whether a type is std::atomic of something that needs a lock. */
+template <class T>
+inline constexpr bool needs_lock = false;
+template <class T>
+inline constexpr bool needs_lock<std::atomic<T>> = !std::atomic<T>::is_always_lock_free;
+
 /* Exists for iterators only, so that a function for two iterators doesn't take two numbers. */
 template <class It>
 using category_of = typename std::iterator_traits<It>::iterator_category;
@@ -492,10 +657,13 @@ class handle {
     using element_type_ = std::remove_const_t<T>;
     static_assert(!std::is_reference_v<T> && !std::is_volatile_v<T>,
                   "an element is an object type");
-    static_assert(std::is_trivially_copyable_v<element_type_>,
-                  "an element is bytes in shared memory: its type must be trivially copyable");
     static_assert(!std::is_pointer_v<element_type_> && !std::is_member_pointer_v<element_type_>,
                   "a pointer means nothing to another process; store an index");
+    static_assert(!needs_lock<element_type_>,
+                  "this std::atomic has a lock, which other processes don't know of");
+    static_assert(is_element<element_type_>,
+                  "an element is bytes in shared memory: its type must be trivially copyable, or "
+                  "one that mba::is_element is true for");
     static_assert(sizeof(T) <= MBA_RECORD_MAX, "an element has at most MBA_RECORD_MAX bytes");
     static_assert(alignof(T) <= 4096, "elements are aligned to their pages, and no further");
     static_assert(size_of(element<element_type_>::type) == sizeof(T),
@@ -524,92 +692,93 @@ public:
     // const char *, a std::string, or a std::filesystem::path.
 
     /*
-     * Opens a file of elements. `flags` are those of mba_open: MBA_RDWR, with MBA_CREATE, MBA_EXCL
-     * and MBA_EXACT as needed; or MBA_PRIVATE; or, for array<const T>, MBA_RDONLY. The default is
-     * MBA_RDWR, and MBA_RDONLY for array<const T>.
+     * Opens a file of elements. An object can also be constructed with the same arguments, as in
+     * mba::array<int> numbers("numbers.i32").
      *
-     * Errors: those of mba_open_with; EINVAL for MBA_RDONLY unless the type is array<const T>.
+     * Errors: those of mba_open_with; EINVAL for mode::read unless the type is array<const T>.
      */
-    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags = default_flags,
+    [[nodiscard]] static array<T> open(c_string path, mode how = default_mode,
                                        open_options options = {})
     {
-        return opened(mba_open_with, path.get(), flags, options, "mba::array::open", path.get());
+        return array<T>(owned{opened(path, how, options, "mba::array::open")});
     }
-    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags, open_options options,
+    [[nodiscard]] static array<T> open(c_string path, mode how, open_options options,
                                        std::error_code &error) noexcept
     {
-        return opened(mba_open_with, path.get(), flags, options, error);
+        return array<T>(owned{opened(mba_open_with, path.get(), how, options, error)});
     }
-    [[nodiscard]] static array<T> open(c_string path, std::uint32_t flags,
-                                       std::error_code &error) noexcept
+    [[nodiscard]] static array<T> open(c_string path, mode how, std::error_code &error) noexcept
     {
-        return open(path, flags, {}, error);
+        return open(path, how, {}, error);
     }
     [[nodiscard]] static array<T> open(c_string path, std::error_code &error) noexcept
     {
-        return open(path, default_flags, {}, error);
+        return open(path, default_mode, {}, error);
     }
 
     /*
      * Opens named shared memory. `name` is a slash and a name without another one; the slash may be
-     * left out. `flags` are as for open(). The memory lasts until shm_unlink() or a restart of the
-     * system.
+     * left out. The memory lasts until shm_unlink() or a restart of the system.
      *
      * Errors: those of mba_shm_open_with; EINVAL also as for open().
      */
-    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags = default_flags,
+    [[nodiscard]] static array<T> shm(c_string name, mode how = default_mode,
                                       open_options options = {})
     {
         mba_array *made = nullptr;
-        if (const int code = open_code(mba_shm_open_with, name.get(), flags, options, &made);
+        if (const int code = open_code(mba_shm_open_with, name.get(), how, options, &made);
             code != MBA_OK) {
             // Where the system keeps it, so that the error can tell what is there.
             const std::string path =
                 std::string(name.get()[0] == '/' ? "/dev/shm" : "/dev/shm/") + name.get();
-            raise(code, "mba::array::shm", path.c_str(), wrong_about(flags));
+            raise(code, "mba::array::shm", path.c_str(), wrong_about(how));
         }
         return array<T>(owned{made});
     }
-    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags, open_options options,
+    [[nodiscard]] static array<T> shm(c_string name, mode how, open_options options,
                                       std::error_code &error) noexcept
     {
-        return opened(mba_shm_open_with, name.get(), flags, options, error);
+        return array<T>(owned{opened(mba_shm_open_with, name.get(), how, options, error)});
     }
-    [[nodiscard]] static array<T> shm(c_string name, std::uint32_t flags,
-                                      std::error_code &error) noexcept
+    [[nodiscard]] static array<T> shm(c_string name, mode how, std::error_code &error) noexcept
     {
-        return shm(name, flags, {}, error);
+        return shm(name, how, {}, error);
     }
     [[nodiscard]] static array<T> shm(c_string name, std::error_code &error) noexcept
     {
-        return shm(name, default_flags, error);
+        return shm(name, default_mode, {}, error);
     }
 
     /*
      * Opens the array behind a descriptor, such as another process's fd() that came over a socket.
-     * The descriptor stays the caller's. `flags` are as for open(), but without MBA_CREATE and
-     * MBA_EXCL.
+     * The descriptor stays the caller's.
      *
-     * Errors: those of mba_from_fd_with; EINVAL also as for open().
+     * Errors: those of mba_from_fd_with, such as EINVAL for mode::create and mode::create_new;
+     * EINVAL also as for open().
      */
-    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags = default_flags,
+    [[nodiscard]] static array<T> from_fd(int fd, mode how = default_mode,
                                           open_options options = {})
     {
-        return opened(mba_from_fd_with, fd, flags, options, "mba::array::from_fd", nullptr);
+        mba_array *made = nullptr;
+        if (const int code = open_code(mba_from_fd_with, fd, how, options, &made); code != MBA_OK) {
+            const std::string path = path_of(fd);
+            raise(code, "mba::array::from_fd", path.empty() ? nullptr : path.c_str(),
+                  wrong_about(how));
+        }
+        return array<T>(owned{made});
     }
-    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags, open_options options,
+    [[nodiscard]] static array<T> from_fd(int fd, mode how, open_options options,
                                           std::error_code &error) noexcept
     {
-        return opened(mba_from_fd_with, fd, flags, options, error);
+        return array<T>(owned{opened(mba_from_fd_with, fd, how, options, error)});
     }
-    [[nodiscard]] static array<T> from_fd(int fd, std::uint32_t flags,
-                                          std::error_code &error) noexcept
+    [[nodiscard]] static array<T> from_fd(int fd, mode how, std::error_code &error) noexcept
     {
-        return from_fd(fd, flags, {}, error);
+        return from_fd(fd, how, {}, error);
     }
     [[nodiscard]] static array<T> from_fd(int fd, std::error_code &error) noexcept
     {
-        return from_fd(fd, default_flags, error);
+        return from_fd(fd, default_mode, {}, error);
     }
 
     /*
@@ -756,8 +925,11 @@ public:
     const_reverse_iterator rend() const noexcept { return const_reverse_iterator(begin()); }
     const_reverse_iterator crend() const noexcept { return rend(); }
 
-    /* A copy of the elements. */
-    std::vector<value_type> to_vector() const { return std::vector<value_type>(begin(), end()); }
+    /* A copy of the elements; of atomic ones, of their values. */
+    std::vector<typename copy_of<value_type>::type> to_vector() const
+    {
+        return std::vector<typename copy_of<value_type>::type>(begin(), end());
+    }
 
     // ---- Others ----
 
@@ -853,20 +1025,32 @@ public:
     /* The first element that equals the value, or end(). */
     iterator find(const value_type &value) { return data_ + index_of(value); }
     const_iterator find(const value_type &value) const { return data_ + index_of(value); }
+    iterator find(const value_type &value, std::error_code &error) noexcept
+    {
+        return data_ + index_of(value, error);
+    }
+    const_iterator find(const value_type &value, std::error_code &error) const noexcept
+    {
+        return data_ + index_of(value, error);
+    }
 
     /* How many elements equal the value. */
     size_type count(const value_type &value) const
     {
         std::size_t number = 0;
-        if (handle_ != nullptr) {
-            report(mba_count(handle_, std::addressof(value), &number), "mba::array::count");
-        }
+        report(count_code(value, number), "mba::array::count");
+        return number;
+    }
+    size_type count(const value_type &value, std::error_code &error) const noexcept
+    {
+        std::size_t number = 0;
+        report(count_code(value, number), error);
         return number;
     }
 
 protected:
     static constexpr bool writable = !std::is_const_v<T>;
-    static constexpr std::uint32_t default_flags = writable ? MBA_RDWR : MBA_RDONLY;
+    static constexpr mode default_mode = writable ? mode::read_write : mode::read;
     static constexpr int EINVAL_ = static_cast<int>(std::errc::invalid_argument);
 
     // ---- Making, moving and ending ----
@@ -879,6 +1063,15 @@ protected:
     handle() noexcept = default;
 
     explicit handle(owned made) noexcept { take(made.handle); }
+
+    handle(c_string path, mode how, open_options options)
+    {
+        take(opened(path, how, options, "mba::array"));
+    }
+    handle(c_string path, mode how, open_options options, std::error_code &error) noexcept
+    {
+        take(opened(mba_open_with, path.get(), how, options, error));
+    }
 
     explicit handle(mba_array *other)
     {
@@ -983,43 +1176,43 @@ private:
     using opener = int (*)(Where, mba_type, std::uint32_t, const mba_options *, mba_array **);
 
     template <class Where>
-    static int open_code(opener<Where> open, Where where, std::uint32_t flags, open_options options,
+    static int open_code(opener<Where> open, Where where, mode how, open_options options,
                          mba_array **made) noexcept
     {
         const mba_options all = in_c(options);
-        return flags_suit(flags) ? open(where, type, flags, &all, made) : EINVAL_;
+        return suits(how) ? open(where, type, in_c(how, options), &all, made) : EINVAL_;
     }
 
-    template <class Where>
-    static array<T> opened(opener<Where> open, Where where, std::uint32_t flags,
-                           open_options options, const char *call, const char *path)
+    /* A new handle on a file; NULL never comes back. */
+    static mba_array *opened(c_string path, mode how, open_options options, const char *call)
     {
         mba_array *made = nullptr;
-        if (const int code = open_code(open, where, flags, options, &made); code != MBA_OK) {
-            raise(code, call, path, wrong_about(flags));
+        if (const int code = open_code(mba_open_with, path.get(), how, options, &made);
+            code != MBA_OK) {
+            raise(code, call, path.get(), wrong_about(how));
         }
-        return array<T>(owned{made});
+        return made;
     }
 
+    /* A new handle, or NULL and an error. */
     template <class Where>
-    static array<T> opened(opener<Where> open, Where where, std::uint32_t flags,
-                           open_options options, std::error_code &error) noexcept
+    static mba_array *opened(opener<Where> open, Where where, mode how, open_options options,
+                             std::error_code &error) noexcept
     {
         mba_array *made = nullptr;
-        error = to_error_code(open_code(open, where, flags, options, &made));
-        return array<T>(owned{made});
+        error = to_error_code(open_code(open, where, how, options, &made));
+        return made;
     }
 
-    static bool flags_suit(std::uint32_t flags) noexcept
+    static bool suits(mode how) noexcept
     {
-        return !writable || (flags & (MBA_RDWR | MBA_PRIVATE)) != 0;
+        return !writable || (static_cast<std::uint32_t>(how) & (MBA_RDWR | MBA_PRIVATE)) != 0;
     }
 
-    static const char *wrong_about(std::uint32_t flags) noexcept
+    static const char *wrong_about(mode how) noexcept
     {
-        return flags_suit(flags)
-                   ? nullptr
-                   : "this array type can write: open with MBA_RDWR, or use mba::array<const T>";
+        return suits(how) ? nullptr
+                          : "this array type can write: use mba::array<const T> for reading";
     }
 
     static int memory_code(T *data, size_type count, mba_array **made) noexcept
@@ -1028,7 +1221,7 @@ private:
             return EINVAL_;
         }
         return mba_from_memory(const_cast<value_type *>(data), count * sizeof(T), type,
-                               default_flags, made);
+                               static_cast<std::uint32_t>(default_mode), made);
     }
 
     static const char *wrong_about(const void *data, size_type count) noexcept
@@ -1045,20 +1238,46 @@ private:
     size_type checked(size_type index) const
     {
         if (index >= size()) {
-            throw std::out_of_range("mba::array::at: index " + std::to_string(index) + " of " +
-                                    std::to_string(size()) + " elements");
+            fail_at(index);
         }
         return index;
     }
 
+    [[noreturn, gnu::cold, gnu::noinline]] void fail_at(size_type index) const
+    {
+        const char *known = path();
+        raise_it(std::out_of_range("mba::array::at: " + std::string(known == nullptr ? "" : known) +
+                                   (known == nullptr ? "index " : ": index ") +
+                                   std::to_string(index) + " of " + std::to_string(size()) +
+                                   " elements"));
+    }
+
+    /* The index is the size if there is no such element. An object without a handle has none. */
+    int find_code(const value_type &value, std::size_t &index) const noexcept
+    {
+        index = size();
+        const int code = handle_ == nullptr
+                             ? MBA_ENOTFOUND
+                             : mba_find(handle_, std::addressof(value), 0, SIZE_MAX, &index);
+        return code == MBA_ENOTFOUND ? MBA_OK : code;
+    }
+
     size_type index_of(const value_type &value) const
     {
-        std::size_t index = size();
-        if (handle_ != nullptr) {
-            const int code = mba_find(handle_, std::addressof(value), 0, SIZE_MAX, &index);
-            report(code == MBA_ENOTFOUND ? MBA_OK : code, "mba::array::find");
-        }
+        std::size_t index = 0;
+        report(find_code(value, index), "mba::array::find");
         return index;
+    }
+    size_type index_of(const value_type &value, std::error_code &error) const noexcept
+    {
+        std::size_t index = 0;
+        report(find_code(value, index), error);
+        return index;
+    }
+
+    int count_code(const value_type &value, std::size_t &number) const noexcept
+    {
+        return handle_ == nullptr ? MBA_OK : mba_count(handle_, std::addressof(value), &number);
     }
 };
 
@@ -1069,7 +1288,7 @@ private:
 // =================================================================================================
 
 /*
- * A handle for reading only. The elements are const. It is opened with MBA_RDONLY as a rule, and
+ * A handle for reading only. The elements are const. It is opened by mode::read as a rule, and
  * refresh() follows what others append. All members but these are in section 5.
  */
 template <class T>
@@ -1087,6 +1306,34 @@ public:
     array &operator=(array &&) noexcept = default;
 
     /*
+     * Takes over the handle of an array that can write, at the same address, and gives back its
+     * growth lock, as unlock() does.
+     */
+    array(array<T> &&other) noexcept : base(typename base::owned{unlocked(other)}) {}
+
+    /*
+     * Opens a file of elements, as open() does.
+     *
+     * Errors: those of open().
+     */
+    explicit array(detail::c_string path, mode how = base::default_mode, open_options options = {})
+        : base(path, how, options)
+    {
+    }
+    array(detail::c_string path, mode how, open_options options, std::error_code &error) noexcept
+        : base(path, how, options, error)
+    {
+    }
+    array(detail::c_string path, mode how, std::error_code &error) noexcept
+        : base(path, how, open_options(), error)
+    {
+    }
+    array(detail::c_string path, std::error_code &error) noexcept
+        : base(path, base::default_mode, open_options(), error)
+    {
+    }
+
+    /*
      * Takes over a handle of the C functions.
      *
      * Errors: mba::errc::type if its elements have another type; EINVAL for NULL. The handle then
@@ -1097,6 +1344,13 @@ public:
 
     /* Exchanges the handles of two objects. */
     void swap(array &other) noexcept { base::exchange_with(other); }
+
+private:
+    static mba_array *unlocked(array<T> &other) noexcept
+    {
+        other.unlock();
+        return other.release();
+    }
 };
 
 // =================================================================================================
@@ -1133,6 +1387,28 @@ public:
     array &operator=(array &&) noexcept = default;
 
     /*
+     * Opens a file of elements, as open() does.
+     *
+     * Errors: those of open().
+     */
+    explicit array(detail::c_string path, mode how = base::default_mode, open_options options = {})
+        : base(path, how, options)
+    {
+    }
+    array(detail::c_string path, mode how, open_options options, std::error_code &error) noexcept
+        : base(path, how, options, error)
+    {
+    }
+    array(detail::c_string path, mode how, std::error_code &error) noexcept
+        : base(path, how, open_options(), error)
+    {
+    }
+    array(detail::c_string path, std::error_code &error) noexcept
+        : base(path, base::default_mode, open_options(), error)
+    {
+    }
+
+    /*
      * Takes over a handle of the C functions.
      *
      * Errors: mba::errc::type if its elements have another type; mba::errc::read_only; EINVAL for
@@ -1149,16 +1425,17 @@ public:
      */
     [[nodiscard]] static array anon(open_options options = {})
     {
-        std::error_code error;
-        array made = anon(options, error);
-        detail::check(error.value(), "mba::array::anon");
-        return made;
+        mba_array *made = nullptr;
+        if (const int code = anon_code(options, &made); code != MBA_OK) {
+            detail::raise(code, "mba::array::anon", nullptr,
+                          options.exact ? "there is no file whose size could be exact" : nullptr);
+        }
+        return array(typename base::owned{made});
     }
     [[nodiscard]] static array anon(open_options options, std::error_code &error) noexcept
     {
-        const mba_options all = detail::in_c(options);
         mba_array *made = nullptr;
-        report(mba_anon_with(base::type, &all, &made), error);
+        report(anon_code(options, &made), error);
         return array(typename base::owned{made});
     }
     [[nodiscard]] static array anon(std::error_code &error) noexcept { return anon({}, error); }
@@ -1423,8 +1700,8 @@ public:
 
     /*
      * Makes room for `count` elements in all. push_back() can't fail up to there as long as this
-     * handle holds the growth lock. With MBA_EXACT there is never spare room: the call only tells
-     * whether the reservation is large enough.
+     * handle holds the growth lock. With open_options::exact there is never spare room: the call
+     * only tells whether the reservation is large enough.
      */
     void reserve(size_type count) { report(mba_reserve(handle_, count), "mba::array::reserve"); }
     void reserve(size_type count, std::error_code &error) noexcept
@@ -1547,6 +1824,12 @@ public:
     void byteswap(std::error_code &error) noexcept { report(mba_byteswap(handle_), error); }
 
 private:
+    static int anon_code(const open_options &options, mba_array **made) noexcept
+    {
+        const mba_options all = detail::in_c(options);
+        return options.exact ? base::EINVAL_ : mba_anon_with(base::type, &all, made);
+    }
+
     // ---- One element ----
 
     /* By value if small: a variable whose address goes into a call can't stay in a register. */
@@ -1628,15 +1911,13 @@ private:
             return put(at, count, number == 0 ? nullptr : std::addressof(*first), number);
         } else {
             // They are copied before anything changes, since an iterator may throw.
-            std::vector<std::conditional_t<std::is_same_v<T, bool>, unsigned char, T>> values;
-            try {
-                for (; first != last; ++first) {
-                    values.push_back(static_cast<T>(*first));
+            detail::copies<T> values;
+            for (; first != last; ++first) {
+                if (!values.add(*first)) {
+                    return static_cast<int>(std::errc::not_enough_memory);
                 }
-            } catch (const std::bad_alloc &) {
-                return static_cast<int>(std::errc::not_enough_memory);
             }
-            return put(at, count, reinterpret_cast<const T *>(values.data()), values.size());
+            return put(at, count, values.data(), values.size());
         }
     }
 
@@ -1866,7 +2147,10 @@ typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate)
 {
     std::error_code error;
     const auto count = erase_if(elements, predicate, error);
-    detail::check(error.value(), "mba::erase_if");
+    if (error) {
+        detail::raise(error.value(), "mba::erase_if", elements.path(),
+                      elements.is_open() ? nullptr : "the array isn't open");
+    }
     return count;
 }
 

@@ -21,7 +21,7 @@ int main(int argc, char **argv)
     const unsigned long count = std::strtoul(argv[2], nullptr, 10);
 
     // The file is the readings and nothing else, and grows with them.
-    auto readings = mba::array<reading>::open(argv[1], MBA_RDWR | MBA_CREATE);
+    mba::array<reading> readings(argv[1], mba::mode::create);
 
     for (unsigned long n = 0; n < count; ++n) {
         readings.push_back({readings.size(), static_cast<double>(readings.size()) / 2});

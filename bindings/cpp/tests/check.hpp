@@ -87,6 +87,6 @@ inline bool operator==(const point &a, const point &b)
     return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
-constexpr auto CREATE = MBA_RDWR | MBA_CREATE;
+constexpr auto CREATE = mba::mode::create;
 
 #endif

@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 {
     begin(argc, argv);
     grow(mba::array<std::uint64_t>::open(in_scratch("grow"), CREATE), 300000);
-    grow(mba::array<std::uint64_t>::open(in_scratch("exact"), CREATE | MBA_EXACT), 2000, false);
+    grow(mba::array<std::uint64_t>::open(in_scratch("exact"), CREATE, {0, 0, true}), 2000, false);
     grow(mba::array<std::uint64_t>::anon(), 300000);
     own_values();
     commit();

@@ -35,8 +35,8 @@ double element<double>(std::uint64_t seed)
 template <class T>
 class run {
 public:
-    run(const std::string &path, std::uint32_t flags, std::uint32_t seed, bool takes_turns)
-        : path_(path), flags_(flags), random_(seed), array_(open())
+    run(const std::string &path, bool exact, std::uint32_t seed, bool takes_turns)
+        : path_(path), exact_(exact), random_(seed), array_(open())
     {
         array_.clear();
         if (takes_turns) {
@@ -60,11 +60,11 @@ public:
 private:
     using array = mba::array<T>;
 
-    array open() { return path_.empty() ? array::anon() : array::open(path_, flags_); }
-    array another()
+    array open()
     {
-        return array::from_fd(array_.fd(), flags_ & MBA_EXACT ? MBA_RDWR | MBA_EXACT : MBA_RDWR);
+        return path_.empty() ? array::anon() : array(path_, mba::mode::create, {0, 0, exact_});
     }
+    array another() { return array::from_fd(array_.fd(), mba::mode::read_write, {0, 0, exact_}); }
 
     std::size_t below(std::size_t end) { return end == 0 ? 0 : random_() % end; }
     /* Sometimes large enough for pages and steps of growth. */
@@ -270,7 +270,7 @@ private:
     }
 
     std::string path_;
-    std::uint32_t flags_;
+    bool exact_;
     std::mt19937_64 random_;
     array array_, other_;
     std::vector<T> vector_;
@@ -284,10 +284,10 @@ void try_type(const char *name)
         for (const bool takes_turns : {false, true}) {
             std::fprintf(stderr, "%s, seed %u, %s\n", name, seed,
                          takes_turns ? "two handles" : "one handle");
-            run<T>(in_scratch(name), CREATE, seed, takes_turns).steps(400);
-            run<T>("", 0, seed + 100, takes_turns).steps(200);
-            run<T>(in_scratch((std::string(name) + "-exact").c_str()), CREATE | MBA_EXACT,
-                   seed + 200, takes_turns)
+            run<T>(in_scratch(name), false, seed, takes_turns).steps(400);
+            run<T>("", false, seed + 100, takes_turns).steps(200);
+            run<T>(in_scratch((std::string(name) + "-exact").c_str()), true, seed + 200,
+                   takes_turns)
                 .steps(150);
         }
     }

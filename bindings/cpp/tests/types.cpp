@@ -2,7 +2,9 @@
 #include "check.hpp"
 
 #include <array>
+#include <atomic>
 #include <filesystem>
+#include <list>
 
 enum class color : std::uint16_t { red, green };
 enum plain_enum : signed char { one };
@@ -46,6 +48,31 @@ static_assert(type<color> == MBA_UINT16 && type<plain_enum> == MBA_INT8 &&
               type<half> == MBA_FLOAT16);
 static_assert(type<point> == MBA_RECORD(12) && type<padded> == MBA_RECORD(16) &&
               type<large> == MBA_RECORD(10000));
+static_assert(type<std::atomic<std::uint64_t>> == type<std::uint64_t> &&
+              type<std::atomic<bool>> == MBA_BOOL && type<std::atomic<color>> == MBA_UINT16 &&
+              type<const std::atomic<double>> == MBA_FLOAT64);
+static_assert(type<std::pair<int, double>> == MBA_RECORD(16) &&
+              type<std::pair<char, char>> == MBA_RECORD(2) &&
+              type<std::array<std::pair<int, float>, 2>> == MBA_RECORD(16));
+
+/* What the library takes as elements: what is its bytes, in every process. */
+struct of_pairs {
+    std::pair<int, int> first;
+};
+struct of_pairs_allowed : of_pairs {};
+template <>
+inline constexpr bool mba::is_element<of_pairs_allowed> = true;
+static_assert(mba::is_element<int> && mba::is_element<color> && mba::is_element<point> &&
+              mba::is_element<std::array<int, 3>> && mba::is_element<std::pair<int, point>> &&
+              mba::is_element<std::pair<std::pair<int, char>, std::array<bool, 2>>> &&
+              mba::is_element<std::atomic<point>> == std::atomic<point>::is_always_lock_free);
+static_assert(!mba::is_element<std::string> && !mba::is_element<int *> &&
+              !mba::is_element<int point::*> && !mba::is_element<std::pair<int, char *>> &&
+              !mba::is_element<std::pair<int, std::string>> &&
+              !mba::is_element<std::array<int *, 2>> && !mba::is_element<std::atomic<int *>> &&
+              !mba::is_element<std::pair<int &, int>> && !mba::is_element<std::atomic<large>> &&
+              !mba::is_element<of_pairs> && mba::is_element<of_pairs_allowed>);
+static_assert(type<of_pairs_allowed> == MBA_RECORD(8));
 static_assert(type<const point> == MBA_RECORD(12) && type<std::array<int, 3>> == MBA_RECORD(12));
 #ifdef __FLT16_MANT_DIG__
 static_assert(type<_Float16> == MBA_FLOAT16);
@@ -65,7 +92,15 @@ static_assert(std::is_nothrow_swappable_v<array> && std::is_nothrow_swappable_v<
 static_assert(!std::is_copy_constructible_v<constant> &&
               std::is_nothrow_move_constructible_v<constant>);
 static_assert(!std::is_convertible_v<mba_array *, array> &&
-              !std::is_convertible_v<array, constant>);
+              !std::is_convertible_v<const char *, array> &&
+              std::is_constructible_v<array, const char *> &&
+              std::is_constructible_v<constant, std::filesystem::path, mba::mode>);
+// A handle for writing becomes one for reading if it is given up, and never the reverse.
+static_assert(std::is_convertible_v<array, constant> &&
+              std::is_nothrow_constructible_v<constant, array> &&
+              !std::is_constructible_v<constant, array &> &&
+              !std::is_constructible_v<array, constant> &&
+              !std::is_assignable_v<array &, constant>);
 static_assert(std::is_same_v<decltype(std::declval<constant &>()[0]), const int &>);
 
 template <class T, class = void>
@@ -96,7 +131,7 @@ static void round_trip(T first, T second)
 static void moving()
 {
     const std::string path = in_scratch("moved");
-    auto first = array::open(path, CREATE | MBA_EXCL);
+    auto first = array::open(path, mba::mode::create_new);
     first.append_range({1, 2, 3});
     const int *data = first.data();
     array second = std::move(first);
@@ -167,9 +202,9 @@ static void ways_to_open()
     struct stat status;
     CHECK(stat(path.c_str(), &status) == 0 && (status.st_mode & 0777) == 0600);
     file.append_range({1, 2, 3});
-    THROWS(std::errc::file_exists, static_cast<void>(array::open(path, CREATE | MBA_EXCL)));
+    THROWS(std::errc::file_exists, static_cast<void>(array::open(path, mba::mode::create_new)));
     // A vector that can't be written to is one of constants.
-    THROWS(std::errc::invalid_argument, static_cast<void>(array::open(path, MBA_RDONLY)));
+    THROWS(std::errc::invalid_argument, static_cast<void>(array::open(path, mba::mode::read)));
     constant reader = constant::open(path);
     CHECK(reader.size() == 3 && reader.is_readonly() && !file.is_readonly());
     file.push_back(4);
@@ -177,7 +212,7 @@ static void ways_to_open()
     reader.refresh();
     CHECK(reader.size() == 4 && reader.back() == 4);
 
-    auto copy = array::open(path, MBA_PRIVATE);
+    auto copy = array::open(path, mba::mode::copy_on_write);
     copy[0] = 99;
     CHECK(file[0] == 1);
     THROWS(mba::errc::fixed_length, copy.push_back(1));
@@ -208,6 +243,115 @@ static void ways_to_open()
     THROWS(mba::errc::fixed_length, view.push_back(4));
     CHECK(!array::from_memory(memory, SIZE_MAX / 2, error) && error == std::errc::invalid_argument);
     CHECK(constant::from_memory(memory, 2, error).size() == 2 && !error);
+}
+
+/* A constructor opens as open() does. */
+static void constructors()
+{
+    const std::string path = in_scratch("constructed");
+    std::error_code error;
+    THROWS(std::errc::no_such_file_or_directory, array{path});
+    CHECK(!array(path, error) && error == std::errc::no_such_file_or_directory);
+    {
+        array made(path, mba::mode::create, {1 << 20, 0600});
+        CHECK(made.empty() && made.path() == path && made.max_size() < 300000);
+        made.append_range({1, 2, 3});
+    }
+    THROWS(std::errc::file_exists, array(path, mba::mode::create_new));
+    CHECK(!array(path, mba::mode::create_new, error) && error == std::errc::file_exists);
+    CHECK(array(path, mba::mode::create)[2] == 3 && array(path.c_str(), error).size() == 3);
+    CHECK(array(std::filesystem::path(path), mba::mode::create, {0, 0, false}, error).size() == 3 &&
+          !error);
+    CHECK(constant(path)[0] == 1 && constant(path).is_readonly());
+    CHECK(constant(path, mba::mode::copy_on_write, error)[0] == 1 && !error);
+    {
+        array exact(path, mba::mode::read_write, {0, 0, true});
+        exact.push_back(4);
+        CHECK(file_size(path) == 16);
+    }
+    THROWS(std::errc::invalid_argument, array(path, mba::mode::copy_on_write, {0, 0, true}));
+    CHECK(!array::anon({0, 0, true}, error) && error == std::errc::invalid_argument);
+}
+
+/* A handle for writing becomes one for reading: the same one, at the same address, without the growth lock. */
+static void becoming_a_reader()
+{
+    const std::string path = in_scratch("reader");
+    array writer(path, mba::mode::create), next(path);
+    writer.append_range({1, 2, 3});
+    const int *data = writer.data();
+    mba_array *handle = writer.native_handle();
+    CHECK(!next.try_lock());
+    constant reader = std::move(writer);
+    CHECK(!writer && reader.data() == data && reader.native_handle() == handle &&
+          reader.size() == 3);
+    CHECK(next.try_lock());
+    next.push_back(4);
+    reader.refresh();
+    CHECK(reader.back() == 4 && reader.data() == data);
+    // Also by assignment, which closes what was there.
+    reader = std::move(next);
+    CHECK(reader.size() == 4 && !next && array(path).try_lock());
+    const auto last = [](constant from) { return from.back(); };
+    CHECK(last(array(path)) == 4);
+    CHECK(!constant(array()));
+}
+
+/* Elements of std::atomic are those of the type inside, for all processes. */
+static void atomics()
+{
+    using counters = mba::array<std::atomic<std::uint64_t>>;
+    const std::string path = in_scratch("counters");
+    counters a(path, mba::mode::create);
+    a.resize(2);
+    for (int child = 0; child < 2; ++child) {
+        in_a_child([&] {
+            for (int n = 0; n < 1000; ++n) {
+                a[static_cast<std::size_t>(n % 2)].fetch_add(1);
+            }
+        });
+    }
+    CHECK(a[0] == 1000 && a[1] == 1000);
+    a.push_back(5u);
+    a.emplace_back(6u);
+    a.append_range(std::vector<int>{7, 8});
+    const std::list<std::atomic<std::uint64_t>> list(2);
+    a.append_range(list);
+    a.insert(a.cbegin(), 9u);
+    a.fill(3u);
+    CHECK(a.size() == 9 && a.count(3u) == 9 && a.find(3u) == a.begin());
+    a.assign(2, 4u);
+    CHECK((a.to_vector() == std::vector<std::uint64_t>{4, 4}));
+    a.unlock();
+    // A file of numbers, to whoever doesn't need them to be atomic.
+    mba::array<std::uint64_t> plain(path);
+    plain.push_back(10);
+    mba::array<const std::atomic<std::uint64_t>> reader(path);
+    CHECK(reader[2].load() == 10 && reader == reader);
+    THROWS(mba::errc::type, mba::array<std::atomic<std::int64_t>>{path});
+}
+
+/* std::pair isn't trivially copyable, but its bytes can be copied. */
+static void pairs()
+{
+    using pair = std::pair<std::uint32_t, float>;
+    mba::array<pair> a(in_scratch("pairs"), mba::mode::create);
+    a.push_back({1, 2.0f});
+    a.emplace_back(3u, 4.0f);
+    const std::list<std::pair<int, int>> list{{5, 6}};
+    a.append_range(list);
+    a.insert(a.cbegin(), 2, pair(0, 0.0f));
+    a.erase(a.cbegin());
+    std::sort(a.rbegin(), a.rend());
+    CHECK((a.to_vector() == std::vector<pair>{{5, 6}, {3, 4}, {1, 2}, {0, 0}}));
+    a[0] = {7, 8};
+    CHECK(a.count({7, 8}) == 1 && a.find({1, 2}) == a.begin() + 2);
+    const std::string bytes(reinterpret_cast<const char *>(a.data()), 8);
+    const float eight = 8;
+    CHECK(bytes[0] == 7 && std::memcmp(bytes.data() + 4, &eight, 4) == 0);
+    mba::array<std::array<pair, 2>> pairs_of_pairs(in_scratch("pairs-of-pairs"), CREATE);
+    pairs_of_pairs.push_back({{{1, 2}, {3, 4}}});
+    CHECK(pairs_of_pairs.back()[1].second == 4);
 }
 
 static void peculiar_elements()
@@ -249,6 +393,10 @@ int main(int argc, char **argv)
     page->words.fill(7);
     round_trip<large>(*page, *page);
     peculiar_elements();
+    constructors();
+    becoming_a_reader();
+    atomics();
+    pairs();
     moving();
     ways_to_open();
     return 0;

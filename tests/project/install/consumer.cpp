@@ -18,7 +18,7 @@ try {
     }
     const std::size_t count = 100000;
     {
-        auto made = mba::array<double>::open(argv[1], MBA_RDWR | MBA_CREATE | MBA_EXCL);
+        mba::array<double> made(argv[1], mba::mode::create_new);
         const double *data = made.data();
         for (std::size_t at = 0; at < count; at++) {
             made.push_back(static_cast<double>(count - at));
@@ -27,7 +27,7 @@ try {
             throw std::runtime_error("the array has moved");
         }
     }
-    auto array = mba::array<double>::open(argv[1]);
+    mba::array<double> array(argv[1]);
     array.push_back(0);
     std::sort(array.begin(), array.end());
     if (std::accumulate(array.begin(), array.end(), 0.0) != count * (count + 1.0) / 2 ||
