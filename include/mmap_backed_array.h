@@ -142,6 +142,20 @@
 #define MBA_CAST_(cast, type, value) ((type)(value))
 #endif
 
+/*
+ The length in a head: an unsigned long long. In C++ it is an enumeration, which is a type that no
+ program's elements have: so compilers know that to store an element doesn't change a length, and
+ loops up to the length don't read it again and again. It converts to unsigned long long by itself.
+ */
+#if defined(__cplusplus) && __cplusplus >= 201103L
+enum mba_length : unsigned long long {};
+#elif defined(__GNUC__) && !defined(MBA_NO_INCLUDES)
+/* What C stores is seen by C++, also where both are optimized as one. */
+typedef unsigned long long __attribute__((__may_alias__)) mba_length;
+#else
+typedef unsigned long long mba_length;
+#endif
+
 
 /*
  `'c'`: one-byte character, as `char` in C.
@@ -532,7 +546,7 @@ typedef struct mba_head {
      The number of elements, as this handle knows it. Written by the thread that changes the
      length, atomically.
      */
-    unsigned long long len;
+    mba_length len;
     /*
      Up to which length elements may be appended without a call. It can become 0 at any time, also
      by other threads and by signals: when the lock is given back, in every kind of child process,
@@ -1232,8 +1246,9 @@ static inline mba_head *mba_head_of(mba_array *array)
 static inline void mba_head_publish(mba_head *head, unsigned long long len)
 {
 #ifdef __GNUC__
+    mba_length own = MBA_CAST_(static_cast, mba_length, len);
     __atomic_store_n(head->publish, len, __ATOMIC_RELEASE);
-    __atomic_store_n(&head->len, len, __ATOMIC_RELEASE);
+    __atomic_store(&head->len, &own, __ATOMIC_RELEASE);
 #else
     (void)head;
     (void)len;
@@ -1257,9 +1272,10 @@ static inline int mba_head_push(mba_head *head, const void *value, size_t size)
     switch (size) {
 #define MBA_STORE_(bytes, word) \
     case bytes: { \
-        word whole; \
+        typedef word __attribute__((__may_alias__)) any; /* whoever reads it may do so as an element */ \
+        any whole; \
         __builtin_memcpy(&whole, value, bytes); \
-        __atomic_store_n(MBA_CAST_(static_cast, word *, place), whole, __ATOMIC_RELAXED); \
+        __atomic_store_n(MBA_CAST_(static_cast, any *, place), whole, __ATOMIC_RELAXED); \
         break; \
     }
     MBA_STORE_(1, uint8_t)
@@ -1288,7 +1304,7 @@ static inline int mba_head_push(mba_head *head, const void *value, size_t size)
  */
 static inline int mba_push(mba_array *array, const void *value, size_t size)
 {
-    if (array != NULL && value != NULL) {
+    if (array && value) {
         mba_head *head = mba_head_of(array);
         if (size != head->itemsize) {
             return MBA_ETYPE;
@@ -1298,7 +1314,7 @@ static inline int mba_push(mba_array *array, const void *value, size_t size)
         }
     }
 #ifdef __GNUC__
-    if (value != NULL && size <= 16) {
+    if (value && size <= 16) {
         /* A value whose address goes into a call couldn't stay in a register. */
         unsigned char copy[16];
         __builtin_memcpy(copy, value, size);

@@ -371,8 +371,11 @@ public:
 
 inline const std::error_category &category() noexcept
 {
-    static const detail::error_category instance;
-    return instance;
+    // Never destroyed: what ends after it, such as an array that is static, can still fail.
+    using category = detail::error_category;
+    alignas(category) static unsigned char place[sizeof(category)];
+    static const category *const instance = ::new (static_cast<void *>(place)) category;
+    return *instance;
 }
 
 inline std::string error::line(int code, const char *call, const char *path, const char *words)
@@ -481,7 +484,7 @@ inline int milliseconds_of(std::chrono::nanoseconds wait) noexcept
 
 /* The head of an object that has no handle, so that no member has to ask whether there is one. */
 inline const unsigned long long no_room = 0;
-inline mba_head no_head{nullptr, 0, &no_room, nullptr, 0};
+inline mba_head no_head{nullptr, mba_length(), &no_room, nullptr, 0};
 
 /* Bytes in an element of a type. */
 constexpr std::size_t size_of(mba_type type) noexcept
@@ -527,6 +530,121 @@ constexpr mba_type canonical(mba_type type) noexcept
                                : type;
 }
 
+// ---- Appending ----
+
+/* What a copy of an element is: of an atomic one, its value. */
+template <class T>
+struct copy_of {
+    using type = T;
+};
+template <class T>
+struct copy_of<std::atomic<T>> {
+    using type = T;
+};
+
+/*
+ * Whether push_inline() appends by ordinary stores, in an order that the compiler is held to.
+ *
+ * On x86-64 others see stores in the order of the program. So what an atomic store adds there is
+ * that compilers take it for a change of all memory: a loop that appends would read the words of
+ * the head again for each element, and where the head is. ThreadSanitizer must see atomic stores.
+ */
+inline constexpr bool stores_are_ordered =
+#if !defined(__x86_64__) || defined(__SANITIZE_THREAD__)
+    false;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    false;
+#else
+    true;
+#endif
+#else
+    true;
+#endif
+
+/* What an assembler statement reads that has this for an operand: all memory from there on. */
+struct all_memory {
+    char bytes[std::size_t{1} << 56];
+};
+
+/* A character's byte, by a type that isn't a character's: compilers must assume that to store a
+   character changes anything. Who reads a character sees it all the same. */
+enum class character : unsigned char {};
+
+/* So many bytes, which may be of an object of any type. */
+template <std::size_t Size>
+struct word {};
+template <>
+struct word<1> {
+    using type [[gnu::may_alias]] = std::uint8_t;
+};
+template <>
+struct word<2> {
+    using type [[gnu::may_alias]] = std::uint16_t;
+};
+template <>
+struct word<4> {
+    using type [[gnu::may_alias]] = std::uint32_t;
+};
+template <>
+struct word<8> {
+    using type [[gnu::may_alias]] = std::uint64_t;
+};
+
+/* Stores bytes as one object: whoever looks meanwhile finds all of them, or none. */
+template <class Whole>
+void store_whole(void *place, const void *value) noexcept
+{
+    Whole whole;
+    std::memcpy(&whole, value, sizeof whole);
+    *static_cast<volatile Whole *>(place) = whole;
+}
+
+/* Stores an element: as a whole, if it has 1, 2, 4 or 8 bytes. Whoever reads it as a T sees it. */
+template <class T>
+void store_element(void *place, const T &given) noexcept
+{
+    using plain = typename copy_of<T>::type;
+    const void *value = std::addressof(given);
+    if constexpr (std::is_same_v<plain, char> || std::is_same_v<plain, unsigned char> ||
+                  std::is_same_v<plain, std::byte>) {
+        store_whole<character>(place, value);
+    } else if constexpr (sizeof(T) != 1 && sizeof(T) != 2 && sizeof(T) != 4 && sizeof(T) != 8) {
+        std::memcpy(place, value, sizeof(T));
+    } else if constexpr (std::is_scalar_v<plain>) {
+        store_whole<plain>(place, value);
+    } else {
+        // Not by store_whole(): an argument of a template loses its attributes.
+        typename word<sizeof(T)>::type whole;
+        std::memcpy(&whole, value, sizeof whole);
+        *static_cast<volatile typename word<sizeof(T)>::type *>(place) = whole;
+    }
+}
+
+/* Appends an element if there is room, as mba_head_push() does. */
+template <class T>
+bool push_inline(mba_head *head, const T &value) noexcept
+{
+    if constexpr (stores_are_ordered) {
+        unsigned long long len = head->len;
+        if (__builtin_expect(len >= *static_cast<const volatile unsigned long long *>(head->room),
+                             0)) {
+            return false;
+        }
+        store_element(head->data + len * sizeof(T), value);
+        ++len;
+        // No instructions. The length depends on all that was stored before, and is known anew, so
+        // that it is stored after that. Nothing is said to change, so that nothing is read again.
+        __asm__("" : "+r"(len) : "m"(*reinterpret_cast<const all_memory *>(head->data)));
+        *static_cast<volatile std::uint64_t *>(head->publish) = len;
+        __asm__("" : "+r"(len) : "m"(*head->publish));
+        head->len = static_cast<mba_length>(len);
+        return true;
+    } else {
+        return mba_head_push(head, std::addressof(value), sizeof(T)) != 0;
+    }
+}
+
 // ---- Ranges ----
 
 /* Whether iterators are those of elements in memory, one behind the other, that can be counted by
@@ -558,16 +676,6 @@ auto end_of(Range &values)
     using std::end;
     return end(values);
 }
-
-/* What a copy of an element is: of an atomic one, its value. */
-template <class T>
-struct copy_of {
-    using type = T;
-};
-template <class T>
-struct copy_of<std::atomic<T>> {
-    using type = T;
-};
 
 /* The elements of a range, copied into memory one behind the other. */
 template <class T>
@@ -878,7 +986,9 @@ public:
      */
     size_type published_size() const noexcept
     {
-        return static_cast<size_type>(__atomic_load_n(&head_->len, __ATOMIC_ACQUIRE));
+        mba_length length;
+        __atomic_load(&head_->len, &length, __ATOMIC_ACQUIRE);
+        return static_cast<size_type>(length);
     }
 
     /* How many elements fit before the file must grow. This is the size while the handle doesn't
@@ -1843,8 +1953,21 @@ private:
 
     int push(const T &value) noexcept
     {
-        return mba_head_push(head_, std::addressof(value), sizeof(T)) ? MBA_OK
-                                                                      : append(handle_, value);
+        mba_head *const head = head_;
+        if (detail::push_inline(head, value)) {
+            return MBA_OK;
+        }
+        int code = append(handle_, value);
+        // A loop that appends can keep in registers what is known after each of its ways: so it is
+        // read here, too, by a statement without instructions, and the head is still the same.
+        mba_head *const same = head_;
+        __asm__(""
+                : "+r"(code)
+                : "r"(same), "r"(head->data), "r"(head->len), "r"(head->room), "r"(head->publish));
+        if (same != head) {
+            __builtin_unreachable();
+        }
+        return code;
     }
 
     int pop() noexcept

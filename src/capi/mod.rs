@@ -64,6 +64,10 @@ pub struct mba_mapping {
     _opaque: [u8; 0],
 }
 
+/// The length in a head. The C header has a type of its own for it.
+#[allow(non_camel_case_types)]
+pub type mba_length = c_ulonglong;
+
 /// The beginning of every handle. With it `mba_push` can append in the common case without a call.
 /// `mba_head_of` gives it. It may be read, and `mba_head_publish` may change the length; all else
 /// about a handle is opaque.
@@ -75,7 +79,7 @@ pub struct mba_head {
     pub data: *mut u8,
     /// The number of elements, as this handle knows it. Written by the thread that changes the
     /// length, atomically.
-    pub len: c_ulonglong,
+    pub len: mba_length,
     /// Up to which length elements may be appended without a call. It can become 0 at any time, also
     /// by other threads and by signals: when the lock is given back, in every kind of child process,
     /// and when the handle refuses work. The address never changes.

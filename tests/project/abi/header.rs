@@ -139,7 +139,8 @@ impl Declared {
     fn read_declaration(&mut self, declaration: &str) {
         match declaration.strip_prefix("typedef ") {
             Some(definition) => {
-                let (name, meaning) = named(definition);
+                // How compilers may optimize is no part of a type's meaning.
+                let (name, meaning) = named(&definition.replace("__attribute__((__may_alias__)) ", ""));
                 self.interface.insert("type", &name, meaning);
             }
             None => self.read_function("function", declaration),
