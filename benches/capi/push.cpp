@@ -78,4 +78,6 @@ int main(int argc, char **argv)
     push<uint32_t>(setting, argv[2], "u32");
     push<uint64_t>(setting, argv[2], "u64");
     push<double>(setting, argv[2], "f64");
+    // The type that the length of a handle was once read by.
+    push<long long>(setting, argv[2], "long long");
 }

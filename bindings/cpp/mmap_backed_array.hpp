@@ -48,7 +48,7 @@
  * published_size() may run beside all calls but shrink_to_fit() and those that end the handle or
  * make the array shorter. Different objects are independent, also if they are handles of one array.
  * Elements are ordinary memory: if one thread or process writes an element while others use it, the
- * program needs what shared memory always needs, such as std::atomic_ref.
+ * program needs what shared memory always needs, such as elements of std::atomic.
  *
  * The top of mmap_backed_array.h says what survives a crash, and what isn't promised.
  *
@@ -238,7 +238,8 @@ template <> struct element<char32_t> : detail::known_type<MBA_UCS4> {};
 #ifdef __cpp_char8_t
 template <> struct element<char8_t> : detail::known_type<MBA_UINT8> {};
 #endif
-#ifdef __FLT16_MANT_DIG__
+/* In C++ g++ has it since version 12 for x86-64, and since 13 for other processors. */
+#if defined(__FLT16_MANT_DIG__) && (defined(__x86_64__) || defined(__clang__) || __GNUC__ >= 13)
 template <> struct element<_Float16> : detail::known_type<MBA_FLOAT16> {};
 #endif
 
@@ -1591,8 +1592,8 @@ public:
 
     /*
      * Appends an element. While there is room this is inline, without a call of the library. Others
-     * see the element at once. A kill leaves it there wholly or not at all. No iterator becomes
-     * invalid but end().
+     * see the element at once, and with it all that was stored before. A kill leaves it there
+     * wholly or not at all. No iterator becomes invalid but end().
      */
     void push_back(const T &value)
     {
