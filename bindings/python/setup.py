@@ -32,7 +32,7 @@ def cargo(*arguments):
     try:
         subprocess.run(["cargo", *arguments, "--manifest-path", CRATE / "Cargo.toml"], check=True)
     except FileNotFoundError:
-        sys.exit("cargo is missing: building mmap_backed_array from source takes Rust 1.88 or later")
+        sys.exit("cargo is missing: building mmap_backed_array from source takes Rust 1.95 or later")
 
 
 def target():

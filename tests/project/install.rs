@@ -1,5 +1,5 @@
-//! The library is one that C and C++ projects install and find as any other: `cargo cinstall` with a prefix or staged,
-//! pkg-config, CMake's find_package, and add_subdirectory and FetchContent on the sources.
+//! The library is one that C and C++ projects install and find as any other: `cmake --install` and `cargo cinstall` with a
+//! prefix or staged, pkg-config, CMake's find_package, and add_subdirectory and FetchContent on the sources.
 //!
 //! Everything starts from the package that cargo makes of the sources, so that it is complete for that too. The two
 //! programs here, in C and C++, are built in every way, with gcc and clang, against the shared library and the static
@@ -27,7 +27,7 @@ fn what_is_installed_is_what_c_users_expect() {
         return;
     }
     let version = env!("CARGO_PKG_VERSION");
-    for tree in [&Trees::get().plain, &Trees::get().moved] {
+    for tree in Trees::get().installed() {
         let libraries = tree.libraries();
         let real = format!("libmmap_backed_array.so.{version}");
         for link in [env!("MBA_SONAME"), "libmmap_backed_array.so"] {
@@ -49,6 +49,8 @@ fn what_is_installed_is_what_c_users_expect() {
             "share/cmake/mmap_backed_array/mmap_backed_arrayConfigVersion.cmake".to_owned(),
             "share/cmake/mmap_backed_array/mmap_backed_arrayTargets.cmake".to_owned(),
             "share/cmake/mmap_backed_array/mmap_backed_arrayVersionOf.cmake".to_owned(),
+            "share/doc/mmap_backed_array/LICENSE-APACHE".to_owned(),
+            "share/doc/mmap_backed_array/LICENSE-MIT".to_owned(),
         ];
         expected.sort();
         assert_eq!(files, expected);
@@ -82,34 +84,98 @@ fn by_pkg_config() {
     if skipped() {
         return;
     }
-    for (tree, compiler) in [(&Trees::get().plain, GCC), (&Trees::get().moved, CLANG)] {
+    for (tree, compiler) in Trees::get().installed().into_iter().zip([GCC, CLANG, GCC, CLANG]) {
         pkg_config(tree, compiler);
     }
-    pkg_config(&Trees::get().moved, GCC);
-    pkg_config(&Trees::get().plain, CLANG);
+}
+
+/// A program of which nothing is missing, by the usual line.
+#[test]
+fn by_pkg_config_without_any_shared_library() {
+    if skipped() {
+        return;
+    }
+    for (tree, compiler) in [(&Trees::get().by_cmake, GCC), (&Trees::get().moved_by_cmake, CLANG)] {
+        for language in ["c", "cpp"] {
+            let scratch = crate::helpers::Place::Disk.directory();
+            let program = scratch.path().join("program");
+            compiler.build(
+                language,
+                &program,
+                &tree.words(&["--static", "--cflags", "--libs"]),
+                &["-static"],
+            );
+            consumer::check(&program, "static");
+            assert_eq!(consumer::dynamic(&program, "(NEEDED)"), [""; 0], "needs shared libraries");
+        }
+    }
 }
 
 fn pkg_config(tree: &Installed, compiler: Compiler) {
     let scratch = crate::helpers::Place::Disk.directory();
-    let words = |text: String| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
-    let libdir = tree.pkg_config(&["--variable=libdir"]).trim().to_owned();
-    let mut shared = words(tree.pkg_config(&["--libs"]));
-    shared.push(format!("-Wl,-rpath,{libdir}"));
-    let static_library = words(
-        tree.pkg_config(&["--static", "--libs"])
-            .replace("-lmmap_backed_array ", "-l:libmmap_backed_array.a "),
-    );
-    for (kind, libraries) in [("shared", &shared), ("static", &static_library)] {
-        for (language, command, standard) in
-            [("c", compiler.c, "-std=c99"), ("cpp", compiler.cpp, "-std=c++17")]
-        {
+    let usual = tree.words(&["--cflags", "--libs"]);
+    let path = format!("-Wl,-rpath,{}", tree.pkg_config(&["--variable=libdir"]).trim());
+    let mut statically = vec!["-Wl,-Bstatic".to_owned()];
+    statically.extend(usual.iter().cloned());
+    statically.push("-Wl,-Bdynamic".to_owned());
+    for (kind, words, more) in [("shared", &usual, path.as_str()), ("static", &statically, "-pthread")] {
+        for language in ["c", "cpp"] {
             let program = scratch.path().join(format!("{language}_{kind}"));
-            let mut cc = Command::new(command);
-            cc.arg(standard).args(consumer::WARNINGS).arg(consumer::source(language)).arg("-o").arg(&program);
-            cc.args(words(tree.pkg_config(&["--cflags"]))).args(libraries);
-            output_of(&mut cc, compiler.package);
+            compiler.build(language, &program, words, &[more]);
             consumer::check(&program, kind);
         }
+    }
+}
+
+/// Beside another static library of Rust's, of which each has its own standard library.
+#[test]
+fn beside_another_static_library_of_rust() {
+    if skipped() {
+        return;
+    }
+    let scratch = crate::helpers::Place::Disk.directory();
+    let other = scratch.path().join("other.rs");
+    fs::write(
+        &other,
+        "#[unsafe(no_mangle)] pub extern \"C\" fn other() -> usize { std::env::args().count() }\n",
+    )
+    .unwrap();
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition=2024", "--crate-type=staticlib", "-Clto", "-Cpanic=abort"]).arg(&other);
+    output_of(rustc.arg("-o").arg(scratch.path().join("libother.a")), "rustc");
+    let main = scratch.path().join("main.c");
+    let text = "#include <mmap_backed_array.h>\n#include <stdio.h>\nextern size_t other(void);\n\
+                int main(void) { printf(\"%d %d\\n\", (int)other(), mba_version() == MBA_VERSION); return 0; }\n";
+    fs::write(&main, text).unwrap();
+    for compiler in [GCC, CLANG] {
+        let program = scratch.path().join("program");
+        let mut cc = Command::new(compiler.c);
+        cc.arg(&main).arg("-o").arg(&program).arg(scratch.path().join("libother.a"));
+        cc.args(["-Wl,-Bstatic"])
+            .args(Trees::get().by_cmake.words(&["--cflags", "--libs"]))
+            .arg("-Wl,-Bdynamic");
+        output_of(&mut cc, compiler.package);
+        assert_eq!(output_of(&mut Command::new(&program), "of the C library"), "1 1\n");
+    }
+}
+
+/// The library that CMake installs has nothing in it that a program doesn't need.
+#[test]
+fn the_static_library_is_small() {
+    if skipped() {
+        return;
+    }
+    let tree = &Trees::get().by_cmake;
+    let scratch = crate::helpers::Place::Disk.directory();
+    let size = |path: &Path| fs::metadata(path).unwrap().len();
+    let library = size(&tree.libraries().join("libmmap_backed_array.a"));
+    assert!(library < 2 << 20, "the static library has {library} bytes");
+    for (way, limit) in [("-Wl,-Bdynamic", 1 << 20), ("-static", 2 << 20)] {
+        let program = scratch.path().join("program");
+        let library = tree.libraries().join("libmmap_backed_array.a");
+        let words = [tree.words(&["--cflags"]), vec![library.to_str().unwrap().to_owned()]].concat();
+        GCC.build("c", &program, &words, &[way]);
+        assert!(size(&program) < limit, "a small program ({way}) has {} bytes", size(&program));
     }
 }
 
@@ -121,9 +187,13 @@ fn by_find_package() {
     let trees = Trees::get();
     let scratch = crate::helpers::Place::Disk.directory();
     let blank = trees.moved.copy(&scratch.path().join("with a blank"), |_| true);
-    for (tree, compiler, generator) in
-        [(&trees.plain, GCC, "Unix Makefiles"), (&trees.moved, CLANG, "Ninja"), (&blank, GCC, "Ninja")]
-    {
+    for (tree, compiler, generator) in [
+        (&trees.plain, GCC, "Unix Makefiles"),
+        (&trees.moved, CLANG, "Ninja"),
+        (&blank, GCC, "Ninja"),
+        (&trees.by_cmake, GCC, "Ninja"),
+        (&trees.moved_by_cmake, CLANG, "Ninja"),
+    ] {
         let project = Project::new("find_package", compiler, generator);
         project.configure(&[tree.for_cmake(), "-DREQUEST=0.1".to_owned()]);
         project.build();
@@ -303,22 +373,40 @@ fn a_change_in_the_sources_is_built() {
     }
 }
 
-/// The static library needs of the system what rustc says that it does.
+/// The static library needs of the system what rustc says that it does, but for gcc_s: compilers add that by themselves in
+/// the form that the program wants, and there is none for a program without any shared library.
 #[test]
 fn cmake_and_pkg_config_agree_on_what_the_static_library_needs() {
     if skipped() {
         return;
     }
-    let tree = &Trees::get().plain;
-    let words = tree.pkg_config(&["--static", "--libs-only-l"]);
-    let mut private: Vec<&str> =
-        words.split_whitespace().filter_map(|word| word.strip_prefix("-l")).collect();
-    // The compiler adds gcc_s by itself.
-    private.retain(|&word| word != "mmap_backed_array" && word != "gcc_s");
-    let targets = tree.prefix.join("share/cmake/mmap_backed_array/mmap_backed_arrayTargets.cmake");
+    let trees = Trees::get();
+    let said_by_rustc = trees.plain.words(&["--static", "--libs-only-l"]);
+    let mut expected: Vec<&str> = said_by_rustc.iter().map(String::as_str).collect();
+    expected.retain(|&word| word != "-lgcc_s");
+    assert_eq!(trees.by_cmake.words(&["--static", "--libs-only-l"]), expected);
+    let targets = trees.plain.prefix.join("share/cmake/mmap_backed_array/mmap_backed_arrayTargets.cmake");
     let targets = fs::read_to_string(targets).unwrap();
     let (_, list) =
         targets.split_once("set(_mmap_backed_array_system_libraries ").expect("the list is there");
-    let list: Vec<&str> = list.split(')').next().unwrap().split_whitespace().collect();
-    assert_eq!(list, private);
+    let list: Vec<String> =
+        list.split(')').next().unwrap().split_whitespace().map(|name| format!("-l{name}")).collect();
+    assert_eq!(list, expected[1..]);
+}
+
+/// What pkg-config says is the same, whoever has installed.
+#[test]
+fn both_ways_to_install_tell_pkg_config_the_same() {
+    if skipped() {
+        return;
+    }
+    let trees = Trees::get();
+    for (one, other) in [(&trees.plain, &trees.by_cmake), (&trees.moved, &trees.moved_by_cmake)] {
+        let text = |tree: &Installed| {
+            let text = fs::read_to_string(tree.libraries().join("pkgconfig/mmap_backed_array.pc")).unwrap();
+            let lines = text.lines().map(|line| line.replace(tree.prefix.to_str().unwrap(), "PREFIX"));
+            lines.map(|line| line.replace("-lgcc_s ", "") + "\n").collect::<String>()
+        };
+        assert_eq!(text(one), text(other));
+    }
 }

@@ -8,3 +8,4 @@ mod examples;
 mod header;
 mod install;
 mod pages;
+mod versions;

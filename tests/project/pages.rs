@@ -14,7 +14,7 @@ const C_API: &str = include_str!("../../docs/c-api.md");
 const FORMAT: &str = include_str!("../../docs/file-format.md");
 
 /// Runs a page's commands; what they need is named by MBA_SKIP or there.
-fn run(page: &str, needs_cargo_c: bool) -> Option<String> {
+fn run(page: &str) -> Option<String> {
     if crate::helpers::skipped("pages") {
         return None;
     }
@@ -31,9 +31,6 @@ fn run(page: &str, needs_cargo_c: bool) -> Option<String> {
         let found = Command::new(program).arg("--version").stdin(Stdio::null()).output();
         assert!(found.is_ok(), "the pages need {program}: apt-get install {package}, or MBA_SKIP=pages");
     }
-    if needs_cargo_c {
-        crate::helpers::need_cargo_c("pages");
-    }
     let text = fs::read_to_string(Path::new(ROOT).join(page)).unwrap();
     let session = Session::of(page, &text).unwrap();
     // What the examples need of crates was fetched to build this test.
@@ -42,7 +39,7 @@ fn run(page: &str, needs_cargo_c: bool) -> Option<String> {
 
 #[test]
 fn every_command_of_the_readme_prints_what_it_says() {
-    let Some(printed) = run("README.md", false) else { return };
+    let Some(printed) = run("README.md") else { return };
     // What varies from run to run aside, the two processes of the quickstart saw the same.
     for line in [
         "elements                   664,579         664,579",
@@ -55,17 +52,17 @@ fn every_command_of_the_readme_prints_what_it_says() {
 
 #[test]
 fn every_command_about_building_prints_what_it_says() {
-    run("docs/building.md", true);
+    run("docs/building.md");
 }
 
 #[test]
 fn every_command_about_the_c_api_prints_what_it_says() {
-    run("docs/c-api.md", false);
+    run("docs/c-api.md");
 }
 
 #[test]
 fn every_command_for_contributors_is_there() {
-    run("CONTRIBUTING.md", false);
+    run("CONTRIBUTING.md");
 }
 
 #[test]

@@ -17,6 +17,17 @@ pub struct Compiler {
     pub package: &'static str,
 }
 
+impl Compiler {
+    /// Builds the program of a language, with all warnings as errors, by the words of pkg-config and others.
+    pub fn build(&self, language: &str, program: &Path, words: &[String], more: &[&str]) {
+        let (command, standard) =
+            if language == "c" { (self.c, "-std=c99") } else { (self.cpp, "-std=c++17") };
+        let mut cc = Command::new(command);
+        cc.arg(standard).args(WARNINGS).arg(source(language)).arg("-o").arg(program);
+        output_of(cc.args(words).args(more), self.package);
+    }
+}
+
 pub const GCC: Compiler = Compiler { c: "gcc", cpp: "g++", package: "g++" };
 pub const CLANG: Compiler = Compiler { c: "clang", cpp: "clang++", package: "clang" };
 

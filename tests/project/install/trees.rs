@@ -1,4 +1,5 @@
-//! The trees that the tests look at: the sources as cargo packages them, and what `cargo cinstall` makes of them.
+//! The trees that the tests look at: the sources as cargo packages them, and what `cmake --install` and
+//! `cargo cinstall` make of them.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -11,10 +12,14 @@ use crate::helpers::{need_cargo_c, output_of};
 pub struct Trees {
     /// The package, unpacked.
     pub sources: PathBuf,
-    /// Installed to where it is.
+    /// Installed by cargo-c to where it is, for debugging.
     pub plain: Installed,
-    /// Staged for `/usr`, with Debian's directory for libraries, and then moved elsewhere.
+    /// Staged by cargo-c for `/usr`, with Debian's directory for libraries, and then moved elsewhere.
     pub moved: Installed,
+    /// Installed by CMake, as it is without settings, to where it is.
+    pub by_cmake: Installed,
+    /// Staged by CMake for `/usr`, with Debian's directory for libraries, and then moved elsewhere.
+    pub moved_by_cmake: Installed,
     /// Where cargo builds, kept from one run to the next.
     target: PathBuf,
     /// Keeps other runs of these tests out of the directory until the process ends.
@@ -93,7 +98,39 @@ impl Trees {
             &format!("--destdir={}", staged.display()),
         ]);
         fs::rename(staged.join("usr"), &moved.prefix).unwrap();
-        Trees { sources, plain, moved, target, _lock: lock }
+
+        let built = fresh("built");
+        let by_cmake = Installed { prefix: fresh("by_cmake"), libdir: "lib" };
+        let cmake = |configure: &mut Command| {
+            configure.arg("-S").arg(&sources).arg("-B").arg(&built);
+            configure.arg(format!("-Dmmap_backed_array_CARGO_TARGET_DIR={}", target.display()));
+            output_of(configure, "cmake");
+            let mut build = Command::new("cmake");
+            build.arg("--build").arg(&built).env("CARGO_NET_OFFLINE", "true");
+            output_of(build.env_remove("CARGO_TARGET_DIR").env_remove("LD_LIBRARY_PATH"), "cmake");
+        };
+        let cmake_install = || {
+            let mut command = Command::new("cmake");
+            command.arg("--install").arg(&built);
+            command
+        };
+        // The prefix may come late.
+        cmake(Command::new("cmake").arg("-DCMAKE_INSTALL_LIBDIR=lib"));
+        output_of(cmake_install().arg("--prefix").arg(&by_cmake.prefix), "cmake");
+
+        let staged = fresh("staged_by_cmake");
+        let moved_by_cmake = Installed { prefix: fresh("moved_by_cmake"), libdir: "lib/x86_64-linux-gnu" };
+        let libdir = format!("-DCMAKE_INSTALL_LIBDIR={}", moved_by_cmake.libdir);
+        cmake(Command::new("cmake").arg("-DCMAKE_INSTALL_PREFIX=/usr").arg(libdir));
+        output_of(cmake_install().env("DESTDIR", &staged), "cmake");
+        fs::rename(staged.join("usr"), &moved_by_cmake.prefix).unwrap();
+
+        Trees { sources, plain, moved, by_cmake, moved_by_cmake, target, _lock: lock }
+    }
+
+    /// All that are installed.
+    pub fn installed(&self) -> [&Installed; 4] {
+        [&self.plain, &self.moved, &self.by_cmake, &self.moved_by_cmake]
     }
 
     /// Settings for a project that builds the library, all in one directory: it is the same one.
@@ -133,6 +170,11 @@ impl Installed {
         command.env("PKG_CONFIG_PATH", self.libraries().join("pkgconfig"));
         command.arg(format!("--define-variable=prefix={}", self.prefix.display()));
         output_of(command.args(arguments).arg("mmap_backed_array"), "pkg-config")
+    }
+
+    /// The same in words.
+    pub fn words(&self, arguments: &[&str]) -> Vec<String> {
+        self.pkg_config(arguments).split_whitespace().map(str::to_owned).collect()
     }
 
     /// Another tree, with the files whose names are wanted.
