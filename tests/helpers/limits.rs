@@ -2,8 +2,14 @@
 
 use mmap_backed_array::MmapArray;
 
+// The C libraries don't agree.
+#[cfg(target_env = "musl")]
+pub type Resource = libc::c_int;
+#[cfg(not(target_env = "musl"))]
+pub type Resource = libc::__rlimit_resource_t;
+
 /// Sets a soft limit of this process; and the hard one, if it is lower and may be raised.
-pub fn set_limit(resource: libc::__rlimit_resource_t, soft: u64) {
+pub fn set_limit(resource: Resource, soft: u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure is there to be filled, and then to be read.
     unsafe {
@@ -16,7 +22,7 @@ pub fn set_limit(resource: libc::__rlimit_resource_t, soft: u64) {
 }
 
 /// Sets a soft limit of this process, and returns what it was.
-pub fn set_limit_of_this_process(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
+pub fn set_limit_of_this_process(resource: Resource, soft: u64) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the structure is there to be filled.
     assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limit) }, 0);

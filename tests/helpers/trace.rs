@@ -1,6 +1,23 @@
 //! A child process that stops before and after each of its system calls.
 
-use libc::{pid_t, ptrace_syscall_info};
+use libc::pid_t;
+
+/// What the system says of a stop. Declared here, since the libc crate has it for some C libraries only.
+#[repr(C)]
+struct Info {
+    op: u8,
+    arch: u32,
+    instruction_pointer: u64,
+    stack_pointer: u64,
+    /// At an entry.
+    call: u64,
+    arguments: [u64; 6],
+    /// What other stops may fill.
+    more: [u64; 2],
+}
+
+const GET_SYSCALL_INFO: libc::c_int = 0x420e;
+const ENTRY: u8 = 1;
 
 /// Where the child has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,21 +97,18 @@ impl Traced {
         }
         let signal = libc::WSTOPSIG(status);
         assert_eq!(signal, libc::SIGTRAP | 0x80, "a traced child got signal {signal}");
-        let mut info = std::mem::MaybeUninit::<ptrace_syscall_info>::zeroed();
-        let size = size_of::<ptrace_syscall_info>();
+        let mut info = std::mem::MaybeUninit::<Info>::zeroed();
+        let size = size_of::<Info>();
         // SAFETY: the system fills up to so many bytes; all fields may be zero.
         let info = unsafe {
-            let request = libc::PTRACE_GET_SYSCALL_INFO;
-            let filled = libc::ptrace(request, self.child, size, info.as_mut_ptr());
+            let filled = libc::ptrace(GET_SYSCALL_INFO as _, self.child, size, info.as_mut_ptr());
             assert!(filled > 0, "{}", std::io::Error::last_os_error());
             info.assume_init()
         };
-        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        if info.op != ENTRY {
             return Some(Stop::Exit);
         }
-        // SAFETY: this is the field that is filled at an entry.
-        let entry = unsafe { info.u.entry };
-        Some(Stop::Entry { call: entry.nr as libc::c_long, arguments: entry.args })
+        Some(Stop::Entry { call: info.call as libc::c_long, arguments: info.arguments })
     }
 
     /// At an entry: the call isn't made. What it seems to have returned is to be set at the exit.

@@ -18,7 +18,7 @@ unsafe extern "C" {
 const CANCELED: *mut c_void = usize::MAX as *mut c_void;
 
 /// The stack of every call: as much as the least that a thread can have.
-const STACK: usize = 16 << 10;
+const STACK: usize = if libc::PTHREAD_STACK_MIN > 16 << 10 { libc::PTHREAD_STACK_MIN } else { 16 << 10 };
 /// What a thread has on its stack before it calls anything: its own data and those of the C library.
 const BEFORE: usize = 6 << 10;
 const PAGE: usize = 4096;

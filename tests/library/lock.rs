@@ -264,7 +264,7 @@ fn a_signal_ends_waiting_for_the_lock_if_its_handler_says_so() {
                     action.sa_sigaction = count_signal as *const () as usize;
                     action.sa_flags = flags;
                     assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
-                    libc::pthread_self()
+                    libc::pthread_self() as usize // as a pointer, which it is with musl, it couldn't be sent
                 };
                 SIGNALS.store(0, SeqCst);
                 let directory = Place::Memory.directory();
@@ -276,7 +276,7 @@ fn a_signal_ends_waiting_for_the_lock_if_its_handler_says_so() {
                     scope.spawn(move || {
                         while SIGNALS.load(SeqCst) < 50 {
                             // SAFETY: the thread outlives this one.
-                            unsafe { libc::pthread_kill(thread, libc::SIGUSR1) };
+                            unsafe { libc::pthread_kill(thread as libc::pthread_t, libc::SIGUSR1) };
                             std::thread::sleep(Duration::from_micros(100));
                         }
                         first.unlock().unwrap();

@@ -37,8 +37,9 @@ impl Stat {
             size: stat.st_size as u64,
             identity: Identity { dev: stat.st_dev, ino: stat.st_ino },
             mode: stat.st_mode,
-            names: stat.st_nlink,
-            block_size: stat.st_blksize,
+            // Their types differ between processors.
+            names: stat.st_nlink as _,
+            block_size: stat.st_blksize as _,
             allocated: stat.st_blocks as u64 * 512,
             changed: (stat.st_ctime, stat.st_ctime_nsec),
         }
@@ -102,7 +103,7 @@ pub fn file_system(fd: RawFd) -> Result<i64> {
     // SAFETY: fstatfs fills the structure that it is given.
     retry(|| unsafe { libc::fstatfs(fd, stat.as_mut_ptr()) })?;
     // SAFETY: fstatfs succeeded, so it has filled it.
-    Ok(unsafe { stat.assume_init() }.f_type)
+    Ok(unsafe { stat.assume_init() }.f_type as _)
 }
 
 /// The seals of a memfd; 0 for a file that has none or can't have any.

@@ -50,7 +50,13 @@ pub fn locked_memory_limit() -> u64 {
     resource_limit(libc::RLIMIT_MEMLOCK)
 }
 
-fn resource_limit(resource: libc::__rlimit_resource_t) -> u64 {
+// The C libraries don't agree.
+#[cfg(target_env = "musl")]
+type Resource = libc::c_int;
+#[cfg(not(target_env = "musl"))]
+type Resource = libc::__rlimit_resource_t;
+
+fn resource_limit(resource: Resource) -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: getrlimit fills the structure that it is given.
     match unsafe { libc::getrlimit(resource, &raw mut limit) } {
@@ -77,7 +83,7 @@ impl Alarm {
     /// Sleeps so long, or until a signal handler has run: `EINTR`.
     pub fn sleep(&self, time: Duration) -> Result<()> {
         let time = libc::timespec {
-            tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_sec: time.as_secs().try_into().unwrap_or(libc::c_long::MAX),
             tv_nsec: i64::from(time.subsec_nanos().max(1)),
         };
         let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
