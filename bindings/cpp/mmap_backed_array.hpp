@@ -461,6 +461,50 @@ inline std::uint32_t in_c(mode how, const open_options &options) noexcept
     return static_cast<std::uint32_t>(how) | (options.exact ? MBA_EXACT : 0u);
 }
 
+/* Copies of elements, which are put aside for the time of a call. */
+template <class T>
+class aside {
+public:
+    aside() = default;
+    aside(const aside &) = delete;
+    aside &operator=(const aside &) = delete;
+    ~aside() { std::free(bytes_); }
+
+    /* Room for so many; false if there is no memory for them. */
+    bool reserve(std::size_t count) noexcept
+    {
+        if (count <= capacity_) {
+            return true;
+        }
+        void *const more =
+            count > PTRDIFF_MAX / sizeof(T) ? nullptr : std::realloc(bytes_, count * sizeof(T));
+        if (more != nullptr) {
+            bytes_ = static_cast<unsigned char *>(more);
+            capacity_ = count;
+        }
+        return more != nullptr;
+    }
+
+    bool push(const T &value) noexcept
+    {
+        if (count_ == capacity_ && !reserve(count_ < 8 ? 16 : 2 * count_)) {
+            return false;
+        }
+        std::memcpy(bytes_ + count_ * sizeof(T), static_cast<const void *>(std::addressof(value)),
+                    sizeof(T));
+        ++count_;
+        return true;
+    }
+
+    std::size_t size() const noexcept { return count_; }
+    const void *data() const noexcept { return bytes_; }
+
+private:
+    unsigned char *bytes_ = nullptr;
+    std::size_t count_ = 0;
+    std::size_t capacity_ = 0;
+};
+
 /* What the system calls the file behind a descriptor, for messages; empty if it says nothing. */
 inline std::string path_of(int fd)
 {
@@ -837,6 +881,9 @@ public:
         mba_array *made = nullptr;
         if (const int code = open_code(mba_shm_open_with, name.get(), how, options, &made);
             code != MBA_OK) {
+            if (name.get() == nullptr) {
+                raise(code, "mba::array::shm", nullptr, "the name is NULL");
+            }
             // Where the system keeps it, so that the error can tell what is there.
             const std::string path =
                 std::string(name.get()[0] == '/' ? "/dev/shm" : "/dev/shm/") + name.get();
@@ -1163,6 +1210,7 @@ protected:
     static constexpr bool writable = !std::is_const_v<T>;
     static constexpr mode default_mode = writable ? mode::read_write : mode::read;
     static constexpr int EINVAL_ = static_cast<int>(std::errc::invalid_argument);
+    static constexpr int ENOMEM_ = static_cast<int>(std::errc::not_enough_memory);
 
     // ---- Making, moving and ending ----
 
@@ -2084,21 +2132,18 @@ private:
         if (at > old) {
             return MBA_EINDEX;
         }
-        const size_type longer = count > SIZE_MAX - old ? SIZE_MAX : old + count;
-        if (const int code = mba_resize(handle_, longer); code != MBA_OK) {
-            return code;
+        if (count > mba_reserved(handle_) - old) {
+            return MBA_ELIMIT;
         }
-        const T *value = std::addressof(given);
-        size_type which = 0;
-        if (at < old) {
-            std::memmove(static_cast<void *>(data_ + at + count),
-                         static_cast<const void *>(data_ + at), (old - at) * sizeof(T));
-            if (is_own(value, old, which) && which >= at) {
-                value += count;
-            }
+        // In one call, which others hear of, and which leaves all as it was if it fails.
+        detail::aside<T> copies;
+        if (!copies.reserve(count)) {
+            return base::ENOMEM_;
         }
-        store(at, count, value);
-        return MBA_OK;
+        for (size_type n = 0; n < count; ++n) {
+            copies.push(given);
+        }
+        return mba_splice(handle_, at, 0, copies.data(), count);
     }
 
     int resize_with(size_type count, const T &value) noexcept
@@ -2123,10 +2168,13 @@ private:
         }
         const T *value = std::addressof(given);
         size_type which = 0;
+        detail::aside<T> copy;
         if (is_own(value, size(), which) && which >= count) {
             // The value is an element that the new length takes away.
-            store(0, count, value);
-            return mba_resize(handle_, count);
+            if (!copy.push(given)) {
+                return base::ENOMEM_;
+            }
+            value = static_cast<const T *>(copy.data());
         }
         if (const int code = mba_resize(handle_, count); code != MBA_OK) {
             return code;
@@ -2248,9 +2296,10 @@ auto operator<=>(const array<T> &a, const array<U> &b)
 /*
  * Takes away all elements for which the predicate is true, and returns how many these were. Takes
  * the growth lock first, without waiting, so that nothing has changed if the lock is in other
- * hands. A kill may leave it half done.
+ * hands. A kill may leave it half done. Elements that stay between the first and the last one that
+ * goes are copied for the time of the call.
  *
- * Errors: those of mba_lock and of erase(). What the predicate throws; some elements are moved
+ * Errors: those of mba_lock and of erase(); ENOMEM. What the predicate throws; nothing has changed
  * then.
  */
 template <class T, class Predicate>
@@ -2261,9 +2310,25 @@ typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate,
     if (error) {
         return 0;
     }
-    const auto rest = std::remove_if(elements.begin(), elements.end(), predicate);
-    const auto count = static_cast<typename array<T>::size_type>(elements.end() - rest);
-    elements.erase(rest, elements.end(), error);
+    // Moved in one call, which others hear of, and which leaves all as it was if it fails.
+    detail::aside<T> kept;
+    std::size_t first = 0, behind = 0, kept_between = 0, count = 0;
+    const std::size_t size = elements.size();
+    for (std::size_t at = 0; at < size; ++at) {
+        if (predicate(elements[at])) {
+            first = count == 0 ? at : first;
+            behind = at + 1;
+            kept_between = kept.size();
+            ++count;
+        } else if (count > 0 && !kept.push(elements[at])) {
+            error = detail::to_error_code(static_cast<int>(std::errc::not_enough_memory));
+            return 0;
+        }
+    }
+    if (count > 0) {
+        error = detail::to_error_code(
+            mba_splice(elements.native_handle(), first, behind - first, kept.data(), kept_between));
+    }
     return error ? 0 : count;
 }
 template <class T, class Predicate>

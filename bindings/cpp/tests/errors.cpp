@@ -7,6 +7,7 @@
 #include <iostream>
 
 #include <sys/mount.h>
+#include <sys/resource.h>
 
 using array = mba::array<std::uint32_t>;
 
@@ -196,12 +197,16 @@ static void cannot_shrink(array &a, std::error_code expected)
     both([&] { a.erase(a.cbegin()); }, [&](E e) { a.erase(a.cbegin(), e); });
     both([&] { a.erase(a.cbegin(), a.cend()); }, [&](E e) { a.erase(a.cbegin(), a.cend(), e); });
     both([&] { erase_if(a, all); }, [&](E e) { CHECK(erase_if(a, all, e) == 0); });
+    std::uint32_t turn = 0;
+    const auto some = [&](std::uint32_t) { return ++turn % 3 == 2; };
+    both([&] { erase_if(a, some); }, [&](E e) { CHECK(erase_if(a, some, e) == 0); });
     both([&] { erase(a, a[0]); }, [&](E e) { CHECK(erase(a, a[0], e) == 0); });
     both([&] { a.clear(); }, [&](E e) { a.clear(e); });
     both([&] { a.resize(1); }, [&](E e) { a.resize(1, e); });
     both([&] { a.resize(1, 7); }, [&](E e) { a.resize(1, 7, e); });
     both([&] { a.assign({1}); }, [&](E e) { a.assign({1}, e); });
     both([&] { a.assign(1, 7); }, [&](E e) { a.assign(1, 7, e); });
+    both([&] { a.assign(3, a.back()); }, [&](E e) { a.assign(3, a.back(), e); });
     both([&] { a.assign(other.begin(), other.end()); },
          [&](E e) { a.assign(other.begin(), other.end(), e); });
     both([&] { a.assign_range(other); }, [&](E e) { a.assign_range(other, e); });
@@ -297,10 +302,55 @@ static void full()
     CHECK(umount2(directory.c_str(), MNT_DETACH) == 0);
 }
 
+/* A file without spare room can't get any, and somebody else has it open: then it can't become shorter either. */
+static void stuck()
+{
+    in_a_child([] {
+        with_elements("stuck").close();
+        auto a = array::open(in_scratch("stuck"));
+        a.resize(4096);
+        a.close();
+        CHECK(std::signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+        const rlimit limit{4 * 4096, 4 * 4096};
+        CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+        a = array::open(in_scratch("stuck"));
+        const mba::array<const std::uint32_t> reader(in_scratch("stuck"));
+        const std::error_code full(EFBIG, mba::category());
+        all_fail(a, full);
+        cannot_shrink(a, full);
+        CHECK(reader.to_vector() == a.to_vector() && a[3999] == 3999);
+    });
+}
+
+/* Whoever copies elements meanwhile learns by the epoch that some were moved. */
+static void moved()
+{
+    auto a = with_elements("moved");
+    mba::array<const std::uint32_t> follower(in_scratch("moved"));
+    const auto changes_epoch = [&](auto call) {
+        const auto before = follower.epoch();
+        const auto own = a.epoch();
+        call();
+        follower.refresh();
+        CHECK(follower.epoch() != before && a.epoch() != own);
+        CHECK(follower.to_vector() == a.to_vector());
+    };
+    changes_epoch([&] { a.insert(a.cbegin() + 5, 3, 7); });
+    changes_epoch([&] { CHECK(erase_if(a, [](std::uint32_t n) { return n % 2 == 0; }) == 2000); });
+    changes_epoch([&] { a.erase(a.cbegin() + 5); });
+    changes_epoch([&] { a.assign(3, a.back()); });
+    CHECK(a.to_vector() == std::vector<std::uint32_t>(3, 3999));
+    const auto before = follower.epoch();
+    a.insert(a.cend(), 3, 7);
+    follower.refresh();
+    CHECK(follower.epoch() == before && follower.to_vector() == a.to_vector());
+}
+
 static void others()
 {
     auto empty = array::anon();
     THROWS(mba::errc::empty, empty.pop_back());
+    THROWS(std::errc::invalid_argument, static_cast<void>(array::shm(nullptr)));
     with_elements("typed").close();
     auto growing = with_elements("growing");
     THROWS(mba::errc::type, mba::array<float>(in_scratch("growing")));
@@ -368,6 +418,8 @@ int main(int argc, char **argv)
     limited();
     partial();
     full();
+    stuck();
+    moved();
     others();
     guarded();
     return 0;
