@@ -12,7 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Argument, Error, Result};
-use crate::ops::{self, Order, Span};
+use crate::ops::compare::{self, Order};
+use crate::ops::{Span, reorder};
 use crate::options::{OpenOptions, WRITE};
 use crate::storage::{Advice, GrowthPolicy, Layout, Storage, Wait};
 use crate::types::{Kind, Type};
@@ -459,7 +460,7 @@ impl Array {
     pub fn reverse(&self) -> Result<()> {
         self.check_writable()?;
         // SAFETY: the span is the array, which may be written.
-        unsafe { ops::reverse(self.span()) };
+        unsafe { reorder::reverse(self.span()) };
         Ok(())
     }
 
@@ -473,7 +474,7 @@ impl Array {
             return Err(Error::Type);
         }
         // SAFETY: the span is the array, which may be written.
-        unsafe { ops::byteswap(self.span()) };
+        unsafe { reorder::byteswap(self.span()) };
         Ok(())
     }
 
@@ -485,7 +486,7 @@ impl Array {
     pub fn compare(&self, other: &Array) -> Result<Order> {
         self.check_like(other)?;
         // SAFETY: the spans are the arrays, and their types are alike.
-        Ok(unsafe { ops::compare(self.span(), other.span()) })
+        Ok(unsafe { compare::compare(self.span(), other.span()) })
     }
 
     /// Whether both have the same length and equal elements.
@@ -495,7 +496,7 @@ impl Array {
     pub fn equals(&self, other: &Array) -> Result<bool> {
         self.check_like(other)?;
         // SAFETY: the spans are the arrays, and their types are alike.
-        Ok(unsafe { ops::equal(self.span(), other.span()) })
+        Ok(unsafe { compare::equal(self.span(), other.span()) })
     }
 
     fn check_like(&self, other: &Array) -> Result<()> {

@@ -33,7 +33,18 @@ pub unsafe trait Element: Copy + Send + Sync + 'static {
 }
 
 macro_rules! elements {
-    ($($rust:ty = $code:expr;)*) => {
+    ($dollar:tt $($rust:ty = $code:expr;)*) => {
+        /// Calls a generic function with each Rust type that is an element, for this package's tests.
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! for_each_element_type {
+            ($dollar call:ident, $dollar argument:expr) => {
+                $($dollar call::<$rust>($dollar argument);)*
+                $dollar call::<bool>($dollar argument);
+                $dollar call::<char>($dollar argument);
+            };
+        }
+
         $(
             // SAFETY: the size is asserted below against the table; these types take any bits.
             unsafe impl Element for $rust {
@@ -50,7 +61,7 @@ macro_rules! elements {
     };
 }
 
-elements! {
+elements! { $
     Char8 = 'c';
     i8 = 'b';
     u8 = 'B';

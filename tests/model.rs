@@ -12,7 +12,7 @@ mod model {
     pub mod run;
 }
 
-use mmap_backed_array::{Array, Element, MmapArray, Type};
+use mmap_backed_array::{Array, Char8, Complex, Element, F16, MmapArray, Type};
 
 use helpers::raw::Raw;
 use model::backing::Backing;
@@ -26,7 +26,7 @@ fn all_types_and_faces(backing: Backing) {
         try_many::<Raw>(backing, ty, RUNS);
         try_many::<Array>(backing, ty, RUNS);
     }
-    model::element::for_rust_types!(typed, backing);
+    mmap_backed_array::for_each_element_type!(typed, backing);
     typed::<Point>(backing);
 }
 

@@ -6,8 +6,7 @@ use core::mem::MaybeUninit;
 
 use crate::array::Array;
 use crate::error::{Error, Result};
-use crate::ops::copy;
-use crate::ops::{self, Span};
+use crate::ops::{Span, copy, reorder, search};
 use crate::storage::{GrowthPolicy, Sibling, Wait, is_magic};
 
 /// What every element but a large record fits in.
@@ -474,7 +473,7 @@ impl Array {
         // which is copied first, since it may lie in the range.
         unsafe {
             core::ptr::copy_nonoverlapping(value, own.place(), self.itemsize());
-            ops::fill(span, own.place());
+            reorder::fill(span, own.place());
         }
         Ok(())
     }
@@ -484,14 +483,14 @@ impl Array {
     pub(crate) unsafe fn find_from(&self, value: *const u8, start: usize, stop: usize) -> Result<usize> {
         let span = self.span();
         // SAFETY: the range is cut to the array; the caller promises the value.
-        unsafe { ops::find(span, value, start, stop.min(span.len)) }.ok_or(Error::NotFound)
+        unsafe { search::find(span, value, start, stop.min(span.len)) }.ok_or(Error::NotFound)
     }
 
     /// # Safety
     /// `value` must be valid for reads of an element.
     pub(crate) unsafe fn count_from(&self, value: *const u8) -> usize {
         // SAFETY: the span is the array; the caller promises the value.
-        unsafe { ops::count(self.span(), value) }
+        unsafe { search::count(self.span(), value) }
     }
 
     pub(super) fn check_writable(&self) -> Result<()> {

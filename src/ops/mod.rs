@@ -4,14 +4,10 @@
 //! are copied by pieces into private memory, where plain loops over slices run as fast as the hardware.
 
 mod bytes;
-mod compare;
+pub(crate) mod compare;
 pub(crate) mod copy;
-mod reorder;
-mod search;
-
-pub(crate) use compare::{Order, compare, equal};
-pub(crate) use reorder::{byteswap, fill, reverse};
-pub(crate) use search::{count, find};
+pub(crate) mod reorder;
+pub(crate) mod search;
 
 use core::mem::MaybeUninit;
 use core::ops::ControlFlow;

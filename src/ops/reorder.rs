@@ -68,7 +68,8 @@ pub(crate) unsafe fn byteswap(span: Span) {
             2 => rewrite(parts, u16::swap_bytes),
             4 => rewrite(parts, u32::swap_bytes),
             8 => rewrite(parts, u64::swap_bytes),
-            _ => {}
+            16 => rewrite(parts, u128::swap_bytes),
+            _ => debug_assert_eq!(part, 1, "numbers have one of these sizes"),
         }
     }
 }

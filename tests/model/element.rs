@@ -6,31 +6,6 @@ use mmap_backed_array::{Kind, Type};
 
 use crate::helpers::Numbers;
 
-/// Calls a generic function with each Rust type that is an element.
-#[allow(unused_macros, reason = "the fuzzed programs know types by their codes only")]
-macro_rules! for_rust_types {
-    ($call:ident, $argument:expr) => {
-        $call::<i8>($argument);
-        $call::<u8>($argument);
-        $call::<i16>($argument);
-        $call::<u16>($argument);
-        $call::<i32>($argument);
-        $call::<u32>($argument);
-        $call::<i64>($argument);
-        $call::<u64>($argument);
-        $call::<f32>($argument);
-        $call::<f64>($argument);
-        $call::<bool>($argument);
-        $call::<char>($argument);
-        $call::<mmap_backed_array::Char8>($argument);
-        $call::<mmap_backed_array::F16>($argument);
-        $call::<mmap_backed_array::Complex<f32>>($argument);
-        $call::<mmap_backed_array::Complex<f64>>($argument);
-    };
-}
-#[allow(unused_imports, reason = "as above")]
-pub(crate) use for_rust_types;
-
 /// An element's value: of integers, characters and truth values the first, of floats one or two of the second.
 #[derive(Clone, Copy, Debug)]
 enum Value<'a> {

@@ -16,8 +16,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:The 'u' type code:DeprecationWar
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     STANDARD = standard_codes()
+NUMBERED = [code for code, each in TYPES.items() if each.dtype is not None]  # NumPy has a type for these
 
-@pytest.mark.parametrize("code", TYPES)
+
+@pytest.mark.parametrize("code", NUMBERED)
 def test_numpy_shares_memory_and_type(code):
     a = mmaparray(code, samples(code))
     for n in (numpy.asarray(a), numpy.frombuffer(a, TYPES[code].dtype)):
@@ -32,7 +34,7 @@ def test_numpy_shares_memory_and_type(code):
         assert n[2] == n[0]
 
 
-@pytest.mark.parametrize("code", TYPES)
+@pytest.mark.parametrize("code", NUMBERED)
 def test_contiguous_arrays_of_the_same_type_are_taken_whole(code):
     n = numpy.array(samples(code), TYPES[code].dtype)
     a = mmaparray(code)
@@ -170,7 +172,7 @@ def test_scalars_are_elements_of_our_own_types():
         assert mmaparray(code, [numpy.csingle(1 + 2j), numpy.double(3), numpy.int16(4)]).tolist() == [1 + 2j, 3, 4]
 
 
-@pytest.mark.parametrize("code", TYPES)
+@pytest.mark.parametrize("code", NUMBERED)
 def test_the_scalars_of_a_type_go_in_and_are_found(code):
     n = numpy.array(samples(code), TYPES[code].dtype)
     if code in "bBhHiIlLqQedfFD?":
