@@ -40,6 +40,11 @@ def target():
     return Path(os.environ.get("CARGO_TARGET_DIR") or CRATE / "target").resolve()
 
 
+def built():
+    """Where the libraries are then; for another platform it is a folder of that name."""
+    return target() / os.environ.get("CARGO_BUILD_TARGET", "") / "release"
+
+
 class Build(build):
     """Starts afresh: what an earlier build left could be of another version."""
 
@@ -53,7 +58,9 @@ class BuildExtension(build_ext):
     """The static library goes into the extension; the shared one and the header lie beside it for others."""
 
     def run(self):
-        cargo("build", "--release", "--lib")
+        # Rust doesn't optimize across crates where a library for Rust is made too, so that these are named.
+        more = os.environ.get("MBA_CARGO_OPTIONS", "").split()
+        cargo("rustc", "--release", "--lib", "--crate-type", "cdylib,staticlib", *more)
         if shutil.which((os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]) is None:
             sys.exit("a C compiler is missing: install gcc, or set CC")
         super().run()
@@ -61,7 +68,7 @@ class BuildExtension(build_ext):
         (package / "include").mkdir(parents=True, exist_ok=True)
         (package / "lib").mkdir(exist_ok=True)
         shutil.copy(CRATE / "include/mmap_backed_array.h", package / "include")
-        shutil.copy(target() / "release/libmmap_backed_array.so", package / "lib" / SONAME)
+        shutil.copy(built() / "libmmap_backed_array.so", package / "lib" / SONAME)
         # A wheel has no symbolic links; to the linker this text is one.
         (package / "lib/libmmap_backed_array.so").write_text(f"INPUT ( -l:{SONAME} )\n")
 
@@ -87,12 +94,12 @@ core = Extension(
     sources=sorted(str(path.relative_to(HERE)) for path in (HERE / "src/core").glob("*.c")),
     depends=sorted(map(str, (HERE / "src/core").glob("*.h"))) + [str(CRATE / "include/mmap_backed_array.h")],
     include_dirs=[str(CRATE / "include")],
-    extra_objects=[str(target() / "release/libmmap_backed_array.a")],
+    extra_objects=[str(built() / "libmmap_backed_array.a")],
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
     py_limited_api=LIMITED,
     extra_compile_args=["-std=c11", "-O3", "-fno-plt", "-Wall", "-Wextra", "-fvisibility=hidden"]
     + ["-Werror"] * (os.environ.get("MBA_WERROR") == "1"),
-    extra_link_args=["-Wl,--exclude-libs,ALL", "-Wl,--gc-sections", "-Wl,-s"],
+    extra_link_args=[f"-Wl,--version-script={HERE / 'src/core/exports.map'}", "-Wl,--gc-sections", "-Wl,-s"],
 )
 
 setup(
