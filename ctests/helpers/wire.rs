@@ -41,9 +41,9 @@ impl Wire {
             let control = libc::CMSG_FIRSTHDR(&raw const header);
             (*control).cmsg_level = libc::SOL_SOCKET;
             (*control).cmsg_type = libc::SCM_RIGHTS;
-            (*control).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as usize;
+            (*control).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
             libc::CMSG_DATA(control).cast::<RawFd>().write_unaligned(fd.as_raw_fd());
-            header.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as usize;
+            header.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
             assert_eq!(libc::sendmsg(self.0.as_raw_fd(), &raw const header, 0), 1);
         }
     }
@@ -84,7 +84,7 @@ impl Message {
         header.msg_iov = &raw mut self.part;
         header.msg_iovlen = 1;
         header.msg_control = self.control.as_mut_ptr().cast();
-        header.msg_controllen = size_of_val(&self.control);
+        header.msg_controllen = size_of_val(&self.control) as _;
         header
     }
 }
