@@ -125,6 +125,7 @@ fn every_name_of_a_constant_is_in_the_header() {
         "MBA_CPP",
         "MBA_FAULTS",
         "MBA_HANDLES",
+        "MBA_PARTS",
         "MBA_PLATFORM",
         "MBA_NO_INCLUDES",
         "MBA_TIDY_",
