@@ -2168,13 +2168,13 @@ private:
         }
         const T *value = std::addressof(given);
         size_type which = 0;
-        detail::aside<T> copy;
+        detail::copies<T> copy;
         if (is_own(value, size(), which) && which >= count) {
             // The value is an element that the new length takes away.
-            if (!copy.push(given)) {
+            if (!copy.add(given)) {
                 return base::ENOMEM_;
             }
-            value = static_cast<const T *>(copy.data());
+            value = copy.data();
         }
         if (const int code = mba_resize(handle_, count); code != MBA_OK) {
             return code;

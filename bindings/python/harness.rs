@@ -74,6 +74,9 @@ impl Python {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{}-{purpose}", self.version));
         let stamp = directory.join("requirements.txt");
         let environment = Environment { directory };
+        // Several tests use one.
+        static MAKING: Mutex<()> = Mutex::new(());
+        let _guard = MAKING.lock();
         if fs::read_to_string(&stamp).is_ok_and(|present| present == requirements) {
             return environment;
         }

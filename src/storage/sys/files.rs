@@ -238,7 +238,12 @@ pub fn touch(fd: RawFd) -> Result<()> {
     let now = libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW };
     let times = [omit, now];
     // SAFETY: the two times are read only.
-    retry(|| unsafe { libc::futimens(fd, times.as_ptr()) }).map(drop)
+    match retry(|| unsafe { libc::futimens(fd, times.as_ptr()) }) {
+        // Who doesn't own the file may set both times to now, and no others.
+        // SAFETY: NULL stands for now.
+        Err(Error::Os(libc::EPERM)) => retry(|| unsafe { libc::futimens(fd, core::ptr::null()) }).map(drop),
+        result => result.map(drop),
+    }
 }
 
 /// Puts the name of a file on the disk, which is in the directory that holds the file. `known` is a path to that

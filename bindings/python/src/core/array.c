@@ -56,8 +56,7 @@ static PyObject *new_array(PyTypeObject *type, PyObject *arguments, PyObject *ke
 #define SHOWN_AT_AN_END 3
 
 /* The elements of a range as Python would write them: a list, text or bytes. */
-static PyObject *written(MmapArray *array, Py_ssize_t start, Py_ssize_t count) {
-    const char *data = array->data + start * array->element_type->size;
+static PyObject *written(MmapArray *array, const char *data, Py_ssize_t count) {
     PyObject *elements;
     if (array->element_type->class == TEXT) {
         elements = PyUnicode_FromWideChar((const wchar_t *)(const void *)data, count);
@@ -74,11 +73,12 @@ static PyObject *written(MmapArray *array, Py_ssize_t start, Py_ssize_t count) {
 }
 
 /* The first and the last elements, and dots between them: 'abc'...'xyz', [0, 1, 2, ..., 7, 8, 9]. */
-static PyObject *written_in_short(MmapArray *array, Py_ssize_t count) {
+static PyObject *written_in_short(MmapArray *array, const char *data, Py_ssize_t count) {
     if (count <= 2 * SHOWN_AT_AN_END)
-        return written(array, 0, count);
-    PyObject *first = written(array, 0, SHOWN_AT_AN_END);
-    PyObject *last = written(array, count - SHOWN_AT_AN_END, SHOWN_AT_AN_END);
+        return written(array, data, count);
+    PyObject *first = written(array, data, SHOWN_AT_AN_END);
+    const char *end = data + count * array->element_type->size;
+    PyObject *last = written(array, end - SHOWN_AT_AN_END * array->element_type->size, SHOWN_AT_AN_END);
     PyObject *text = NULL;
     if (first != NULL && last != NULL) {
         bool is_list = array->element_type->class != TEXT && array->element_type->class != BYTE;
@@ -101,11 +101,13 @@ static PyObject *repr_with_name(MmapArray *array, PyObject *class_name) {
         return is_of_this_type ? PyUnicode_FromFormat("<closed array('%s')>", code)
                                : PyUnicode_FromFormat("<closed %U('%s')>", class_name, code);
     Py_ssize_t count = mbapy_length(array);
+    /* Making objects may collect garbage, and so run code, which may close the array: the elements stay where they are. */
+    const char *data = array->data;
     mbapy_begin_export(array);
     bool is_short = array->name == NULL && count <= MOST_SHOWN;
     PyObject *elements = count == 0 ? PyUnicode_FromString("")
-                         : is_short ? written(array, 0, count)
-                                    : written_in_short(array, count);
+                         : is_short ? written(array, data, count)
+                                    : written_in_short(array, data, count);
     mbapy_end_export(array);
     PyObject *text = NULL;
     if (elements == NULL)

@@ -17,14 +17,6 @@ int mbapy_take_growth_lock(MmapArray *array) {
     return mbapy_finish_change(array, code);
 }
 
-/* Gives the lock back when no thread counts on it any more. */
-static int give_back(MmapArray *array) {
-    mbapy_update_shortcuts(array);
-    int result = mbapy_may_change(array, false);
-    int code = result < 0 ? MBA_OK : mba_unlock(array->handle);
-    return code == MBA_OK ? result : mbapy_fail(array, code);
-}
-
 /* The context manager: gives the growth lock back at the end of a with statement. */
 
 typedef struct {
@@ -56,10 +48,18 @@ static PyObject *leave_context(PyObject *self, PyObject *arguments) {
     MmapArray *array = context->array;
     int result = 0;
     ENTER(array);
+    /* First: others may run meanwhile, and this thread must have the lock as long as it waits. */
+    if (!context->over && array->handle != NULL && mbapy_wait_until_idle(array) < 0)
+        PyErr_Clear(); /* it was closed */
     /* Only the outermost gives it back; close() and unlock() have done so already, and another may have it since. */
     bool counts = !context->over && array->lock_depth > 0 && context->turn == array->lock_turn;
-    if (counts && --array->lock_depth == 0 && array->handle != NULL)
-        result = give_back(array);
+    if (counts && --array->lock_depth == 0 && array->handle != NULL) {
+        mbapy_update_shortcuts(array);
+        int code = mba_unlock(array->handle);
+        mbapy_length_changed(array);
+        if (code != MBA_OK)
+            result = mbapy_fail(array, code);
+    }
     context->over = true;
     LEAVE();
     return mbapy_none_unless(result);

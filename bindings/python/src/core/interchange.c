@@ -15,6 +15,8 @@ static MmapArray *begin_use(MmapArray *array) {
 
 /* May be called by any thread, with the GIL or without. */
 static void end_use(MmapArray *array) {
+    if (!Py_IsInitialized())
+        return; /* the process is ending, and Python has ended before: nobody is left to give it back to */
     PyGILState_STATE state = PyGILState_Ensure();
     ENTER((PyObject *)array);
     mbapy_end_export(array);

@@ -158,17 +158,21 @@ static int open_and_empty(const Source *source, mba_array **handle) {
     return code;
 }
 
-/* Whether opening has failed for want of memory or addresses: the file was there by then, or was made. */
-static bool is_want_of_memory(int code) {
-    return code == ENOMEM || code == MBA_ELIMIT;
-}
-
-/* Removes the file that opening has made before it failed. */
-static void remove_what_was_made(const Source *source) {
+/* Whether there is nothing yet of the name that is to be opened. */
+static bool is_free(const Source *source) {
     char shm_path[sizeof SHM_DIRECTORY + NAME_MAX];
     const char *path = path_of(source, shm_path);
     struct stat stat;
-    if (path != NULL && lstat(path, &stat) == 0 && S_ISREG(stat.st_mode) && stat.st_size == 0)
+    return path != NULL && lstat(path, &stat) == -1 && errno == ENOENT;
+}
+
+/* Removes the file that opening has made before it failed for want of memory. Nobody else has made it: that would have
+   been another error. */
+static void remove_what_was_made(const Source *source) {
+    char shm_path[sizeof SHM_DIRECTORY + NAME_MAX];
+    const char *path = path_of(source, shm_path);
+    mba_status status = {.size = sizeof status};
+    if (path != NULL && mba_info(path, &status) == MBA_OK && status.file_size == 0 && !status.is_shared)
         unlink(path);
 }
 
@@ -184,8 +188,9 @@ static MmapArray *open_array(PyTypeObject *type, const Source *source, PyObject 
     mba_array *handle;
     int code;
     Py_BEGIN_ALLOW_THREADS
+    bool makes = (source->flags & MBA_EXCL) != 0 && is_free(source);
     code = open_and_empty(source, &handle);
-    if (is_want_of_memory(code) && (source->flags & MBA_EXCL) != 0)
+    if (makes && (code == ENOMEM || code == MBA_ELIMIT))
         remove_what_was_made(source);
     Py_END_ALLOW_THREADS
     if (code != MBA_OK) {
