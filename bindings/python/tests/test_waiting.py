@@ -1,10 +1,14 @@
 """Waiting for the growth lock ends in time, hears signals and lets other threads run."""
 
 import errno
+import os
 import signal
 import threading
+import time
 
 import pytest
+
+import mmap_backed_array
 
 
 def test_a_wait_ends_in_time(two):
@@ -89,3 +93,27 @@ def test_an_array_that_is_closed_during_the_wait(two, alarm):
         with pytest.raises(ValueError, match="closed"):
             alarm(b.close)
             b.lock(timeout=60)
+
+
+def test_who_waits_has_its_turn_beside_one_who_locks_again_at_once(two):
+    """Counted in the turns of the other, so that a slow machine makes no difference."""
+    mine, others = two
+    pid = os.fork()
+    if pid == 0:
+        others = mmap_backed_array.open(mine.name, "I", "r+")
+        while True:
+            with others.lock():
+                others[0] += 1
+                time.sleep(0.005)
+    try:
+        while mine[0] == 1:
+            time.sleep(0.001)
+        turns = 0
+        for _ in range(20):
+            before = mine[0]
+            with mine.lock(timeout=60):
+                turns += mine[0] - before
+        assert turns < 20 * 20
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)

@@ -81,6 +81,8 @@ bool mbapy_format_matches(const ElementType *element_type, const char *format, P
 
 /* Calls the library, while other threads of Python run. The array is busy meanwhile. */
 int mbapy_call_without_gil(MmapArray *array, int (*call)(mba_array *));
+/* The same; what the call says is stored at `code`, and is no exception. */
+int mbapy_ask_without_gil(MmapArray *array, int (*call)(mba_array *), int *code);
 /* Waits until the array isn't busy. ValueError if it is closed then. */
 int mbapy_wait_until_idle(MmapArray *array);
 

@@ -106,44 +106,73 @@ static double now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* Asks again and again, so that signals are heard and other threads run; a negative limit is none. */
+/* The library's own wait is a fair one. It is done in parts, so that signals are heard and others can close the array. */
+static int wait_for_20_ms(mba_array *handle) {
+    return mba_lock(handle, 20);
+}
+
+static int wait_for_1_ms(mba_array *handle) {
+    return mba_lock(handle, 1);
+}
+
+/* Takes the lock if it can be had now. Another thread's is asked for again later, since it can't be waited for. */
+static int try_lock(MmapArray *array, bool *is_another_threads, int *code) {
+    /* Someone else may have closed it meanwhile. */
+    if (mbapy_wait_until_idle(array) < 0)
+        return -1;
+    *is_another_threads = mbapy_is_locked_by_another_thread(array);
+    if (!*is_another_threads && mbapy_may_change(array, false) < 0)
+        return -1;
+    *code = *is_another_threads ? MBA_ELOCKED : mba_lock(array->handle, 0);
+    mbapy_length_changed(array);
+    return 0;
+}
+
+/* The calling thread has the lock by one more call. */
+static void count_lock(MmapArray *array) {
+    pid_t here = getpid();
+    if (array->lock_depth_pid != here)
+        array->lock_depth = 0; /* that of the parent, whose lock a forked child hasn't */
+    array->lock_depth_pid = here;
+    array->lock_thread = PyThread_get_thread_ident();
+    if (array->lock_depth++ == 0)
+        array->lock_turn++;
+    mbapy_update_shortcuts(array);
+}
+
+/* A negative limit is none. */
 static int lock_inside(MmapArray *array, double limit) {
-    double end = limit > 0 ? now() + limit : 0, pause = 50e-6;
+    double end = limit > 0 ? now() + limit : 0;
     for (;;) {
-        /* Someone else may have closed it while this thread slept. */
-        if (mbapy_wait_until_idle(array) < 0)
+        bool is_another_threads;
+        int code;
+        if (try_lock(array, &is_another_threads, &code) < 0)
             return -1;
-        bool is_another_threads = mbapy_is_locked_by_another_thread(array);
-        if (!is_another_threads && mbapy_may_change(array, false) < 0)
-            return -1;
-        int code = is_another_threads ? MBA_ELOCKED : mba_lock(array->handle, 0);
-        mbapy_length_changed(array);
         if (code == MBA_OK) {
-            pid_t here = getpid();
-            if (array->lock_depth_pid != here)
-                array->lock_depth = 0; /* that of the parent, whose lock a forked child hasn't */
-            array->lock_depth_pid = here;
-            array->lock_thread = PyThread_get_thread_ident();
-            if (array->lock_depth++ == 0)
-                array->lock_turn++;
-            mbapy_update_shortcuts(array);
+            count_lock(array);
             return 0;
         }
         if (limit == 0 && is_another_threads)
             return mbapy_locked_by_another_thread(array);
         if (code != MBA_ELOCKED || limit == 0)
             return mbapy_fail(array, code);
-        double left = limit < 0 ? pause : end - now();
+        double left = limit < 0 ? 1 : end - now();
         if (left <= 0)
             return mbapy_fail(array, ETIMEDOUT);
-        struct timespec rest = {0, (long)((left < pause ? left : pause) * 1e9)};
-        Py_BEGIN_ALLOW_THREADS
-        nanosleep(&rest, NULL);
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() < 0)
+        if (is_another_threads) {
+            struct timespec moment = {0, left < 1e-3 ? (long)(left * 1e9) : 1000000};
+            Py_BEGIN_ALLOW_THREADS
+            nanosleep(&moment, NULL);
+            Py_END_ALLOW_THREADS
+        } else if (mbapy_ask_without_gil(array, left > 0.02 ? wait_for_20_ms : wait_for_1_ms, &code) < 0) {
             return -1;
-        if (pause < 5e-3)
-            pause *= 2;
+        }
+        if (PyErr_CheckSignals() < 0) {
+            /* What the wait may have brought. */
+            if (code == MBA_OK && array->handle != NULL && array->lock_depth == 0)
+                mba_unlock(array->handle);
+            return -1;
+        }
     }
 }
 

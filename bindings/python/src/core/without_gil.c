@@ -34,7 +34,7 @@ int mbapy_wait_until_idle(MmapArray *array) {
     return mbapy_must_be_open(array);
 }
 
-int mbapy_call_without_gil(MmapArray *array, int (*call)(mba_array *)) {
+int mbapy_ask_without_gil(MmapArray *array, int (*call)(mba_array *), int *code) {
     if (mbapy_must_be_open(array) < 0)
         return -1;
     forget_threads_of_parent(array);
@@ -56,12 +56,20 @@ int mbapy_call_without_gil(MmapArray *array, int (*call)(mba_array *)) {
     array->busy = true;
     mbapy_update_shortcuts(array);
     mba_array *handle = array->handle;
-    int code;
+    int answer;
     Py_BEGIN_ALLOW_THREADS
-    code = call(handle);
+    answer = call(handle);
     Py_END_ALLOW_THREADS
     array->busy = false;
     mbapy_update_shortcuts(array);
     PyThread_release_lock(array->busy_lock);
+    *code = answer;
+    return 0;
+}
+
+int mbapy_call_without_gil(MmapArray *array, int (*call)(mba_array *)) {
+    int code;
+    if (mbapy_ask_without_gil(array, call, &code) < 0)
+        return -1;
     return code == MBA_OK ? 0 : mbapy_fail(array, code);
 }
