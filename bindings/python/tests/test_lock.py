@@ -228,6 +228,7 @@ def test_nobody_but_the_array_makes_its_lock():
         type(guard)()
 
 
+@pytest.mark.filterwarnings("ignore:The 'u' type code:DeprecationWarning")
 def test_what_is_new_is_not_locked(place):
     a = mmaparray("i", [1, 2, 3])
     made = [a, a + a, a * 2, 2 * a, copy.copy(a), copy.deepcopy(a), mmaparray("?", [1])[:], mmaparray("D", a)]
