@@ -461,50 +461,6 @@ inline std::uint32_t in_c(mode how, const open_options &options) noexcept
     return static_cast<std::uint32_t>(how) | (options.exact ? MBA_EXACT : 0u);
 }
 
-/* Copies of elements, which are put aside for the time of a call. */
-template <class T>
-class aside {
-public:
-    aside() = default;
-    aside(const aside &) = delete;
-    aside &operator=(const aside &) = delete;
-    ~aside() { std::free(bytes_); }
-
-    /* Room for so many; false if there is no memory for them. */
-    bool reserve(std::size_t count) noexcept
-    {
-        if (count <= capacity_) {
-            return true;
-        }
-        void *const more =
-            count > PTRDIFF_MAX / sizeof(T) ? nullptr : std::realloc(bytes_, count * sizeof(T));
-        if (more != nullptr) {
-            bytes_ = static_cast<unsigned char *>(more);
-            capacity_ = count;
-        }
-        return more != nullptr;
-    }
-
-    bool push(const T &value) noexcept
-    {
-        if (count_ == capacity_ && !reserve(count_ < 8 ? 16 : 2 * count_)) {
-            return false;
-        }
-        std::memcpy(bytes_ + count_ * sizeof(T), static_cast<const void *>(std::addressof(value)),
-                    sizeof(T));
-        ++count_;
-        return true;
-    }
-
-    std::size_t size() const noexcept { return count_; }
-    const void *data() const noexcept { return bytes_; }
-
-private:
-    unsigned char *bytes_ = nullptr;
-    std::size_t count_ = 0;
-    std::size_t capacity_ = 0;
-};
-
 /* What the system calls the file behind a descriptor, for messages; empty if it says nothing. */
 inline std::string path_of(int fd)
 {
@@ -722,7 +678,7 @@ auto end_of(Range &values)
     return end(values);
 }
 
-/* The elements of a range, copied into memory one behind the other. */
+/* Elements copied into memory, one behind the other, for the time of a call. */
 template <class T>
 class copies {
 public:
@@ -2136,14 +2092,13 @@ private:
             return MBA_ELIMIT;
         }
         // In one call, which others hear of, and which leaves all as it was if it fails.
-        detail::aside<T> copies;
-        if (!copies.reserve(count)) {
-            return base::ENOMEM_;
-        }
+        detail::copies<T> values;
         for (size_type n = 0; n < count; ++n) {
-            copies.push(given);
+            if (!values.add(given)) {
+                return base::ENOMEM_;
+            }
         }
-        return mba_splice(handle_, at, 0, copies.data(), count);
+        return mba_splice(handle_, at, 0, values.data(), count);
     }
 
     int resize_with(size_type count, const T &value) noexcept
@@ -2311,7 +2266,7 @@ typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate,
         return 0;
     }
     // Moved in one call, which others hear of, and which leaves all as it was if it fails.
-    detail::aside<T> kept;
+    detail::copies<T> kept;
     std::size_t first = 0, behind = 0, kept_between = 0, count = 0;
     const std::size_t size = elements.size();
     for (std::size_t at = 0; at < size; ++at) {
@@ -2320,7 +2275,7 @@ typename array<T>::size_type erase_if(array<T> &elements, Predicate predicate,
             behind = at + 1;
             kept_between = kept.size();
             ++count;
-        } else if (count > 0 && !kept.push(elements[at])) {
+        } else if (count > 0 && !kept.add(elements[at])) {
             error = detail::to_error_code(static_cast<int>(std::errc::not_enough_memory));
             return 0;
         }

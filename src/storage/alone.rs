@@ -89,11 +89,7 @@ impl Mapping {
     /// In a child that was forked while its parent kept others out: is present again, unless the parent still does.
     pub fn return_to_presence(&self) -> Result<bool> {
         if !self.place.gate.own.load(Relaxed) {
-            // The parent's, in a child that no fork handler has run in.
-            let parents = self.place.lock_fd.swap(CLOSED, Relaxed);
-            if parents != CLOSED && self.check(parents).is_ok() {
-                sys::close(parents);
-            }
+            self.replace_parents(CLOSED);
         }
         match sys::lock(self.place.plain(), PRESENCE, LockCall::Read) {
             Err(Error::Locked) => Ok(false),

@@ -161,13 +161,18 @@ impl Mapping {
     fn open_another(&self) -> Result<RawFd> {
         fork::unseen(|| {
             let own = self.open_anew()?.into_raw_fd();
-            let former = self.place.lock_fd.swap(own, Relaxed);
-            // The parent's, in a child that no fork handler has run in; unless the number is somebody else's by now.
-            if former != CLOSED && self.check(former).is_ok() {
-                sys::close(former);
-            }
+            self.replace_parents(own);
             Ok(own)
         })
+    }
+
+    /// Puts a descriptor, or `CLOSED`, in the place of the one for the lock. Closes that one, which is the parent's, in a child that
+    /// no fork handler has run in; unless the number is somebody else's by now.
+    pub(super) fn replace_parents(&self, fd: RawFd) {
+        let former = self.place.lock_fd.swap(fd, Relaxed);
+        if former != CLOSED && self.check(former).is_ok() {
+            sys::close(former);
+        }
     }
 
     /// Ends the mapping, and gives back what spare room of the file nobody needs any more, if that is this handle's to do.

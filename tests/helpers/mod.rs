@@ -55,6 +55,19 @@ pub fn writable() -> mmap_backed_array::OpenOptions {
     options
 }
 
+/// New memory, which can be sealed.
+pub fn sealable_memory() -> OwnedFd {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is a string; the descriptor is new.
+    unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"sealed".as_ptr(), flags)) }
+}
+
+/// Adds seals to it: `F_SEAL_...`.
+pub fn seal(memory: &impl AsRawFd, seals: i32) {
+    // SAFETY: no memory is passed.
+    assert_eq!(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, seals) }, 0);
+}
+
 pub fn file_size(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().len()
 }

@@ -2,13 +2,13 @@
 //! how files and descriptors are opened and made.
 
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use crate::helpers::footer::{self, Footer, MAGIC};
 use crate::helpers::trace::{Stop, Traced};
-use crate::helpers::{Place, alone, file_size, output_of, writable};
+use crate::helpers::{Place, alone, file_size, output_of, seal, sealable_memory, writable};
 use mmap_backed_array::{Argument, Array, Error, MmapArray, OpenOptions, Type, Wait};
 
 /// The first step of growth takes a file to 64 KiB, so that a file which was so large to begin with seems to be as
@@ -57,20 +57,13 @@ fn elements_set_to_what_reads_as_a_record_stay_elements() {
 }
 
 /// Sealed memory can't be truncated, so that where it can't get a record either nothing may have moved.
-fn sealable_memory() -> OwnedFd {
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    // SAFETY: the name is a string; the descriptor is new.
-    unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"sealed".as_ptr(), flags)) }
-}
-
 /// It can become shorter, by being truncated, as long as nobody else has it.
 #[test]
 fn memory_sealed_against_growth_has_a_length_that_cannot_grow() {
     for len in [4096, 5000] {
         let mut memory = std::fs::File::from(sealable_memory());
         memory.write_all(&vec![7; len]).unwrap();
-        // SAFETY: no memory is passed.
-        assert_eq!(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_GROW) }, 0);
+        seal(&memory, libc::F_SEAL_GROW);
         let mut array = MmapArray::<u8>::from_fd(memory.as_fd(), &writable()).unwrap();
         for result in
             [array.push(8), array.extend_from_slice(&[8; 5]), array.insert(0, 8), array.reserve(len + 1)]
@@ -97,8 +90,7 @@ fn memory_that_was_sealed_while_it_was_open_is_closed_as_it_is() {
         if !has_lock {
             array.unlock().unwrap();
         }
-        // SAFETY: no memory is passed.
-        assert_eq!(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK) }, 0);
+        seal(&memory, libc::F_SEAL_SHRINK);
         assert_eq!(array.close(), Ok(()), "with the lock: {has_lock}");
         let array = MmapArray::<u32>::from_fd(memory.as_fd(), &OpenOptions::new()).unwrap();
         assert_eq!(array.to_vec(..), Ok(vec![7; 10_000]));
@@ -110,11 +102,9 @@ fn sealed_memory_without_room_for_a_record_stays_as_it_is() {
     alone("sealed_memory_without_room_for_a_record_stays_as_it_is", || {
         let memory = sealable_memory();
         let bytes: Vec<u8> = (0..4096u32).map(|at| (at % 251) as u8).collect();
-        // SAFETY: the bytes are valid for their length; then only numbers are passed.
-        unsafe {
-            assert_eq!(libc::write(memory.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()), 4096);
-            assert_eq!(libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK), 0);
-        }
+        // SAFETY: the bytes are valid for their length.
+        unsafe { assert_eq!(libc::write(memory.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()), 4096) };
+        seal(&memory, libc::F_SEAL_SHRINK);
         limit_files_to(4096);
         let mut array = MmapArray::<u8>::from_fd(memory.as_fd(), OpenOptions::new().write(true)).unwrap();
         let full = Err(Error::Os(libc::EFBIG));

@@ -4,13 +4,13 @@
 //! size of files.
 
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
 use crate::helpers::footer;
 use crate::helpers::limits::set_limit_of_this_process;
 use crate::helpers::space::{self, Small, check, check_closed, number, on_a_small_tmpfs};
-use crate::helpers::{Place, alone, fail_always, file_size, writable};
+use crate::helpers::{Place, alone, fail_always, file_size, seal, sealable_memory, writable};
 use mmap_backed_array::{Error, MmapArray, OpenOptions, Wait};
 
 /// Bytes of the small file system.
@@ -315,16 +315,10 @@ fn the_lock_of_a_copy_beyond_a_limit_on_the_size_of_files() {
             }
             let contents = std::fs::read(&path).unwrap();
             assert!(contents.len() > 40_000, "the file has spare room and a footer");
-            // SAFETY: the name ends in NUL; the descriptor is new and nobody else's.
-            let mut copy = unsafe {
-                let fd = libc::memfd_create(c"copy".as_ptr(), libc::MFD_ALLOW_SEALING | libc::MFD_CLOEXEC);
-                std::fs::File::from_raw_fd(fd)
-            };
+            let mut copy = std::fs::File::from(sealable_memory());
             copy.write_all(&contents).unwrap();
             if sealed {
-                let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
-                // SAFETY: no memory is passed.
-                assert_eq!(unsafe { libc::fcntl(copy.as_raw_fd(), libc::F_ADD_SEALS, seals) }, 0);
+                seal(&copy, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW);
             }
             let mut copy = MmapArray::<u32>::from_fd(copy.as_fd(), &writable()).unwrap();
             let unlimited = set_limit_of_this_process(libc::RLIMIT_FSIZE, 100);

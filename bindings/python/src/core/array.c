@@ -63,9 +63,7 @@ static PyObject *written(MmapArray *array, const char *data, Py_ssize_t count) {
     } else if (array->element_type->class == BYTE) {
         elements = PyBytes_FromStringAndSize(data, count);
     } else {
-        elements = PyList_New(count);
-        if (elements != NULL && array->element_type->fill(elements, data, count) < 0)
-            Py_CLEAR(elements);
+        elements = mbapy_list_of(array, data, count);
     }
     PyObject *text = elements == NULL ? NULL : PyObject_Repr(elements);
     Py_XDECREF(elements);

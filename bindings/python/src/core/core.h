@@ -194,6 +194,8 @@ extern PyMethodDef mbapy_extend_methods[];
 /* export.c */
 
 PyObject *mbapy_to_list(MmapArray *array);
+/* The same of so many elements at `data`, which the caller keeps there. */
+PyObject *mbapy_list_of(MmapArray *array, const char *data, Py_ssize_t count);
 PyObject *mbapy_to_text(MmapArray *array);
 extern PyMethodDef mbapy_export_methods[];
 

@@ -16,8 +16,7 @@ static PyObject *list_by_copy(MmapArray *array, PyObject *template, Py_ssize_t c
     return list;
 }
 
-static PyObject *list_by_filling(MmapArray *array, Py_ssize_t count) {
-    const char *data = array->data;
+PyObject *mbapy_list_of(MmapArray *array, const char *data, Py_ssize_t count) {
     PyObject *list = PyList_New(count);
     if (list != NULL && array->element_type->fill(list, data, count) < 0)
         Py_CLEAR(list);
@@ -32,7 +31,7 @@ PyObject *mbapy_to_list(MmapArray *array) {
     bool by_copy = template != Py_None && count >= LEAST_BY_COPY && count <= MOST_BY_COPY / array->element_type->size;
     /* Making the list may collect garbage, and so run code, which may close the array: the elements stay where they are. */
     mbapy_begin_export(array);
-    PyObject *list = by_copy ? list_by_copy(array, template, count) : list_by_filling(array, count);
+    PyObject *list = by_copy ? list_by_copy(array, template, count) : mbapy_list_of(array, array->data, count);
     mbapy_end_export(array);
     return list;
 }

@@ -56,14 +56,12 @@ int mbapy_ask_without_gil(MmapArray *array, int (*call)(mba_array *), int *code)
     array->busy = true;
     mbapy_update_shortcuts(array);
     mba_array *handle = array->handle;
-    int answer;
     Py_BEGIN_ALLOW_THREADS
-    answer = call(handle);
+    *code = call(handle);
     Py_END_ALLOW_THREADS
     array->busy = false;
     mbapy_update_shortcuts(array);
     PyThread_release_lock(array->busy_lock);
-    *code = answer;
     return 0;
 }
 

@@ -3,8 +3,8 @@
 import collections.abc
 
 from ._core import ECORRUPT, EPARTIAL, ETRUNCATED, FileStateError, mmaparray, shm_unlink, typecodes
-from ._library import get_include, get_library
 from ._core import version as _version
+from ._library import get_include, get_library
 from ._pickle import _array_reconstructor, _open_by_name
 
 __version__ = f"{_version >> 16}.{_version >> 8 & 255}.{_version & 255}"
